@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limit: may this pass, given state, rule and time? Chooses among the algorithms. */
+#ifndef WEIR_LIMIT_LIMIT_H
+#define WEIR_LIMIT_LIMIT_H
+
+#include "limit/counter.h"
+#include "limit/request.h"
+
+/* Takes `cost` >= 1 permits from the counter if the rule allows it. False: nothing changed. */
+bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
+
+/* What the rule says about the counter, without changing it. cost >= 1. */
+struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
+                         uint64_t now_ns);
+
+/* A new counter equals one of which nothing is remembered. */
+static inline bool limit_is_fresh(const struct counter *c, uint64_t now_ns) {
+    return now_ns >= c->fresh_at_ns;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * window: a sliding window that never admits more than the limit. See window.c. */
+#ifndef WEIR_LIMIT_WINDOW_H
+#define WEIR_LIMIT_WINDOW_H
+
+#include "limit/counter.h"
+#include "limit/request.h"
+
+/* How a limit and a window are cut: the resolution of a counter. */
+struct window_grid {
+    uint64_t cell_ns; /* one step of time; cells * cell_ns >= window_ns */
+    uint64_t quantum; /* permits counted as one */
+    uint32_t cells;
+    uint32_t quanta;  /* most quanta that a counter can hold; quanta * quantum <= limit if the grid
+                         is the limit's own and the limit is above 160 */
+};
+
+/* The grid that a fresh counter takes for this rule. */
+struct window_grid window_grid_for(uint64_t limit, uint64_t window_ns);
+
+/* Takes `cost` permits if at most `limit` are then live. True: taken. False: nothing changed.
+ * cost >= 1, limit 0 to LIMIT_MAX. `window_ns` is the same in every call for one counter; the limit
+ * may differ. */
+bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                  uint64_t now_ns);
+
+/* What the counter says at `now_ns` without changing it: `remaining`, `reset_after_ns`, whether
+ * `cost` would pass, and if not, when. */
+struct answer window_look(const struct counter *c, uint64_t limit, uint64_t window_ns,
+                          uint64_t cost, uint64_t now_ns);
+
+/* Makes the counter one that took `spent` permits just now; spent <= limit. */
+void window_spend(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t spent,
+                  uint64_t now_ns);
+
+#endif

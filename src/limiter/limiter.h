@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limiter: which way does a request go?
+ *
+ * Checks what the caller asks, turns it into a rule and a key, lets the table decide, and turns the
+ * answer into the caller's decision. Time comes in by the door: the library passes the clock's,
+ * replay passes the log's, the simulator its own. */
+#ifndef WEIR_LIMITER_LIMITER_H
+#define WEIR_LIMITER_LIMITER_H
+
+#include <weir.h>
+
+#include "limit/request.h"
+
+struct limiter;
+
+struct limiter_options {
+    uint64_t users_max;       /* > 0 */
+    uint64_t clock_error_ppm; /* 0 to 100,000 */
+    uint8_t  secret[16];      /* the key of the hash: from the system's entropy, or from a seed */
+};
+
+/* Makes a limiter; NULL if there is not enough memory. limiter_free() takes it back. */
+struct limiter *limiter_new(const struct limiter_options *options);
+void            limiter_free(struct limiter *l);
+
+/* As the weir_* functions of the same name, at `now_ns`: a lower bound of the time, 0 to
+ * LIMIT_NOW_MAX, on any clock that all calls for one limiter share. Calls may come in with times out
+ * of order: a late one is then decided as of the newest time its counter has seen. */
+bool        limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit,
+                          int64_t window_ns, uint64_t now_ns);
+weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
+                           weir_decision *decision);
+weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count,
+                                uint64_t now_ns, weir_decision *decisions);
+weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count,
+                               uint64_t now_ns, weir_decision *decisions);
+weir_status limiter_reset(struct limiter *l, const weir_request *request, uint64_t now_ns);
+void        limiter_stats(struct limiter *l, weir_statistics *statistics);
+
+/* The rule that a request states, or what is wrong with it. Reads all fields but the user's bytes. */
+weir_status limiter_rule_of(const weir_request *request, uint64_t clock_error_ppm,
+                            struct rule *rule);
+
+#endif
