@@ -79,9 +79,9 @@ void check_register(const char *sentence, const char *file, void (*run)(void)) {
     }
     check_bodies[check_test_count] = run;
     check_tests[check_test_count]  = (struct CMUnitTest){
-        .name          = sentence,
-        .test_func     = check_run_one,
-        .initial_state = &check_bodies[check_test_count],
+         .name          = sentence,
+         .test_func     = check_run_one,
+         .initial_state = &check_bodies[check_test_count],
     };
     check_test_count++;
 }
@@ -135,16 +135,17 @@ void check_strings(const char *file, int line, const char *actual_text, const ch
                    const char *actual, const char *expected) {
     if (actual == expected) return;
     if (actual != NULL && expected != NULL && strcmp(actual, expected) == 0) return;
-    check_failed(file, line, "%s is not %s:\n    actual:   \"%s\"\n    expected: \"%s\"", actual_text,
-                 expected_text, actual == NULL ? "(NULL)" : actual,
+    check_failed(file, line, "%s is not %s:\n    actual:   \"%s\"\n    expected: \"%s\"",
+                 actual_text, expected_text, actual == NULL ? "(NULL)" : actual,
                  expected == NULL ? "(NULL)" : expected);
 }
 
 void check_contains(const char *file, int line, const char *text_text, const char *part_text,
                     const char *text, const char *part) {
     if (text != NULL && part != NULL && strstr(text, part) != NULL) return;
-    check_failed(file, line, "%s does not contain %s:\n    text: \"%s\"\n    part: \"%s\"", text_text,
-                 part_text, text == NULL ? "(NULL)" : text, part == NULL ? "(NULL)" : part);
+    check_failed(file, line, "%s does not contain %s:\n    text: \"%s\"\n    part: \"%s\"",
+                 text_text, part_text, text == NULL ? "(NULL)" : text,
+                 part == NULL ? "(NULL)" : part);
 }
 
 void check_memory(const char *file, int line, const char *actual_text, const char *expected_text,
@@ -159,8 +160,8 @@ void check_memory(const char *file, int line, const char *actual_text, const cha
     check_bytes_write(actual_bytes, sizeof actual_bytes, a + first, shown);
     check_bytes_write(expected_bytes, sizeof expected_bytes, b + first, shown);
     check_failed(file, line,
-                 "%s is not %s, from byte %zu of %zu:\n    actual:  %s\n    expected:%s", actual_text,
-                 expected_text, first, bytes, actual_bytes, expected_bytes);
+                 "%s is not %s, from byte %zu of %zu:\n    actual:  %s\n    expected:%s",
+                 actual_text, expected_text, first, bytes, actual_bytes, expected_bytes);
 }
 
 bool check_fork_child(void) {
@@ -207,10 +208,12 @@ static bool check_holds(struct check_value a, enum check_relation relation, stru
         uintptr_t left = (uintptr_t)a.as_pointer, right = (uintptr_t)b.as_pointer;
         order = (left > right) - (left < right);
     } else if (a.kind == CHECK_REAL || b.kind == CHECK_REAL) {
-        double left = a.kind == CHECK_REAL ? a.as_real
-                      : a.kind == CHECK_SIGNED ? (double)a.as_signed : (double)a.as_unsigned;
-        double right = b.kind == CHECK_REAL ? b.as_real
-                       : b.kind == CHECK_SIGNED ? (double)b.as_signed : (double)b.as_unsigned;
+        double left  = a.kind == CHECK_REAL     ? a.as_real
+                       : a.kind == CHECK_SIGNED ? (double)a.as_signed
+                                                : (double)a.as_unsigned;
+        double right = b.kind == CHECK_REAL     ? b.as_real
+                       : b.kind == CHECK_SIGNED ? (double)b.as_signed
+                                                : (double)b.as_unsigned;
         if (left != left || right != right) return relation == CHECK_IS_NE;
         order = (left > right) - (left < right);
     } else {

@@ -54,13 +54,12 @@
 
 #define CHECK_STR_EQ(actual, expected)                                                             \
     check_strings(__FILE__, __LINE__, #actual, #expected, (actual), (expected))
-#define CHECK_CONTAINS(text, part)                                                                 \
-    check_contains(__FILE__, __LINE__, #text, #part, (text), (part))
+#define CHECK_CONTAINS(text, part) check_contains(__FILE__, __LINE__, #text, #part, (text), (part))
 #define CHECK_MEM_EQ(actual, expected, bytes)                                                      \
     check_memory(__FILE__, __LINE__, #actual, #expected, (actual), (expected), (bytes))
 
 /* The statement must end the process as a broken REQUIRE does. It runs in a child. */
-#define CHECK_TRAPS(statement)                                                                    \
+#define CHECK_TRAPS(statement)                                                                     \
     do {                                                                                           \
         if (check_fork_child()) {                                                                  \
             statement;                                                                             \
@@ -78,7 +77,14 @@ uint64_t check_effort(uint64_t count);
 
 /* ---- what the macros stand on ---- */
 
-enum check_relation { CHECK_IS_EQ, CHECK_IS_NE, CHECK_IS_LT, CHECK_IS_LE, CHECK_IS_GT, CHECK_IS_GE };
+enum check_relation {
+    CHECK_IS_EQ,
+    CHECK_IS_NE,
+    CHECK_IS_LT,
+    CHECK_IS_LE,
+    CHECK_IS_GT,
+    CHECK_IS_GE
+};
 
 enum check_kind { CHECK_SIGNED, CHECK_UNSIGNED, CHECK_REAL, CHECK_POINTER };
 
@@ -96,23 +102,25 @@ struct check_value {
     check_compare(__FILE__, __LINE__, #actual, #expected, CHECK_VALUE(actual), relation,           \
                   CHECK_VALUE(expected))
 
+/* clang-format off: clang-format 14 does not know how to lay out _Generic. */
 #define CHECK_VALUE(x)                                                                             \
-    _Generic((x),                                                                                  \
-        _Bool: check_unsigned,                                                                     \
-        unsigned char: check_unsigned,                                                             \
-        unsigned short: check_unsigned,                                                            \
-        unsigned int: check_unsigned,                                                              \
-        unsigned long: check_unsigned,                                                             \
-        unsigned long long: check_unsigned,                                                        \
-        char: check_signed,                                                                        \
-        signed char: check_signed,                                                                 \
-        short: check_signed,                                                                       \
-        int: check_signed,                                                                         \
-        long: check_signed,                                                                        \
-        long long: check_signed,                                                                   \
-        float: check_real,                                                                         \
-        double: check_real,                                                                        \
-        default: check_pointer)(x)
+    _Generic((x), _Bool                                                                            \
+             : check_unsigned, unsigned char                                                       \
+             : check_unsigned, unsigned short                                                      \
+             : check_unsigned, unsigned int                                                        \
+             : check_unsigned, unsigned long                                                       \
+             : check_unsigned, unsigned long long                                                  \
+             : check_unsigned, char                                                                \
+             : check_signed, signed char                                                           \
+             : check_signed, short                                                                 \
+             : check_signed, int                                                                   \
+             : check_signed, long                                                                  \
+             : check_signed, long long                                                             \
+             : check_signed, float                                                                 \
+             : check_real, double                                                                  \
+             : check_real, default                                                                 \
+             : check_pointer)(x)
+/* clang-format on */
 
 static inline struct check_value check_signed(intmax_t value) {
     return (struct check_value){.kind = CHECK_SIGNED, .as_signed = value};

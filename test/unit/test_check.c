@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+static uint64_t check_seed_seen;
+
 static void *fail_here(void *nothing) {
     (void)nothing;
     CHECK_EQ(1 + 1, 3);
@@ -32,7 +34,7 @@ TEST(integers_compare_by_value_whatever_their_type) {
 TEST(reals_strings_pointers_and_memory_compare) {
     CHECK_EQ(0.5, 0.5);
     CHECK_LT(1, 1.5);
-    CHECK_NE((void *)&fail_here, NULL);
+    CHECK_NE(&check_seed_seen, NULL);
     CHECK_STR_EQ("weir", "weir");
     CHECK_CONTAINS("a weir in a river", "weir");
     CHECK_MEM_EQ("a\0b", "a\0b", 3);
