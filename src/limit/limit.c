@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "limit/limit.h"
+
+#include "limit/fixed.h"
+#include "limit/gcra.h"
+#include "limit/window.h"
+
+bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns) {
+    switch (rule->algorithm) {
+    case ALGORITHM_GCRA: return gcra_admit(c, rule, cost, now_ns);
+    case ALGORITHM_FIXED: return fixed_admit(c, rule->limit, rule->window_ns, cost, now_ns);
+    default: return window_admit(c, rule->limit, rule->window_ns, cost, now_ns);
+    }
+}
+
+struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
+                         uint64_t now_ns) {
+    switch (rule->algorithm) {
+    case ALGORITHM_GCRA: return gcra_look(c, rule, cost, now_ns);
+    case ALGORITHM_FIXED: return fixed_look(c, rule->limit, rule->window_ns, cost, now_ns);
+    default: return window_look(c, rule->limit, rule->window_ns, cost, now_ns);
+    }
+}
