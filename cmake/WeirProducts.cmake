@@ -8,10 +8,8 @@ else()
     # Hidden visibility leaves exactly what weir.h marks WEIR_API.
     add_library(weir_shared SHARED ${weir_library_objects})
     target_link_libraries(weir_shared PRIVATE weir_flags Threads::Threads)
-    target_include_directories(weir_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     set_target_properties(weir_shared PROPERTIES
         OUTPUT_NAME weir
-        EXPORT_NAME shared
         VERSION ${PROJECT_VERSION}
         SOVERSION ${PROJECT_VERSION_MAJOR}
         LINKER_LANGUAGE C)
@@ -33,10 +31,19 @@ else()
         COMMENT "Joining libweir.a")
     add_custom_target(weir_static ALL DEPENDS ${PROJECT_BINARY_DIR}/libweir.a)
 
-    install(TARGETS weir_shared EXPORT weir-targets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(TARGETS weir_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(FILES ${PROJECT_BINARY_DIR}/libweir.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
-    install(FILES include/weir.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(FILES ${PROJECT_SOURCE_DIR}/include/weir.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+    include(CMakePackageConfigHelpers)
+    configure_file(cmake/weir.pc.in weir.pc @ONLY)
+    configure_package_config_file(cmake/weir-config.cmake.in weir-config.cmake
+        INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir
+        PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
+    write_basic_package_version_file(weir-config-version.cmake COMPATIBILITY SameMajorVersion)
+    install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    install(FILES ${PROJECT_BINARY_DIR}/weir-config.cmake ${PROJECT_BINARY_DIR}/weir-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
 endif()
 
 if(TARGET weir_cmd)

@@ -6,8 +6,13 @@
 #       [NAME name] [LABELS unit ...] [TIMEOUT seconds] [ROOM room] [SOURCES more.c] [LIBRARIES z]
 #   weir_unit_tests()                            the above for each test_*.c of the folder
 #       [LABELS ...] [TIMEOUT seconds]
-#   weir_script_test(name command args...)       anything else; gets the built things by environment
+#   weir_script_test(name command args...)       anything else, run from the top of the clone
 #       [LABELS ...] [TIMEOUT seconds] [SERIAL]
+#
+# Every test finds in its environment WEIR_BIN (the binary), WEIR_BUILD_DIR (libweir.so, libweir.a),
+# WEIR_SOURCE_DIR, WEIR_SANITIZE (none, address, thread), WEIR_CC, and WEIR_PYTHON (a Python with
+# tools/requirements.txt installed). Timeouts are for the plain build; sanitizers get four times as
+# much. SERIAL keeps other tests away while it runs, for tests that measure time.
 
 # Inside names are tested too, so a test links archives of the rooms and not libweir. A test of
 # src/limit/window.c links the rooms up to limit in this order and none after, so that a test
@@ -35,20 +40,18 @@ function(weir_link_rooms target last_room)
 endfunction()
 
 function(weir_unit_test source)
-    cmake_parse_arguments(arg "" "NAME;TIMEOUT;ROOM" "LABELS;SOURCES;LIBRARIES" ${ARGN})
+    cmake_parse_arguments(arg "SERIAL" "NAME;TIMEOUT;ROOM" "LABELS;SOURCES;LIBRARIES" ${ARGN})
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "weir_unit_test(${source}): what is '${arg_UNPARSED_ARGUMENTS}'?")
     endif()
     cmake_path(GET source STEM stem)
-    cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME kind)
     if(NOT arg_NAME)
         set(arg_NAME ${stem})
     endif()
-    if(NOT arg_LABELS)
-        set(arg_LABELS ${kind})
-    endif()
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 60)
+    weir_labels(labels "${arg_LABELS}")
+    weir_runs_here(runs_here "${labels}")
+    if(NOT runs_here)
+        return()
     endif()
     if(NOT arg_ROOM)
         string(REGEX REPLACE "^test_" "" noun ${stem})
@@ -66,8 +69,7 @@ function(weir_unit_test source)
     target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/test)
     weir_link_rooms(${arg_NAME} ${arg_ROOM})
     target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBRARIES} PkgConfig::CMOCKA)
-    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
-    weir_test_surroundings(${arg_NAME} "${arg_LABELS}" ${arg_TIMEOUT})
+    weir_add_test(${arg_NAME} "${labels}" "${arg_TIMEOUT}" "${arg_SERIAL}" $<TARGET_FILE:${arg_NAME}>)
 endfunction()
 
 function(weir_unit_tests)
@@ -79,26 +81,68 @@ endfunction()
 
 function(weir_script_test name)
     cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "LABELS" ${ARGN})
-    cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME kind)
-    if(NOT arg_LABELS)
-        set(arg_LABELS ${kind})
-    endif()
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 60)
-    endif()
-    add_test(NAME ${name} COMMAND ${arg_UNPARSED_ARGUMENTS} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    weir_test_surroundings(${name} "${arg_LABELS}" ${arg_TIMEOUT})
-    if(arg_SERIAL)
-        set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+    weir_labels(labels "${arg_LABELS}")
+    weir_runs_here(runs_here "${labels}")
+    if(runs_here)
+        weir_add_test(${name} "${labels}" "${arg_TIMEOUT}" "${arg_SERIAL}" ${arg_UNPARSED_ARGUMENTS})
     endif()
 endfunction()
 
-function(weir_test_surroundings name labels timeout)
-    if(NOT WEIR_SANITIZE STREQUAL "none")
-        math(EXPR timeout "${timeout} * 4")
+# ---- what the three stand on ----
+
+# Without LABELS a test has its folder's name as label.
+function(weir_labels variable labels)
+    if(NOT labels)
+        cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME labels)
     endif()
-    set_tests_properties(${name} PROPERTIES
-        LABELS "${labels}"
-        TIMEOUT ${timeout}
-        ENVIRONMENT "WEIR_BIN=${PROJECT_BINARY_DIR}/weir;WEIR_BUILD_DIR=${PROJECT_BINARY_DIR};WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR};WEIR_SANITIZE=${WEIR_SANITIZE};WEIR_CC=${CMAKE_C_COMPILER};ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    set(${variable} "${labels}" PARENT_SCOPE)
+endfunction()
+
+# Which tests a build runs. The plain build runs all. AddressSanitizer runs all but those that look
+# at the plain products only; ThreadSanitizer what has threads; the fuzzer's build the fuzzers.
+function(weir_runs_here variable labels)
+    set(runs ON)
+    if(WEIR_SANITIZE STREQUAL "address")
+        foreach(label IN ITEMS package go bench tools)
+            if(label IN_LIST labels)
+                set(runs OFF)
+            endif()
+        endforeach()
+    elseif(WEIR_SANITIZE STREQUAL "thread" AND NOT "concurrency" IN_LIST labels)
+        set(runs OFF)
+    elseif(WEIR_SANITIZE STREQUAL "fuzzer" AND NOT "fuzz" IN_LIST labels)
+        set(runs OFF)
+    endif()
+    set(${variable} ${runs} PARENT_SCOPE)
+endfunction()
+
+# Tests of a sanitizer's build carry its name, since `make test` runs all builds in one list.
+function(weir_add_test name labels timeout serial)
+    if(NOT timeout)
+        set(timeout 60)
+    endif()
+    set(prefix "")
+    if(WEIR_SANITIZE STREQUAL "fuzzer")
+        set(prefix "fuzzer/")
+    elseif(NOT WEIR_SANITIZE STREQUAL "none")
+        math(EXPR timeout "${timeout} * 4")
+        string(SUBSTRING ${WEIR_SANITIZE} 0 1 letter)
+        set(prefix "${letter}san/")
+    endif()
+    add_test(NAME ${prefix}${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${prefix}${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout})
+    if(serial)
+        set_tests_properties(${prefix}${name} PROPERTIES RUN_SERIAL ON)
+    endif()
+    string(CONCAT environment
+        "WEIR_BIN=${PROJECT_BINARY_DIR}/weir;"
+        "WEIR_BUILD_DIR=${PROJECT_BINARY_DIR};"
+        "WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR};"
+        "WEIR_SANITIZE=${WEIR_SANITIZE};"
+        "WEIR_CC=${CMAKE_C_COMPILER};"
+        "WEIR_PYTHON=${PROJECT_SOURCE_DIR}/.deps/python/bin/python;"
+        "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1;"
+        "UBSAN_OPTIONS=print_stacktrace=1;"
+        "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    set_tests_properties(${prefix}${name} PROPERTIES ENVIRONMENT "${environment}")
 endfunction()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+#
+# The front door: verbs. CMake builds, CTest tests, tools/ does the rest; each line here only
+# calls them. `make help` lists the verbs.
+.DEFAULT_GOAL := help
+.PHONY: help run build debug test check bench fuzz format install uninstall clean
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+SECONDS ?= 600
+
+help: ## what you are reading
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: ## set up, build, start a server, ask it, replay a real log: start here
+	@tools/setup.sh run
+	@tools/build.sh release weir
+	@tools/run.sh
+
+build: ## the binary and the libraries, in build/release
+	@tools/setup.sh run
+	@tools/build.sh release
+
+debug: ## the same without optimisation, in build/debug
+	@tools/setup.sh run
+	@tools/build.sh debug
+
+check: ## the everyday loop, under a minute: style, rooms, lint, quick tests
+	@tools/setup.sh test
+	@tools/check.sh
+
+test: ## everything: sanitizers, fuzzers, clients, packages; a quarter of an hour
+	@tools/setup.sh test
+	@tools/test.sh
+
+bench: ## measure, each figure beside its reference
+	@tools/setup.sh bench
+	@tools/build.sh release
+	@bench/run.sh
+
+fuzz: ## fuzz each target for SECONDS=600
+	@tools/setup.sh run fuzz test
+	@tools/fuzz.sh $(SECONDS)
+
+format: ## lay out the C files (clang-format)
+	@tools/setup.sh format
+	@tools/format.sh
+
+install: ## into DESTDIR= PREFIX=/usr/local
+	@tools/setup.sh run
+	@tools/build.sh release
+	@tools/install.sh "$(PREFIX)" "$(DESTDIR)"
+
+uninstall: ## takes away what install put there
+	@tools/install.sh --undo "$(DESTDIR)"
+
+clean: ## removes build/ (the downloads in .deps/ stay)
+	@tools/run.sh --stop
+	@rm -rf build
