@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Installs build/release under PREFIX (in DESTDIR, for packagers), and takes the same files away.
+# Installs build/release (or WEIR_BUILD_DIR) under PREFIX, in DESTDIR for packagers, and takes the
+# same files away.
 #
 # usage: tools/install.sh PREFIX [DESTDIR]
 #        tools/install.sh --undo [DESTDIR]
 set -eu
 cd "$(dirname "$0")/.."
-manifest=build/release/install_manifest.txt
+build=${WEIR_BUILD_DIR:-build/release}
+manifest=$build/install_manifest.txt
 
 if [ "$1" = --undo ]; then
     destdir=${2-}
@@ -27,6 +29,6 @@ fi
 
 prefix=$1
 destdir=${2-}
-DESTDIR=$destdir cmake --install build/release --prefix "$prefix" --strip >/dev/null
+DESTDIR=$destdir cmake --install "$build" --prefix "$prefix" --strip >/dev/null
 echo "installed into $destdir$prefix: bin/weir, include/weir.h, libweir.so, libweir.a, weir.pc, weir-config.cmake"
 if [ -z "$destdir" ] && [ "$(id -u)" -eq 0 ]; then ldconfig; fi
