@@ -26,7 +26,7 @@ static inline uint64_t random_next(struct random *r) {
 /* A number in [0, bound); bound > 0. By multiplication (Lemire 2019), without the rejection
  * step: the bias is below bound / 2^64. */
 static inline uint64_t random_below(struct random *r, uint64_t bound) {
-    return (uint64_t)(((__extension__(unsigned __int128))random_next(r) * bound) >> 64);
+    return (uint64_t)((__extension__((unsigned __int128)random_next(r) * bound)) >> 64);
 }
 
 /* A number in [low, high]. */
