@@ -31,6 +31,7 @@ bad "rand() is not used here" 'int n = rand();'
 bad "time() is not used here" 'long t = time(NULL);'
 bad "a tab" '\tint n;'
 bad "space at the end" 'int n; '
+bad "111 columns; 110 are the most" "/* $(printf '%0105d' 0) */"
 bad "a leftover mark (TO""DO)" '/* TO''DO: later */'
 
 echo '/* SPDX-License-Identifier: MIT */' >"$scratch/src/base/lonely.h"
