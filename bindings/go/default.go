@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+package weir
+
+import (
+	"log"
+	"os"
+	"sync"
+	"time"
+)
+
+// StoreVariable is the environment variable that names the default limiter's store.
+const StoreVariable = "WEIR_STORE"
+
+var standard struct {
+	once    sync.Once
+	limiter *Limiter
+	err     error
+}
+
+// Allow reports whether the user may act now on the default limiter, and counts the act if so. See
+// Limiter.Allow and Default.
+func Allow(userID string, limit int, window time.Duration) bool {
+	standard.once.Do(openStandard)
+	return standard.limiter.Allow(userID, limit, window)
+}
+
+// Default is the limiter that Allow uses. It is opened once, by whoever comes first: on the
+// store that WEIR_STORE names, or in memory when that is unset or empty.
+//
+// A WEIR_STORE that cannot be opened is an error here and stays one; it is logged once, and Allow
+// then denies everyone, since a limit that is not counted is no limit. A program that would
+// rather not start asks first:
+//
+//	if _, err := weir.Default(); err != nil {
+//		log.Fatal(err)
+//	}
+func Default() (*Limiter, error) {
+	standard.once.Do(openStandard)
+	return standard.limiter, standard.err
+}
+
+// openStandard leaves limiter nil when it fails; a nil limiter denies. The URL is not logged, for
+// it may hold a password.
+func openStandard() {
+	url := os.Getenv(StoreVariable)
+	if url == "" {
+		url = "memory:"
+	}
+	standard.limiter, standard.err = Open(url)
+	if standard.err != nil {
+		log.Printf("%v (the store that %s names); weir.Allow denies everyone", standard.err, StoreVariable)
+	}
+}

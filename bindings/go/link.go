@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+
+package weir
+
+// #cgo pkg-config: weir
+import "C"
