@@ -15,16 +15,16 @@ help: ## what you are reading
 
 run: ## set up, build, start a server, ask it, replay a real log: start here
 	@tools/setup.sh run
-	@tools/build.sh release weir
+	@tools/build.sh --no-tests release weir
 	@tools/run.sh
 
 build: ## the binary and the libraries, in build/release
 	@tools/setup.sh run
-	@tools/build.sh release
+	@tools/build.sh --no-tests release
 
 debug: ## the same without optimisation, in build/debug
 	@tools/setup.sh run
-	@tools/build.sh debug
+	@tools/build.sh --no-tests debug
 
 check: ## the everyday loop, under a minute: style, rooms, lint, quick tests
 	@tools/setup.sh test
@@ -36,8 +36,8 @@ test: ## everything: sanitizers, fuzzers, clients, packages; a quarter of an hou
 
 bench: ## measure, each figure beside its reference
 	@tools/setup.sh bench
-	@tools/build.sh release
-	@bench/run.sh
+	@tools/build.sh --no-tests release
+	@bench/run
 
 fuzz: ## fuzz each target for SECONDS=600
 	@tools/setup.sh run fuzz test
@@ -49,7 +49,7 @@ format: ## lay out the C files (clang-format)
 
 install: ## into DESTDIR= PREFIX=/usr/local
 	@tools/setup.sh run
-	@tools/build.sh release
+	@tools/build.sh --no-tests release
 	@tools/install.sh "$(PREFIX)" "$(DESTDIR)"
 
 uninstall: ## takes away what install put there
