@@ -14,9 +14,10 @@ shift
 source=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -gt 0 ] || set -- base limit lease wire
 
-# memcpy and its kin are what the compiler itself may call; the last two come with
-# -fstack-protector and with position-independent code.
-allowed='memcpy memmove memset memcmp memchr strlen bcmp __stack_chk_fail _GLOBAL_OFFSET_TABLE_'
+# memcpy and its kin are what the compiler itself may call, as are the 128-bit divisions; the last
+# two come with -fstack-protector and with position-independent code.
+allowed='memcpy memmove memset memcmp memchr strlen bcmp __udivti3 __umodti3 __divti3 __modti3'
+allowed="$allowed __stack_chk_fail _GLOBAL_OFFSET_TABLE_"
 
 objects=
 for room in "$@"; do
