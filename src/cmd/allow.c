@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * allow: may this user act now? One question to a store, or several in a row. */
+#include <stdio.h>
+
+#include <weir.h>
+
+#include "base/text.h"
+#include "cmd/args.h"
+#include "cmd/command.h"
+#include "cmd/terminal.h"
+#include "wire/json.h"
+
+static const char about[] =
+    "Asks whether USER may act now under a limit, counts the act if so, and says what is left.\n"
+    "A limit is written 100/1m: at most 100 in any window of one minute.\n"
+    "\n"
+    "The default store, memory:, lives inside this one process: each call begins with a fresh\n"
+    "limiter and forgets it at the end. --times asks several times within one call, so that the\n"
+    "limit shows. To ask a limiter that stays, run weir serve.\n";
+
+static const char epilogue[] =
+    "examples:\n"
+    "  weir allow ann 100/1m                    allowed, 99 left of 100\n"
+    "  weir allow ann 3/10s --times 5           the last two are denied\n"
+    "  weir allow ann 10/1s --algorithm gcra --burst 20 --cost 5\n"
+    "\n"
+    "exit codes: 0 all were allowed; 1 at least one was denied; 2 wrong usage; 3 trouble.\n"
+    "With --json, one line for each question: allowed, remaining, limit, window_ns, cost,\n"
+    "retry_after_ns (null: never), reset_after_ns, and user (user_hex if it is not UTF-8).\n";
+
+static int  ask(weir *w, const weir_request *request, uint64_t times, bool as_json, bool is_quiet);
+static void print_decision(const weir_request *request, const weir_decision *decision);
+static void print_json(struct json_writer *out, const weir_request *request,
+                       const weir_decision *decision);
+static int64_t rounded_up(int64_t duration_ns);
+
+int allow_main(int count, char **words) {
+    uint64_t    cost = 1, burst = 0, times = 1;
+    uint32_t    algorithm = WEIR_STRICT;
+    const char *store     = "memory:";
+    bool        as_json = false, is_quiet = false;
+
+    const struct args_option options[] = {
+        {.name   = "cost",
+         .letter = 'c',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &cost,
+         .text   = "permits to take, all or none (default 1); 0 only looks"},
+        {.name    = "algorithm",
+         .letter  = 'a',
+         .kind    = ARGS_CHOICE,
+         .choices = args_algorithms,
+         .into    = &algorithm,
+         .text    = "how to count (default strict); see weir explain"},
+        {.name   = "burst",
+         .letter = 'b',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &burst,
+         .text   = "gcra: permits that may pass at once (default: as many as\nthe limit)"},
+        {.name   = "times",
+         .letter = 'n',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &times,
+         .min    = 1,
+         .text   = "ask N times in a row (default 1)"},
+        {.name   = "store",
+         .letter = 's',
+         .kind   = ARGS_TEXT,
+         .value  = "URL",
+         .into   = &store,
+         .text   = "where to count (default memory:)"},
+        {.name   = "json",
+         .letter = 'j',
+         .kind   = ARGS_FLAG,
+         .into   = &as_json,
+         .text   = "print one line of JSON for each question"},
+        {.name   = "quiet",
+         .letter = 'q',
+         .kind   = ARGS_FLAG,
+         .into   = &is_quiet,
+         .text   = "print nothing: the exit code is the answer"},
+    };
+    struct args      args = {.verb         = words[0],
+                             .usage        = "USER LIMIT/WINDOW",
+                             .about        = about,
+                             .epilogue     = epilogue,
+                             .options      = options,
+                             .option_count = sizeof options / sizeof options[0],
+                             .operands_min = 2,
+                             .operands_max = 2};
+    struct args_rate rate;
+    int              code;
+    if (!args_parse(&args, count, words, &code)) return code;
+    if (!args_rate_parse("allow", "LIMIT/WINDOW", args.operands[1], &rate)) return COMMAND_USAGE;
+
+    struct view  user    = view_of(args.operands[0]);
+    weir_request request = weir_request_for(user.data, user.bytes, rate.limit, rate.window_ns);
+    request.cost         = cost;
+    request.algorithm    = algorithm;
+    request.burst        = burst;
+
+    weir_error error = {0};
+    weir      *w     = weir_open(store, NULL, &error);
+    if (w == NULL) {
+        terminal_complain("allow", "%s", error.text);
+        bool is_usage = error.status == WEIR_BAD_URL || error.status == WEIR_BAD_OPTIONS;
+        return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
+    }
+    code = ask(w, &request, times, as_json, is_quiet);
+    weir_close(w);
+    return terminal_finish("allow", code);
+}
+
+static int ask(weir *w, const weir_request *request, uint64_t times, bool as_json, bool is_quiet) {
+    int                code = COMMAND_DONE;
+    char               buffer[4096];
+    struct json_writer out;
+    json_write_begin(&out, buffer, sizeof buffer, terminal_json_sink, NULL);
+
+    for (uint64_t i = 0; i < times && !terminal_is_gone(); i++) {
+        weir_decision decision;
+        weir_status   status = weir_decide(w, request, &decision);
+        if (status != WEIR_OK) {
+            bool is_usage = status >= WEIR_BAD_USER && status <= WEIR_BAD_REQUEST;
+            json_write_end(&out);
+            terminal_complain("allow", "%s", weir_status_text(status));
+            return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
+        }
+        if (!decision.allowed) code = COMMAND_DENIED;
+        if (is_quiet) continue;
+        if (as_json) {
+            print_json(&out, request, &decision);
+        } else {
+            print_decision(request, &decision);
+        }
+    }
+    json_write_end(&out);
+    return code;
+}
+
+static void print_decision(const weir_request *request, const weir_decision *decision) {
+    uint64_t most = request->algorithm == WEIR_GCRA && request->burst != 0 && request->limit != 0
+                        ? request->burst
+                        : request->limit;
+    printf("%s%s%s", terminal_colour(decision->allowed ? TERMINAL_GREEN : TERMINAL_RED),
+           decision->allowed ? "allowed" : "denied", terminal_colour(TERMINAL_PLAIN));
+    if (decision->allowed) {
+        printf(", %llu left of %llu\n", (unsigned long long)decision->remaining,
+               (unsigned long long)most);
+        return;
+    }
+    if (decision->retry_after_ns == WEIR_NEVER) {
+        printf(", and no wait helps: ");
+        if (most == 0) {
+            printf("a limit of 0 admits nobody\n");
+        } else {
+            printf("the cost %llu is above the %s %llu\n", (unsigned long long)request->cost,
+                   most == request->limit ? "limit" : "burst", (unsigned long long)most);
+        }
+        return;
+    }
+    char wait[TEXT_DURATION_BYTES_MAX];
+    text_duration_write_short(rounded_up(decision->retry_after_ns), wait);
+    printf(", try again in %s\n", wait);
+}
+
+/* To three digits, upwards: who waits for what was shown must not be denied for the last of it. */
+static int64_t rounded_up(int64_t duration_ns) {
+    const int64_t minute_ns = WEIR_MINUTE;
+    int64_t       step      = 1;
+    if (duration_ns < minute_ns) {
+        while (duration_ns / step >= 1000) step *= 10;
+    } else {
+        step = duration_ns < WEIR_HOUR        ? WEIR_SECOND
+               : duration_ns < WEIR_DAY       ? minute_ns
+               : duration_ns < 100 * WEIR_DAY ? WEIR_HOUR
+                                              : WEIR_DAY;
+    }
+    return duration_ns > INT64_MAX - step ? duration_ns : (duration_ns + step - 1) / step * step;
+}
+
+static void print_json(struct json_writer *out, const weir_request *request,
+                       const weir_decision *decision) {
+    json_write_object(out);
+    json_write_bytes(out, "user", (struct view){request->user, request->user_bytes});
+    json_write_name(out, "allowed");
+    json_write_bool(out, decision->allowed);
+    json_write_name(out, "remaining");
+    json_write_u64(out, decision->remaining);
+    json_write_name(out, "limit");
+    json_write_u64(out, request->limit);
+    json_write_name(out, "window_ns");
+    json_write_i64(out, request->window_ns);
+    json_write_name(out, "cost");
+    json_write_u64(out, request->cost);
+    json_write_name(out, "algorithm");
+    json_write_text(out, view_of(args_algorithms[request->algorithm]));
+    json_write_name(out, "retry_after_ns");
+    if (decision->retry_after_ns == WEIR_NEVER) {
+        json_write_null(out);
+    } else {
+        json_write_i64(out, decision->retry_after_ns);
+    }
+    json_write_name(out, "reset_after_ns");
+    json_write_i64(out, decision->reset_after_ns);
+    json_write_object_end(out);
+    json_write_line_end(out);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * command: the verbs of the binary, and what their exit codes mean.
+ *
+ * A verb is one line of the table below and one function <verb>_main in src/cmd/<verb>.c. To add
+ * one, write its file first and then its line, in the order in which `weir --help` shows them. The
+ * function gets its own name as words[0], prints its own --help (args_parse() does), and returns an
+ * exit code by way of terminal_finish(). */
+#ifndef WEIR_CMD_COMMAND_H
+#define WEIR_CMD_COMMAND_H
+
+/* X(verb, what it does, in a line of help) */
+#define COMMAND_TABLE(X)                                                                           \
+    X(allow, "ask for one decision: may this user act now?")                                       \
+    X(explain, "what a limit means in numbers: worst case, resolution, memory")
+
+/* A contract: scripts depend on it. */
+enum command_exit {
+    COMMAND_DONE    = 0, /* allowed; the promise holds; done */
+    COMMAND_DENIED  = 1, /* denied; the promise is broken */
+    COMMAND_USAGE   = 2, /* the command line makes no sense */
+    COMMAND_TROUBLE = 3, /* a file, a store, a socket or memory failed */
+};
+
+#define COMMAND_DECLARE(verb, summary) int verb##_main(int count, char **words);
+COMMAND_TABLE(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
+
+#endif
