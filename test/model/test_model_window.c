@@ -7,43 +7,39 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "model/draw.h"
 #include "model/seeds.h"
 #include "model/window_program.h"
+#include "model/window_trial.h"
 
 enum {
-    RULES          = 5000,
-    STEPS_FULL     = 8000, /* of each rule, at effort 1: 40 million decisions */
+    RULES          = 10000,
+    STEPS_FULL     = 10000, /* of each rule, at effort 1: 100 million decisions */
     STEPS_MIN      = 100,
     STEPS_OF_SEEDS = 20000,
 };
 
-static void play(uint64_t seed, size_t steps, struct window_tally *tally) {
-    struct window_program program;
-    char                  failure[WINDOW_TRIAL_FAILURE_BYTES];
+static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
+    struct program program;
+    char           failure[PROGRAM_FAILURE_BYTES];
     if (!window_program_run(&program, seed, steps, tally, failure)) {
-        size_t length = program.count;
-        fprintf(stderr, "program %" PRIu64 " fails at step %zu: %s\n", seed, length, failure);
-        window_program_shorten(&program, failure);
-        window_program_print(&program, failure);
-        CHECK_SAYS(false, "%s\n    program: --seed %" PRIu64 ", WEIR_TEST_EFFORT such that it has %zu steps",
-                   failure, seed, length);
+        program_report(&program, window_program_fails, "", failure);
     }
-    window_program_clear(&program);
+    program_clear(&program);
 }
 
 TEST(seeds_that_once_failed_hold) {
     static uint64_t     seeds[SEEDS_MAX];
     size_t              count = seeds_read("model_window", seeds);
-    struct window_tally tally = {0};
+    struct program_tally tally = {0};
     for (size_t i = 0; i < count; i++) play(seeds[i], STEPS_OF_SEEDS, &tally);
 }
 
 /* The first program is that of the run's own seed, so that --seed repeats the one that failed. */
 TEST(no_window_is_above_its_limit_and_no_denial_is_without_need) {
     uint64_t            steps = seeds_share(check_effort(STEPS_FULL));
-    struct window_tally tally = {0};
+    struct program_tally tally = {0};
     struct random       r     = {.state = check_seed()};
     uint64_t            seed  = check_seed();
     if (steps < STEPS_MIN) steps = STEPS_MIN;
@@ -73,13 +69,13 @@ struct world {
 static uint64_t world_decisions;
 
 static void world_visit(const struct world *world, struct window_trial *trial, uint64_t now_ns,
-                        unsigned depth, struct window_step *steps, unsigned taken) {
+                        unsigned depth, struct program_step *steps, unsigned taken) {
     if (depth == 0) return;
     struct window_trial saved = *trial;
     for (size_t l = 0; l < 2 && world->limits[l] > 0; l++) {
         for (size_t g = 0; g < world->gap_count; g++) {
             for (size_t k = 0; k < world->cost_count; k++) {
-                struct window_step step = {
+                struct program_step step = {
                     .now_ns = now_ns + world->gaps_ns[g],
                     .limit  = world->limits[l],
                     .cost   = world->costs[k],
@@ -93,9 +89,9 @@ static void world_visit(const struct world *world, struct window_trial *trial, u
                     holds = false;
                 }
                 if (!holds) {
-                    struct window_program program = {
+                    struct program program = {
                         .window_ns = world->window_ns, .steps = steps, .count = taken + 1};
-                    window_program_print(&program, trial->failure);
+                    program_print(&program, "", trial->failure);
                     CHECK_SAYS(false, "%s", trial->failure);
                 }
                 world_visit(world, trial, step.now_ns, depth - 1, steps, taken + 1);
@@ -111,7 +107,7 @@ static void world_visit(const struct world *world, struct window_trial *trial, u
 
 static void world_run(const struct world *world, unsigned depth) {
     struct window_trial trial;
-    struct window_step  steps[16];
+    struct program_step  steps[16];
     window_trial_begin(&trial, world->window_ns, UINT64_MAX);
     world_visit(world, &trial, world->window_ns / 2, depth, steps, 0);
     window_trial_end(&trial);
@@ -209,15 +205,15 @@ static uint64_t utilisation(struct random *r, uint64_t limit, double load, enum 
     struct counter   counter   = {0};
     struct exact_log log       = {0};
     uint64_t         now_ns = window_ns, strict = 0, exact = 0;
-    uint64_t         windows = 40;
+    uint64_t         windows = 300;
     double           burst_ns = 0;
     while (now_ns < windows * window_ns) {
-        double step_ns = -__builtin_log(1.0 - random_unit(r)) * gap_ns;
+        double step_ns = draw_exponential(r) * gap_ns;
         if (workload == WORKLOAD_BURSTS) {
             step_ns /= 20.0;
             burst_ns += step_ns;
             if (burst_ns > 0.02 * (double)window_ns) {
-                step_ns += -__builtin_log(1.0 - random_unit(r)) * 0.4 * (double)window_ns;
+                step_ns += draw_exponential(r) * 0.4 * (double)window_ns;
                 burst_ns = 0;
             }
         }

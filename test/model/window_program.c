@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/window_program.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/contract.h"
+#include "model/draw.h"
+#include "model/window_trial.h"
+
+enum { PLAYER_LIMITS_MAX = 6 };
 
 /* How a program is played: drawn once, so that some programs are all bursts and others all edges. */
 struct player {
     struct random random;
-    uint64_t      limits[WINDOW_PROGRAM_LIMITS_MAX];
+    uint64_t      limits[PLAYER_LIMITS_MAX];
     size_t        limit_count;
     uint64_t      limit; /* in force */
     uint64_t      limit_change_in; /* one step in so many; 0: never */
@@ -37,37 +37,27 @@ enum manner {
     MANNER_COUNT
 };
 
-static struct player      player_make(struct random *random, struct window_program *program);
-static uint64_t           player_limit_draw(struct random *r);
-static uint64_t           player_window_draw(struct random *r);
-static uint64_t           player_start_draw(struct random *r, uint64_t window_ns);
-static struct window_step player_step(struct player *player, const struct window_trial *trial);
+static struct player      player_make(struct random *random, struct program *program);
+static struct program_step player_step(struct player *player, const struct window_trial *trial);
 static uint64_t           player_time(struct player *player, const struct window_trial *trial);
 static uint64_t           player_cost(struct player *player, const struct window_trial *trial, uint64_t now_ns);
-static bool               window_program_fails(const struct window_program *program, char *failure);
-static uint64_t           random_log_uniform(struct random *r, uint64_t high);
-static uint64_t           random_beside(struct random *r, uint64_t value, uint64_t distance);
-static double             random_exponential(struct random *r);
 
-bool window_program_run(struct window_program *program, uint64_t seed, size_t steps,
-                        struct window_tally *tally, char *failure) {
+bool window_program_run(struct program *program, uint64_t seed, size_t steps,
+                        struct program_tally *tally, char *failure) {
     struct random       random = {.state = seed};
     struct window_trial trial;
 
-    memset(program, 0, sizeof *program);
-    program->seed  = seed;
-    program->steps = calloc(steps, sizeof *program->steps);
-    REQUIRE(program->steps != NULL);
+    program_begin(program, seed, steps);
     struct player player = player_make(&random, program);
 
     window_trial_begin(&trial, program->window_ns, program->head_top);
     bool holds = true;
     while (holds && program->count < steps) {
-        struct window_step step            = player_step(&player, &trial);
+        struct program_step step            = player_step(&player, &trial);
         program->steps[program->count++] = step;
         holds                              = window_trial_step(&trial, step);
     }
-    snprintf(failure, WINDOW_TRIAL_FAILURE_BYTES, "%s", trial.failure);
+    snprintf(failure, PROGRAM_FAILURE_BYTES, "%s", trial.failure);
     tally->programs++;
     tally->steps += trial.steps;
     tally->admissions += trial.admissions;
@@ -77,95 +67,48 @@ bool window_program_run(struct window_program *program, uint64_t seed, size_t st
     return holds;
 }
 
-void window_program_clear(struct window_program *program) {
-    free(program->steps);
-    memset(program, 0, sizeof *program);
-}
-
-/* Halves, quarters, eighths, ... and single steps, until no single one can go. */
-void window_program_shorten(struct window_program *program, char *failure) {
-    struct window_program shorter = *program;
-    shorter.steps = calloc(program->count, sizeof *shorter.steps);
-    REQUIRE(shorter.steps != NULL);
-
-    size_t chunk = program->count / 2;
-    while (chunk > 0) {
-        bool dropped = false;
-        for (size_t from = 0; from + chunk <= program->count;) {
-            size_t after = program->count - from - chunk;
-            memcpy(shorter.steps, program->steps, from * sizeof *shorter.steps);
-            memcpy(shorter.steps + from, program->steps + from + chunk, after * sizeof *shorter.steps);
-            shorter.count = from + after;
-            if (window_program_fails(&shorter, failure)) {
-                memcpy(program->steps, shorter.steps, shorter.count * sizeof *shorter.steps);
-                program->count = shorter.count;
-                dropped        = true;
-            } else {
-                from += chunk;
-            }
-        }
-        if (!dropped || chunk > 1) chunk /= 2;
-    }
-    INVARIANT(window_program_fails(program, failure));
-    free(shorter.steps);
-}
-
-void window_program_print(const struct window_program *program, const char *failure) {
-    fprintf(stderr, "# %s\n# head begins as 0x%" PRIx64 "\n", failure, program->head_top);
-    uint64_t limit = UINT64_MAX;
-    for (size_t i = 0; i < program->count; i++) {
-        struct window_step s = program->steps[i];
-        if (s.limit != limit) {
-            fprintf(stderr, "rule %" PRIu64 " per %" PRIu64 "ns\n", s.limit, program->window_ns);
-            limit = s.limit;
-        }
-        fprintf(stderr, "at %" PRIu64 "ns ask ann cost %" PRIu64 " -> ?%s\n", s.now_ns, s.cost,
-                i + 1 == program->count ? "   # this one is wrong" : "");
-    }
-}
-
-static bool window_program_fails(const struct window_program *program, char *failure) {
+bool window_program_fails(const struct program *program, char *failure) {
     struct window_trial trial;
     window_trial_begin(&trial, program->window_ns, program->head_top);
     bool holds = true;
     for (size_t i = 0; holds && i < program->count; i++) {
         holds = window_trial_step(&trial, program->steps[i]);
     }
-    if (!holds) snprintf(failure, WINDOW_TRIAL_FAILURE_BYTES, "%s", trial.failure);
+    if (!holds) snprintf(failure, PROGRAM_FAILURE_BYTES, "%s", trial.failure);
     window_trial_end(&trial);
     return !holds;
 }
 
-static struct player player_make(struct random *random, struct window_program *program) {
+static struct player player_make(struct random *random, struct program *program) {
     struct player player = {.random = random_split(random)};
     struct random *r     = &player.random;
 
-    program->window_ns = player_window_draw(r);
+    program->window_ns = draw_window_ns(r);
     program->head_top  = random_below(r, 4) == 0 ? 0 : random_next(r) & ~COUNTER_HEAD_MASK;
-    player.now_ns      = player_start_draw(r, program->window_ns);
+    player.now_ns      = draw_start_ns(r, program->window_ns);
 
-    player.limits[0]   = player_limit_draw(r);
+    player.limits[0]   = draw_limit(r);
     player.limit_count = 1;
     if (random_below(r, 5) < 2) {
-        player.limit_change_in = 1 + random_log_uniform(r, 300);
-        while (player.limit_count < 2 + random_below(r, WINDOW_PROGRAM_LIMITS_MAX - 1)) {
+        player.limit_change_in = 1 + draw_log_uniform(r, 300);
+        while (player.limit_count < 2 + random_below(r, PLAYER_LIMITS_MAX - 1)) {
             uint64_t first = player.limits[0], other = 0;
             switch (random_below(r, 7)) {
-            case 0: other = player_limit_draw(r); break;
-            case 1: other = random_beside(r, first, 2); break;
+            case 0: other = draw_limit(r); break;
+            case 1: other = draw_beside(r, first, 2); break;
             case 2: other = first / 2 + random_below(r, 2); break;
             case 3: other = first * 2 + random_below(r, 2); break;
             case 4: other = random_below(r, first + 1); break;
-            case 5: other = first + random_log_uniform(r, first); break;
+            case 5: other = first + draw_log_uniform(r, first); break;
             case 6: other = random_below(r, 2); break;
             }
             player.limits[player.limit_count++] = other > LIMIT_MAX ? LIMIT_MAX : other;
         }
     }
     player.limit = player.limits[0];
-    if (random_below(r, 4) == 0) player.late_in = 2 + random_log_uniform(r, 200);
-    player.cost_max = random_below(r, 3) == 0 ? 1 : random_log_uniform(r, player.limits[0] + 1);
-    player.load     = 0.3 * (double)(1 + random_log_uniform(r, 100));
+    if (random_below(r, 4) == 0) player.late_in = 2 + draw_log_uniform(r, 200);
+    player.cost_max = random_below(r, 3) == 0 ? 1 : draw_log_uniform(r, player.limits[0] + 1);
+    player.load     = 0.3 * (double)(1 + draw_log_uniform(r, 100));
 
     /* Few manners at a time, and sometimes all of them. */
     bool all = random_below(r, 4) == 0;
@@ -181,49 +124,7 @@ static struct player player_make(struct random *random, struct window_program *p
     return player;
 }
 
-static uint64_t player_limit_draw(struct random *r) {
-    switch (random_below(r, 8)) {
-    case 0: return random_between(r, 1, 4);
-    case 1: return random_between(r, 1, 400);
-    case 2: return random_beside(r, 160 * random_between(r, 1, 4), 2);
-    case 3: { /* 2^k and what is beside it */
-        uint64_t power = UINT64_C(1) << random_between(r, 0, LIMIT_BITS_MAX);
-        uint64_t value = random_beside(r, power, 1);
-        return value > LIMIT_MAX ? LIMIT_MAX : value;
-    }
-    case 4: { /* a multiple of 160 and what is beside it, where the quantum steps */
-        uint64_t value = random_beside(r, 160 * random_log_uniform(r, LIMIT_MAX / 160), 1);
-        return value > LIMIT_MAX ? LIMIT_MAX : value;
-    }
-    case 5: return LIMIT_MAX - random_below(r, 3);
-    default: return random_log_uniform(r, LIMIT_MAX);
-    }
-}
-
-static uint64_t player_window_draw(struct random *r) {
-    uint64_t window_ns = 0;
-    switch (random_below(r, 8)) {
-    case 0: window_ns = random_between(r, 1, 2000); break; /* below a microsecond: replays of ticks */
-    case 1: window_ns = UINT64_C(1000) * random_log_uniform(r, 1000); break;
-    case 2: window_ns = LIMIT_WINDOW_MAX - random_below(r, 3); break;
-    case 3: window_ns = random_beside(r, UINT64_C(1) << random_between(r, 10, 58), 1); break;
-    case 4: window_ns = UINT64_C(1000000000) * random_log_uniform(r, UINT64_C(3650) * 86400); break;
-    default: window_ns = 1000 + random_log_uniform(r, LIMIT_WINDOW_MAX - 1000); break;
-    }
-    return window_ns > LIMIT_WINDOW_MAX ? LIMIT_WINDOW_MAX : window_ns;
-}
-
-static uint64_t player_start_draw(struct random *r, uint64_t window_ns) {
-    switch (random_below(r, 6)) {
-    case 0: return 0;
-    case 1: return random_below(r, 4);
-    case 2: return random_beside(r, window_ns, 2);
-    case 3: return LIMIT_NOW_MAX - random_log_uniform(r, 12 * window_ns);
-    default: return random_below(r, LIMIT_NOW_MAX);
-    }
-}
-
-static struct window_step player_step(struct player *player, const struct window_trial *trial) {
+static struct program_step player_step(struct player *player, const struct window_trial *trial) {
     struct random *r = &player->random;
     if (player->limit_change_in != 0 && random_below(r, player->limit_change_in) == 0) {
         player->limit = player->limits[random_below(r, player->limit_count)];
@@ -233,10 +134,10 @@ static struct window_step player_step(struct player *player, const struct window
     if (now_ns > player->now_ns) player->now_ns = now_ns;
 
     if (player->late_in != 0 && random_below(r, player->late_in) == 0) {
-        uint64_t late_ns = random_log_uniform(r, 3 * trial->window_ns);
+        uint64_t late_ns = draw_log_uniform(r, 3 * trial->window_ns);
         now_ns           = late_ns > now_ns ? 0 : now_ns - late_ns;
     }
-    return (struct window_step){
+    return (struct program_step){
         .now_ns = now_ns,
         .limit  = player->limit,
         .cost   = player_cost(player, trial, now_ns),
@@ -258,25 +159,25 @@ static uint64_t player_time(struct player *player, const struct window_trial *tr
     case MANNER_POISSON: {
         double mean_cost = 0.5 * (double)(player->cost_max + 1);
         double mean_ns   = (double)window_ns * mean_cost / ((double)player->limit + 1.0) / player->load;
-        double gap_ns    = random_exponential(r) * mean_ns;
+        double gap_ns    = draw_exponential(r) * mean_ns;
         if (gap_ns > 4.0 * (double)window_ns) gap_ns = 4.0 * (double)window_ns;
         next_ns = now_ns + (uint64_t)gap_ns;
         break;
     }
     case MANNER_CELLS: {
         struct window_grid grid = window_grid_for(player->limit, window_ns);
-        next_ns = random_beside(r, now_ns + grid.cell_ns * random_below(r, 4), 1);
+        next_ns = draw_beside(r, now_ns + grid.cell_ns * random_below(r, 4), 1);
         break;
     }
     case MANNER_WINDOW_LATER: {
         if (trial->log.count == 0) break;
-        uint64_t back = random_log_uniform(r, trial->log.count);
+        uint64_t back = draw_log_uniform(r, trial->log.count);
         next_ns       = trial->log.at_ns[trial->log.count - back] + window_ns;
         if (random_below(r, 3) == 0) {
             struct window_grid grid = window_grid_for(player->limit, window_ns);
             next_ns = random_below(r, 2) == 0 ? next_ns + grid.cell_ns : next_ns - grid.cell_ns;
         }
-        if (random_below(r, 2) == 0) next_ns = random_beside(r, next_ns, 1);
+        if (random_below(r, 2) == 0) next_ns = draw_beside(r, next_ns, 1);
         break;
     }
     case MANNER_RETRY:
@@ -285,15 +186,15 @@ static uint64_t player_time(struct player *player, const struct window_trial *tr
         break;
     case MANNER_RESET:
         if (trial->counter.fresh_at_ns > now_ns) {
-            next_ns = random_beside(r, trial->counter.fresh_at_ns, 1);
+            next_ns = draw_beside(r, trial->counter.fresh_at_ns, 1);
         }
         break;
     case MANNER_IDLE:
-        next_ns = now_ns + (random_below(r, 2) == 0 ? random_log_uniform(r, 3 * window_ns)
-                                                    : random_beside(r, window_ns, window_ns / 20 + 1));
+        next_ns = now_ns + (random_below(r, 2) == 0 ? draw_log_uniform(r, 3 * window_ns)
+                                                    : draw_beside(r, window_ns, window_ns / 20 + 1));
         break;
     case MANNER_WINDOW_MULTIPLE:
-        next_ns = random_beside(r, (now_ns / window_ns + 1) * window_ns, 2);
+        next_ns = draw_beside(r, (now_ns / window_ns + 1) * window_ns, 2);
         break;
     case MANNER_COUNT: break;
     }
@@ -306,10 +207,10 @@ static uint64_t player_cost(struct player *player, const struct window_trial *tr
     switch (random_below(r, 12)) {
     case 0: case 1: case 2: case 3: return 1;
     case 4: case 5: case 6: return random_between(r, 1, player->cost_max);
-    case 7: return random_log_uniform(r, player->limit + 1);
+    case 7: return draw_log_uniform(r, player->limit + 1);
     case 8: { /* whole quanta and what is beside them */
         struct window_grid grid = window_grid_for(player->limit, trial->window_ns);
-        uint64_t           cost = random_beside(r, grid.quantum * random_between(r, 1, 3), 1);
+        uint64_t           cost = draw_beside(r, grid.quantum * random_between(r, 1, 3), 1);
         return cost == 0 ? 1 : cost;
     }
     case 9: case 10: { /* all that is left, or one too many */
@@ -324,19 +225,3 @@ static uint64_t player_cost(struct player *player, const struct window_trial *tr
     }
     }
 }
-
-/* A number in [1, high], each power of two as likely as the next; high > 0. */
-static uint64_t random_log_uniform(struct random *r, uint64_t high) {
-    uint64_t bits = 64 - (uint64_t)__builtin_clzll(high);
-    uint64_t top  = random_below(r, bits);
-    uint64_t value = (UINT64_C(1) << top) + random_below(r, UINT64_C(1) << top);
-    return value > high ? high : value;
-}
-
-static uint64_t random_beside(struct random *r, uint64_t value, uint64_t distance) {
-    uint64_t moved = value + random_below(r, 2 * distance + 1);
-    return moved < distance ? 0 : moved - distance;
-}
-
-/* Mean 1. */
-static double random_exponential(struct random *r) { return -__builtin_log(1.0 - random_unit(r)); }

@@ -16,18 +16,19 @@ struct bound {
 
 static bool window_trial_fail(struct window_trial *trial, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static bool window_trial_strict(struct window_trial *trial, struct window_step step);
-static bool window_trial_useful(struct window_trial *trial, struct window_step step);
+static bool window_trial_strict(struct window_trial *trial, struct program_step step);
+static bool window_trial_useful(struct window_trial *trial, struct program_step step);
 static bool window_trial_retry(struct window_trial *trial, const struct counter *before,
-                               struct window_step step);
+                               struct program_step step);
 static bool window_trial_remaining(struct window_trial *trial, const struct counter *before,
-                                   struct window_step step);
-static bool window_trial_reset(struct window_trial *trial, struct window_step step);
+                                   struct program_step step);
+static bool window_trial_reset(struct window_trial *trial, struct program_step step);
 static void window_trial_remember(struct window_trial *trial, const struct counter *before,
-                                  struct window_step step);
+                                  struct program_step step);
+static void window_trial_recode(struct window_trial *trial, struct window_grid grid, uint64_t at_ns);
 static bool grid_is_finer(struct window_grid a, struct window_grid b);
-static bool window_trial_has_room(const struct window_trial *trial, struct window_step step);
-static struct bound window_trial_bound(const struct window_trial *trial, struct window_step step);
+static bool window_trial_has_room(const struct window_trial *trial, struct program_step step);
+static struct bound window_trial_bound(const struct window_trial *trial, struct program_step step);
 static bool window_trial_would_pass(const struct window_trial *trial, const struct counter *c,
                                     uint64_t limit, uint64_t cost, uint64_t now_ns);
 static bool window_answers_equal(struct answer a, struct answer b);
@@ -40,7 +41,7 @@ void window_trial_begin(struct window_trial *trial, uint64_t window_ns, uint64_t
 
 void window_trial_end(struct window_trial *trial) { exact_log_clear(&trial->log); }
 
-bool window_trial_step(struct window_trial *trial, struct window_step step) {
+bool window_trial_step(struct window_trial *trial, struct program_step step) {
     const struct counter before = trial->counter;
     struct counter      *c      = &trial->counter;
 
@@ -88,21 +89,42 @@ static bool window_trial_fail(struct window_trial *trial, const char *format, ..
 
 /* Writes the admission down, and on which grid the counter is drawn after it. */
 static void window_trial_remember(struct window_trial *trial, const struct counter *before,
-                                  struct window_step step) {
-    struct window_grid own = window_grid_for(step.limit, trial->window_ns);
+                                  struct program_step step) {
+    struct window_grid own        = window_grid_for(step.limit, trial->window_ns);
+    uint64_t           instant_ns = window_trial_instant_ns(trial, step.now_ns);
     if (step.now_ns >= before->fresh_at_ns) {
         trial->grid         = own;
         trial->recode_count = 0;
-    } else if (grid_is_finer(own, trial->grid) ||
-               (grid_is_finer(trial->grid, own) && !window_trial_has_room(trial, step))) {
-        trial->recodes[trial->recode_count++ % WINDOW_TRIAL_RECODES_MAX] = (struct window_recode){
-            .at_ns   = window_trial_instant_ns(trial, step.now_ns),
-            .cell_ns = trial->grid.cell_ns,
-            .quantum = trial->grid.quantum,
-        };
-        trial->grid = own;
+        trial->is_doubtful  = false;
+        trial->forgotten    = exact_log_within(&trial->log, instant_ns, UINT64_MAX);
+    } else if (grid_is_finer(own, trial->grid)) {
+        window_trial_recode(trial, own, instant_ns);
+    } else if (grid_is_finer(trial->grid, own) && !window_trial_has_room(trial, step)) {
+        if (!trial->is_doubtful) {
+            trial->is_doubtful   = true;
+            trial->doubtful_from = trial->recode_count;
+            trial->doubtful_room = trial->grid.quanta * trial->grid.quantum;
+        }
+        window_trial_recode(trial, own, instant_ns);
+    }
+    if (trial->is_doubtful) {
+        /* Recodes that may come later than thought, until they must have been. */
+        for (uint64_t i = trial->doubtful_from; i < trial->recode_count; i++) {
+            trial->recodes[i % WINDOW_TRIAL_RECODES_MAX].at_ns = instant_ns;
+        }
+        uint64_t live = exact_log_within(&trial->log, instant_ns, trial->window_ns);
+        if (live + step.cost > trial->doubtful_room) trial->is_doubtful = false;
     }
     exact_log_add(&trial->log, step.now_ns, step.cost);
+}
+
+static void window_trial_recode(struct window_trial *trial, struct window_grid grid, uint64_t at_ns) {
+    trial->recodes[trial->recode_count++ % WINDOW_TRIAL_RECODES_MAX] = (struct window_recode){
+        .at_ns   = at_ns,
+        .cell_ns = trial->grid.cell_ns,
+        .quantum = trial->grid.quantum,
+    };
+    trial->grid = grid;
 }
 
 static bool grid_is_finer(struct window_grid a, struct window_grid b) {
@@ -110,12 +132,14 @@ static bool grid_is_finer(struct window_grid a, struct window_grid b) {
 }
 
 /* Whether the admission certainly fits the grid that the counter is drawn on. */
-static bool window_trial_has_room(const struct window_trial *trial, struct window_step step) {
+static bool window_trial_has_room(const struct window_trial *trial, struct program_step step) {
     struct bound bound = window_trial_bound(trial, step);
-    return bound.admitted + bound.lost + step.cost <= trial->grid.quanta * trial->grid.quantum;
+    uint64_t     room  = trial->grid.quanta * trial->grid.quantum;
+    if (trial->is_doubtful && trial->doubtful_room < room) room = trial->doubtful_room;
+    return bound.admitted + bound.lost + step.cost <= room;
 }
 
-static bool window_trial_strict(struct window_trial *trial, struct window_step step) {
+static bool window_trial_strict(struct window_trial *trial, struct program_step step) {
     uint64_t instant_ns = exact_log_newest_ns(&trial->log);
     uint64_t admitted   = exact_log_within(&trial->log, instant_ns, trial->window_ns);
     if (admitted <= step.limit) return true;
@@ -123,7 +147,7 @@ static bool window_trial_strict(struct window_trial *trial, struct window_step s
                              admitted, instant_ns, step.limit);
 }
 
-static bool window_trial_useful(struct window_trial *trial, struct window_step step) {
+static bool window_trial_useful(struct window_trial *trial, struct program_step step) {
     if (step.cost > step.limit) return true;
 
     struct bound bound = window_trial_bound(trial, step);
@@ -137,7 +161,7 @@ static bool window_trial_useful(struct window_trial *trial, struct window_step s
 /* How much may be counted against this step. Theorem 2: one cell and one quantum for the grid that
  * the counter is drawn on, and as much again for each grid that something still countable went
  * through. */
-static struct bound window_trial_bound(const struct window_trial *trial, struct window_step step) {
+static struct bound window_trial_bound(const struct window_trial *trial, struct program_step step) {
     if (trial->log.count == 0) return (struct bound){.reach_ns = trial->window_ns};
 
     uint64_t now_ns   = window_trial_instant_ns(trial, step.now_ns);
@@ -158,15 +182,17 @@ static struct bound window_trial_bound(const struct window_trial *trial, struct 
         reach_ns += r.cell_ns;
         lost += r.quantum - 1;
     }
+    uint64_t admitted = exact_log_within(&trial->log, now_ns, reach_ns);
+    uint64_t kept     = exact_log_within(&trial->log, now_ns, UINT64_MAX) - trial->forgotten;
     return (struct bound){
-        .admitted = exact_log_within(&trial->log, now_ns, reach_ns),
+        .admitted = admitted < kept ? admitted : kept,
         .reach_ns = reach_ns,
         .lost     = lost,
     };
 }
 
 static bool window_trial_retry(struct window_trial *trial, const struct counter *before,
-                               struct window_step step) {
+                               struct program_step step) {
     uint64_t retry_ns = trial->look.retry_after_ns;
     if (trial->allowed) {
         return retry_ns == 0 || window_trial_fail(trial, "allowed, and yet retry_after is %" PRIu64 "ns", retry_ns);
@@ -197,7 +223,7 @@ static bool window_trial_retry(struct window_trial *trial, const struct counter 
 }
 
 static bool window_trial_remaining(struct window_trial *trial, const struct counter *before,
-                                   struct window_step step) {
+                                   struct program_step step) {
     uint64_t remaining = trial->look.remaining;
     if (remaining > step.limit) return window_trial_fail(trial, "remaining %" PRIu64 " is above the limit", remaining);
     if (remaining > 0 &&
@@ -216,7 +242,7 @@ static bool window_trial_remaining(struct window_trial *trial, const struct coun
                              step.cost, after.remaining);
 }
 
-static bool window_trial_reset(struct window_trial *trial, struct window_step step) {
+static bool window_trial_reset(struct window_trial *trial, struct program_step step) {
     const struct counter *c    = &trial->counter;
     struct answer         look = window_look(c, step.limit, trial->window_ns, 1, step.now_ns);
     uint64_t expected_ns = c->fresh_at_ns > step.now_ns ? c->fresh_at_ns - step.now_ns : 0;

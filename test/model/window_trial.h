@@ -24,17 +24,9 @@
 
 #include "limit/window.h"
 #include "model/exact_log.h"
+#include "model/program.h"
 
-enum {
-    WINDOW_TRIAL_FAILURE_BYTES = 400,
-    WINDOW_TRIAL_RECODES_MAX   = 64,
-};
-
-struct window_step {
-    uint64_t now_ns;
-    uint64_t limit;
-    uint64_t cost;
-};
+enum { WINDOW_TRIAL_RECODES_MAX = 64 };
 
 /* The counter left a grid for another, or may have. */
 struct window_recode {
@@ -50,11 +42,15 @@ struct window_trial {
     struct window_grid   grid; /* that the counter is drawn on, or the coarsest that it may be */
     struct window_recode recodes[WINDOW_TRIAL_RECODES_MAX]; /* a ring, newest last */
     uint64_t             recode_count;                      /* since the counter was fresh */
+    uint64_t             doubtful_from; /* from this recode on: whether and when is not certain ... */
+    uint64_t             doubtful_room; /* ... as long as so much and no more may be live */
+    bool                 is_doubtful;
+    uint64_t             forgotten; /* permits admitted before the counter was last fresh */
 
     uint64_t      steps, admissions, denials, retries;
     bool          allowed; /* the last step */
     struct answer look;    /* the last step, before it */
-    char          failure[WINDOW_TRIAL_FAILURE_BYTES]; /* "" while all is well */
+    char          failure[PROGRAM_FAILURE_BYTES]; /* "" while all is well */
 };
 
 /* `head_top` gives the 11 bits that belong to the counter's storer. */
@@ -62,7 +58,7 @@ void window_trial_begin(struct window_trial *trial, uint64_t window_ns, uint64_t
 void window_trial_end(struct window_trial *trial);
 
 /* Takes one step. False: something was broken, see failure. */
-bool window_trial_step(struct window_trial *trial, struct window_step step);
+bool window_trial_step(struct window_trial *trial, struct program_step step);
 
 /* The time at which a step at now_ns counts: never before an admission. */
 uint64_t window_trial_instant_ns(const struct window_trial *trial, uint64_t now_ns);
