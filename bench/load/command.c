@@ -21,8 +21,8 @@ struct words {
     size_t user_index; /* count if there is none */
 };
 
-#define SAY(words, ...) \
-    snprintf((words)->text[(words)->count++], sizeof (words)->text[0], __VA_ARGS__)
+#define SAY(words, ...)                                                                            \
+    snprintf((words)->text[(words)->count++], sizeof(words)->text[0], __VA_ARGS__)
 
 static void say_user(struct words *w) {
     w->user_index = w->count;
@@ -42,9 +42,9 @@ static void command_render(struct command *c, const struct words *w) {
 }
 
 bool command_make(struct command *c, const char *name, const struct command_rule *rule) {
-    *c              = (struct command){0};
-    struct words w  = {.user_index = SIZE_MAX};
-    uint64_t window_s = rule->window_ms / 1000;
+    *c                    = (struct command){0};
+    struct words w        = {.user_index = SIZE_MAX};
+    uint64_t     window_s = rule->window_ms / 1000;
 
     if (strcmp(name, "ping") == 0) {
         SAY(&w, "PING");
@@ -107,7 +107,8 @@ void command_write(const struct command *c, uint64_t user, char *out) {
     memcpy(out, c->bytes, c->byte_count);
     if (c->digits_at == 0) return;
     uint64_t rest = COMMAND_USER_FIRST + user;
-    for (char *digit = out + c->digits_at + COMMAND_USER_DIGITS - 1; digit >= out + c->digits_at; digit--) {
+    for (char *digit = out + c->digits_at + COMMAND_USER_DIGITS - 1; digit >= out + c->digits_at;
+         digit--) {
         *digit = (char)('0' + rest % 10);
         rest /= 10;
     }

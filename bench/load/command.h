@@ -46,11 +46,11 @@ bool command_make(struct command *c, const char *name, const struct command_rule
 void command_write(const struct command *c, uint64_t user, char *out);
 
 struct reply {
-    size_t   bytes; /* consumed */
-    bool     is_error;
-    bool     is_malformed;
-    bool     has_shape; /* that of the command */
-    int64_t  first;     /* first integer in it */
+    size_t  bytes; /* consumed */
+    bool    is_error;
+    bool    is_malformed;
+    bool    has_shape; /* that of the command */
+    int64_t first;     /* first integer in it */
 };
 
 /* Reads one reply. False: more bytes are needed. */

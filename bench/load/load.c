@@ -76,16 +76,30 @@ static double number_of(const char *option, const char *text, double low, double
 }
 
 static struct load_options options_of(int argc, char **argv) {
-    struct load_options o = {.name = "", .order = "uniform", .rule = {.limit = 1000000, .window_ms = 60000},
-                             .users = 1000000, .seed = 1, .seconds = 2, .warmup_s = 0.5,
-                             .zipf_exponent = 0.99, .threads = 1, .connections = 64, .pipeline = 1, .cpu = -1};
+    struct load_options        o       = {.name          = "",
+                                          .order         = "uniform",
+                                          .rule          = {.limit = 1000000, .window_ms = 60000},
+                                          .users         = 1000000,
+                                          .seed          = 1,
+                                          .seconds       = 2,
+                                          .warmup_s      = 0.5,
+                                          .zipf_exponent = 0.99,
+                                          .threads       = 1,
+                                          .connections   = 64,
+                                          .pipeline      = 1,
+                                          .cpu           = -1};
     static const struct option known[] = {
-        {"command", 1, 0, 'c'},  {"target", 1, 0, 't'},   {"connections", 1, 0, 'C'}, {"pipeline", 1, 0, 'P'},
-        {"threads", 1, 0, 'T'},  {"cpu", 1, 0, 'p'},      {"seconds", 1, 0, 's'},     {"warmup", 1, 0, 'w'},
-        {"rate", 1, 0, 'r'},     {"even", 0, 0, 'e'},     {"users", 1, 0, 'u'},       {"order", 1, 0, 'o'},
-        {"zipf", 1, 0, 'z'},     {"requests", 1, 0, 'n'}, {"limit", 1, 0, 'l'},       {"window-ms", 1, 0, 'W'},
-        {"server", 1, 0, 'S'},   {"script", 1, 0, 'f'},   {"name", 1, 0, 'N'},        {"seed", 1, 0, 'x'},
-        {"help", 0, 0, 'h'},     {0},
+        {"command", 1, 0, 'c'},     {"target", 1, 0, 't'},
+        {"connections", 1, 0, 'C'}, {"pipeline", 1, 0, 'P'},
+        {"threads", 1, 0, 'T'},     {"cpu", 1, 0, 'p'},
+        {"seconds", 1, 0, 's'},     {"warmup", 1, 0, 'w'},
+        {"rate", 1, 0, 'r'},        {"even", 0, 0, 'e'},
+        {"users", 1, 0, 'u'},       {"order", 1, 0, 'o'},
+        {"zipf", 1, 0, 'z'},        {"requests", 1, 0, 'n'},
+        {"limit", 1, 0, 'l'},       {"window-ms", 1, 0, 'W'},
+        {"server", 1, 0, 'S'},      {"script", 1, 0, 'f'},
+        {"name", 1, 0, 'N'},        {"seed", 1, 0, 'x'},
+        {"help", 0, 0, 'h'},        {0},
     };
     int index = 0;
     for (int c; (c = getopt_long(argc, argv, "", known, &index)) != -1;) {
@@ -138,7 +152,7 @@ static void address_of(const char *target, struct load_plan *plan) {
         plan->address_bytes = sizeof *local;
         return;
     }
-    struct sockaddr_in *inet = (struct sockaddr_in *)&plan->address;
+    struct sockaddr_in *inet  = (struct sockaddr_in *)&plan->address;
     const char         *colon = strrchr(target, ':');
     char                host[64];
     if (!colon || (size_t)(colon - target) >= sizeof host) die(2, "--target is '%s'", target);
@@ -148,7 +162,9 @@ static void address_of(const char *target, struct load_plan *plan) {
     inet->sin_port       = htons((uint16_t)number_of("target", colon + 1, 1, 65535));
     if (inet_pton(AF_INET, host, &inet->sin_addr) != 1) die(2, "--target is '%s'", target);
     if (ntohl(inet->sin_addr.s_addr) >> 24 != 127) {
-        die(2, "%s is not this machine: weir-load sends its load to 127.0.0.0/8 and unix sockets only", host);
+        die(2,
+            "%s is not this machine: weir-load sends its load to 127.0.0.0/8 and unix sockets only",
+            host);
     }
     plan->address_bytes = sizeof *inet;
 }
@@ -166,15 +182,17 @@ static void script_load(const struct load_plan *plan, const char *path, char sha
 
     int  fd = socket(plan->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char head[64], answer[256] = "";
-    int  head_bytes = snprintf(head, sizeof head, "*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%zu\r\n", bytes);
+    int  head_bytes =
+        snprintf(head, sizeof head, "*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%zu\r\n", bytes);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&plan->address, plan->address_bytes) != 0 ||
-        send(fd, head, (size_t)head_bytes, MSG_NOSIGNAL) < 0 || send(fd, text, bytes, MSG_NOSIGNAL) < 0 ||
-        send(fd, "\r\n", 2, MSG_NOSIGNAL) < 0) {
+        send(fd, head, (size_t)head_bytes, MSG_NOSIGNAL) < 0 ||
+        send(fd, text, bytes, MSG_NOSIGNAL) < 0 || send(fd, "\r\n", 2, MSG_NOSIGNAL) < 0) {
         die(3, "loading %s: %s", path, strerror(errno));
     }
     ssize_t n = recv(fd, answer, sizeof answer - 1, 0);
     close(fd);
-    if (n < 47 || strncmp(answer, "$40\r\n", 5) != 0) die(3, "loading %s: the server says %s", path, answer);
+    if (n < 47 || strncmp(answer, "$40\r\n", 5) != 0)
+        die(3, "loading %s: the server says %s", path, answer);
     memcpy(sha, answer + 5, 40);
     sha[40] = 0;
 }
@@ -187,14 +205,16 @@ struct sample {
 
 static struct sample sample_take(pid_t server) {
     struct sample s = {.at_ns = worker_now_ns()};
-    if (server && (!process_cpu_ns(server, &s.cpu_ns) || !process_resident_bytes(server, &s.resident_bytes))) {
+    if (server && (!process_cpu_ns(server, &s.cpu_ns) ||
+                   !process_resident_bytes(server, &s.resident_bytes))) {
         die(3, "there is no process %d any more", (int)server);
     }
     return s;
 }
 
 static void sleep_until(uint64_t at_ns) {
-    struct timespec t = {.tv_sec = (time_t)(at_ns / 1000000000u), .tv_nsec = (long)(at_ns % 1000000000u)};
+    struct timespec t = {.tv_sec  = (time_t)(at_ns / 1000000000u),
+                         .tv_nsec = (long)(at_ns % 1000000000u)};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {}
 }
 
@@ -213,8 +233,8 @@ static void print_text(const char *name, const char *text) {
     putchar('"');
 }
 
-static void print_result(const struct load_options *o, const struct load_plan *plan, const struct worker *sum,
-                         struct sample before, struct sample after) {
+static void print_result(const struct load_options *o, const struct load_plan *plan,
+                         const struct worker *sum, struct sample before, struct sample after) {
     const struct load_counts *c       = &sum->counts;
     double                    seconds = (double)(after.at_ns - before.at_ns) / 1e9;
     double                    server  = (double)(after.cpu_ns - before.cpu_ns) / 1e9;
@@ -224,26 +244,30 @@ static void print_result(const struct load_options *o, const struct load_plan *p
     printf(",");
     print_text("command", o->command);
     printf(",\"mode\":\"%s\",\"rate\":%.0f,\"connections\":%u,\"pipeline\":%u,\"threads\":%u",
-           plan->rate_per_s > 0 ? "open" : "closed", o->rate_per_s, plan->connection_count * plan->thread_count,
-           o->pipeline, o->threads);
+           plan->rate_per_s > 0 ? "open" : "closed", o->rate_per_s,
+           plan->connection_count * plan->thread_count, o->pipeline, o->threads);
     printf(",\"users\":%" PRIu64 ",\"order\":\"%s\",\"seconds\":%.4f", o->users, o->order, seconds);
-    printf(",\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"allowed\":%" PRIu64 ",\"denied\":%" PRIu64, c->sent,
-           c->answered, c->allowed, c->denied);
-    printf(",\"errors\":%" PRIu64 ",\"malformed\":%" PRIu64 ",\"wrong_shape\":%" PRIu64 ",\"unanswered\":%" PRIu64
-           ",\"unsent\":%" PRIu64,
+    printf(",\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"allowed\":%" PRIu64
+           ",\"denied\":%" PRIu64,
+           c->sent, c->answered, c->allowed, c->denied);
+    printf(",\"errors\":%" PRIu64 ",\"malformed\":%" PRIu64 ",\"wrong_shape\":%" PRIu64
+           ",\"unanswered\":%" PRIu64 ",\"unsent\":%" PRIu64,
            c->errors, c->malformed, c->wrong_shape, c->unanswered, c->unsent);
     printf(",\"per_second\":%.1f,\"load_cpu_share\":%.3f", (double)c->answered / seconds,
            (double)c->cpu_ns / (double)c->run_ns);
     printf(",\"latency_us\":{\"mean\":%.2f", histogram_mean(&sum->latency) / 1e3);
-    static const struct { const char *name; double share; } points[] = {
-        {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+    static const struct {
+        const char *name;
+        double      share;
+    } points[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
     for (unsigned i = 0; i < sizeof points / sizeof points[0]; i++) {
-        printf(",\"%s\":%.2f", points[i].name, (double)histogram_at(&sum->latency, points[i].share) / 1e3);
+        printf(",\"%s\":%.2f", points[i].name,
+               (double)histogram_at(&sum->latency, points[i].share) / 1e3);
     }
     printf(",\"max\":%.2f}", (double)sum->latency.max / 1e3);
     if (o->server) {
-        printf(",\"server_cpu_s\":%.6f,\"server_cpu_share\":%.3f,\"server_cpu_s_per_million\":%.4f", server,
-               server / seconds, c->answered ? server * 1e6 / (double)c->answered : 0);
+        printf(",\"server_cpu_s\":%.6f,\"server_cpu_share\":%.3f,\"server_cpu_s_per_million\":%.4f",
+               server, server / seconds, c->answered ? server * 1e6 / (double)c->answered : 0);
         printf(",\"server_resident_before\":%" PRIu64 ",\"server_resident_after\":%" PRIu64,
                before.resident_bytes, after.resident_bytes);
     }
@@ -270,18 +294,18 @@ static void counts_join(struct load_counts *sum, const struct load_counts *c) {
 }
 
 static struct load_plan plan_of(const struct load_options *o) {
-    struct load_plan plan = {.order            = order_of(o->order),
-                             .user_count       = o->users,
-                             .zipf_exponent    = o->zipf_exponent,
-                             .thread_count     = o->threads,
-                             .connection_count = o->connections / o->threads,
-                             .pipeline         = o->pipeline,
-                             .rate_per_s       = o->rate_per_s / o->threads,
-                             .is_even          = o->is_even,
-                             .request_count    = o->requests / o->threads,
-                             .drain_ns         = 2000000000,
-                             .seed             = o->seed,
-                             .cpu              = o->cpu};
+    struct load_plan    plan = {.order            = order_of(o->order),
+                                .user_count       = o->users,
+                                .zipf_exponent    = o->zipf_exponent,
+                                .thread_count     = o->threads,
+                                .connection_count = o->connections / o->threads,
+                                .pipeline         = o->pipeline,
+                                .rate_per_s       = o->rate_per_s / o->threads,
+                                .is_even          = o->is_even,
+                                .request_count    = o->requests / o->threads,
+                                .drain_ns         = 2000000000,
+                                .seed             = o->seed,
+                                .cpu              = o->cpu};
     struct command_rule rule = o->rule;
     char                sha[41];
     address_of(o->target, &plan);
@@ -300,8 +324,8 @@ static struct load_plan plan_of(const struct load_options *o) {
 }
 
 int main(int argc, char **argv) {
-    struct load_options o    = options_of(argc, argv);
-    struct load_plan    plan = plan_of(&o);
+    struct load_options o       = options_of(argc, argv);
+    struct load_plan    plan    = plan_of(&o);
     struct worker      *workers = calloc(o.threads + 1, sizeof *workers);
     if (!workers) die(3, "out of memory");
 
@@ -309,7 +333,8 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < o.threads; i++) {
         workers[i].plan  = &plan;
         workers[i].index = i;
-        if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]) != 0) die(3, "no thread");
+        if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]) != 0)
+            die(3, "no thread");
     }
     struct sample after = before;
     if (!o.requests) {
@@ -324,7 +349,8 @@ int main(int argc, char **argv) {
         if (workers[i].trouble[0]) die(3, "%s", workers[i].trouble);
         counts_join(&sum->counts, &workers[i].counts);
         histogram_join(&sum->latency, &workers[i].latency);
-        if (workers[i].first_error[0]) memcpy(sum->first_error, workers[i].first_error, sizeof sum->first_error);
+        if (workers[i].first_error[0])
+            memcpy(sum->first_error, workers[i].first_error, sizeof sum->first_error);
     }
     if (o.requests) {
         after       = sample_take(o.server);
@@ -332,8 +358,9 @@ int main(int argc, char **argv) {
     }
     print_result(&o, &plan, sum, before, after);
 
-    const struct load_counts *c = &sum->counts;
-    bool is_clean = c->answered > 0 && c->errors + c->malformed + c->wrong_shape + c->unanswered + c->unsent == 0;
+    const struct load_counts *c        = &sum->counts;
+    bool                      is_clean = c->answered > 0 &&
+                    c->errors + c->malformed + c->wrong_shape + c->unanswered + c->unsent == 0;
     free(workers);
     return is_clean ? 0 : 1;
 }

@@ -25,8 +25,9 @@ static bool cpu_from_ticks(pid_t pid, uint64_t *cpu_ns) {
     /* The name stands in brackets and may hold anything; ten fields later are user and system. */
     const char *after = strrchr(line, ')');
     uint64_t    user, system;
-    if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
-                         &user, &system) != 2) {
+    if (!after ||
+        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+               &user, &system) != 2) {
         return false;
     }
     *cpu_ns = (user + system) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
@@ -46,7 +47,8 @@ bool process_cpu_ns(pid_t pid, uint64_t *cpu_ns) {
         uint64_t thread_ns;
         if (!isdigit((unsigned char)entry->d_name[0])) continue;
         snprintf(file, sizeof file, "/proc/%d/task/%.16s/schedstat", (int)pid, entry->d_name);
-        if (!first_line(file, line, sizeof line) || sscanf(line, "%" SCNu64, &thread_ns) != 1) continue;
+        if (!first_line(file, line, sizeof line) || sscanf(line, "%" SCNu64, &thread_ns) != 1)
+            continue;
         sum += thread_ns;
         is_known = true;
     }
@@ -60,7 +62,8 @@ bool process_resident_bytes(pid_t pid, uint64_t *bytes) {
     char     path[64], line[128];
     uint64_t pages;
     snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    if (!first_line(path, line, sizeof line) || sscanf(line, "%*u %" SCNu64, &pages) != 1) return false;
+    if (!first_line(path, line, sizeof line) || sscanf(line, "%*u %" SCNu64, &pages) != 1)
+        return false;
     *bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     return true;
 }

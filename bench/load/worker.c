@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 enum {
-    OUTPUT_BYTES   = 1 << 18,
-    INPUT_BYTES    = 1 << 18,
-    UNDER_WAY_MAX  = 1 << 16, /* requests of one connection; a power of two */
-    EVENTS_MAX     = 64,
+    OUTPUT_BYTES  = 1 << 18,
+    INPUT_BYTES   = 1 << 18,
+    UNDER_WAY_MAX = 1 << 16, /* requests of one connection; a power of two */
+    EVENTS_MAX    = 64,
 };
 
 struct connection {
@@ -39,9 +39,9 @@ struct crew {
     struct random           random;
     struct zipf             zipf;
     uint64_t                next_user;
-    uint64_t                next_due_ns;   /* open loop */
+    uint64_t                next_due_ns; /* open loop */
     unsigned                next_connection;
-    uint64_t                sent_count;    /* warm-up included */
+    uint64_t                sent_count; /* warm-up included */
 };
 
 uint64_t worker_now_ns(void) {
@@ -86,7 +86,8 @@ static bool may_send(const struct crew *c) {
 }
 
 static bool has_room(const struct crew *c, const struct connection *k) {
-    return k->under_way < UNDER_WAY_MAX && OUTPUT_BYTES - k->output_to >= c->plan->command.byte_count;
+    return k->under_way < UNDER_WAY_MAX &&
+           OUTPUT_BYTES - k->output_to >= c->plan->command.byte_count;
 }
 
 static void request_put(struct crew *c, struct connection *k, uint64_t due_ns) {
@@ -100,7 +101,8 @@ static void request_put(struct crew *c, struct connection *k, uint64_t due_ns) {
 /* ---- sockets ---- */
 
 static bool watch(struct crew *c, struct connection *k, bool wants_write) {
-    struct epoll_event event = {.events = EPOLLIN | (wants_write ? (uint32_t)EPOLLOUT : 0), .data.ptr = k};
+    struct epoll_event event = {.events   = EPOLLIN | (wants_write ? (uint32_t)EPOLLOUT : 0),
+                                .data.ptr = k};
     k->wants_write           = wants_write;
     return epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, k->fd, &event) == 0 || trouble(c, "epoll_ctl");
 }
@@ -145,8 +147,7 @@ static void answer_count(struct crew *c, struct connection *k, const struct repl
 }
 
 static bool answers_read(struct crew *c, struct connection *k) {
-    ssize_t n = recv(k->fd, k->input + k->input_bytes, INPUT_BYTES - k->input_bytes,
-                     MSG_DONTWAIT);
+    ssize_t n = recv(k->fd, k->input + k->input_bytes, INPUT_BYTES - k->input_bytes, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
     if (n < 0) return trouble(c, "recv");
     if (n == 0) {
@@ -188,7 +189,8 @@ static bool due_send(struct crew *c, uint64_t now_ns) {
     unsigned first = c->next_connection, touched = 0;
     while (c->next_due_ns <= now_ns && c->next_due_ns < c->plan->end_ns && may_send(c)) {
         unsigned tried = 0;
-        while (tried < c->plan->connection_count && !has_room(c, &c->connections[c->next_connection])) {
+        while (tried < c->plan->connection_count &&
+               !has_room(c, &c->connections[c->next_connection])) {
             c->next_connection = (c->next_connection + 1) % c->plan->connection_count;
             tried++;
         }
@@ -213,7 +215,8 @@ static bool connection_open(struct crew *c, struct connection *k) {
     k->due_ns = calloc(UNDER_WAY_MAX, sizeof *k->due_ns);
     k->output = malloc(OUTPUT_BYTES);
     k->input  = malloc(INPUT_BYTES);
-    if (k->fd < 0 || !k->due_ns || !k->output || !k->input) return trouble(c, "opening a connection");
+    if (k->fd < 0 || !k->due_ns || !k->output || !k->input)
+        return trouble(c, "opening a connection");
     if (connect(k->fd, (const struct sockaddr *)&c->plan->address, c->plan->address_bytes) != 0) {
         return trouble(c, "connect");
     }
@@ -272,7 +275,7 @@ static bool run_loop(struct crew *c) {
 
         struct epoll_event events[EVENTS_MAX];
         struct timespec    sleep = patience(c, worker_now_ns());
-        int count = epoll_pwait2(c->epoll_fd, events, EVENTS_MAX, &sleep, NULL);
+        int                count = epoll_pwait2(c->epoll_fd, events, EVENTS_MAX, &sleep, NULL);
         if (count < 0 && errno != EINTR) return trouble(c, "epoll_pwait2");
         for (int i = 0; i < count; i++) {
             struct connection *k = events[i].data.ptr;
@@ -314,11 +317,11 @@ static void pin(const struct crew *c) {
 void *worker_run(void *argument) {
     struct worker *w = argument;
     struct crew    c = {.worker = w, .plan = w->plan, .epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
-    c.random         = (struct random){.state = w->plan->seed + w->index * UINT64_C(0x9e3779b97f4a7c15)};
-    c.zipf           = zipf_of(w->plan->user_count, w->plan->zipf_exponent);
-    c.next_user      = w->index;
-    c.next_due_ns    = worker_now_ns();
-    c.connections    = calloc(w->plan->connection_count, sizeof *c.connections);
+    c.random    = (struct random){.state = w->plan->seed + w->index * UINT64_C(0x9e3779b97f4a7c15)};
+    c.zipf      = zipf_of(w->plan->user_count, w->plan->zipf_exponent);
+    c.next_user = w->index;
+    c.next_due_ns       = worker_now_ns();
+    c.connections       = calloc(w->plan->connection_count, sizeof *c.connections);
     uint64_t started_ns = c.next_due_ns;
     pin(&c);
     prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);

@@ -49,7 +49,7 @@ struct load_plan {
 struct load_counts {
     uint64_t sent, answered, allowed, denied, errors, malformed, wrong_shape, unanswered, unsent;
     uint64_t cpu_ns, run_ns; /* of the worker itself, warm-up included */
-    uint64_t finished_ns; /* when the last answer came */
+    uint64_t finished_ns;    /* when the last answer came */
 };
 
 struct worker {

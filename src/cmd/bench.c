@@ -27,31 +27,62 @@ struct bench_options {
 };
 
 static bool bench_prepare(struct bench_plan *plan);
-static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting, uint64_t seed);
+static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting,
+                          uint64_t seed);
 static void bench_clear(struct bench_plan *plan);
 
 static bool options_read(struct bench_options *o, int count, char **words, int *code) {
     const struct args_option options[] = {
         {.name = "json", .kind = ARGS_FLAG, .into = &o->json, .text = "one JSON document"},
-        {.name = "quick", .kind = ARGS_FLAG, .into = &o->quick,
+        {.name = "quick",
+         .kind = ARGS_FLAG,
+         .into = &o->quick,
          .text = "a look in seconds: 100,000 users, 3 short rounds"},
-        {.name = "only", .kind = ARGS_TEXT, .value = "TEXT", .into = &o->only,
-         .text = "rows whose name holds this, and what they stand beside"},
-        {.name = "users", .kind = ARGS_NUMBER, .value = "N", .into = &o->users, .min = 1024,
-         .max = BENCH_USERS_MAX, .text = "how many users to ask about at random (default: 1,000,000\nand 10,000,000)"},
-        {.name = "threads", .kind = ARGS_NUMBER, .value = "N", .into = &o->threads, .min = 1,
-         .max = BENCH_THREADS_MAX, .text = "most threads at once (default: as many as processors, at\nmost 2)"},
-        {.name = "time", .kind = ARGS_DURATION, .value = "DURATION", .into = &o->time_ns, .min = 1000000,
-         .max = UINT64_C(600000000000), .text = "for each row, all rounds together (default 1s)"},
-        {.name = "rounds", .kind = ARGS_NUMBER, .value = "N", .into = &o->rounds, .min = 1,
-         .max = BENCH_ROUNDS_MAX, .text = "(default 7)"},
-        {.name = "seed", .kind = ARGS_NUMBER, .value = "N", .into = &o->seed, .text = "of the users drawn (default 1)"},
+        {.name  = "only",
+         .kind  = ARGS_TEXT,
+         .value = "TEXT",
+         .into  = &o->only,
+         .text  = "rows whose name holds this, and what they stand beside"},
+        {.name  = "users",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &o->users,
+         .min   = 1024,
+         .max   = BENCH_USERS_MAX,
+         .text  = "how many users to ask about at random (default: 1,000,000\nand 10,000,000)"},
+        {.name  = "threads",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &o->threads,
+         .min   = 1,
+         .max   = BENCH_THREADS_MAX,
+         .text  = "most threads at once (default: as many as processors, at\nmost 2)"},
+        {.name  = "time",
+         .kind  = ARGS_DURATION,
+         .value = "DURATION",
+         .into  = &o->time_ns,
+         .min   = 1000000,
+         .max   = UINT64_C(600000000000),
+         .text  = "for each row, all rounds together (default 1s)"},
+        {.name  = "rounds",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &o->rounds,
+         .min   = 1,
+         .max   = BENCH_ROUNDS_MAX,
+         .text  = "(default 7)"},
+        {.name  = "seed",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &o->seed,
+         .text  = "of the users drawn (default 1)"},
     };
     struct args args = {
-        .verb         = "bench",
-        .usage        = "",
-        .about        = "Measures weir in this process and prints a table: CPU nanoseconds a decision, beside\n"
-                        "what the same run measured for a clock read and for touching memory at random.\n",
+        .verb  = "bench",
+        .usage = "",
+        .about =
+            "Measures weir in this process and prints a table: CPU nanoseconds a decision, beside\n"
+            "what the same run measured for a clock read and for touching memory at random.\n",
         .epilogue     = "A run with 10,000,000 users takes about five minutes and 5 GB.\n",
         .options      = options,
         .option_count = sizeof options / sizeof options[0],
@@ -61,10 +92,12 @@ static bool options_read(struct bench_options *o, int count, char **words, int *
 
 int bench_main(int count, char **words) {
     long                 processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct bench_options o = {.threads = processors > 1 ? 2 : 1, .rounds = 7, .seed = 1, .time_ns = 1000000000};
-    int                  code;
+    struct bench_options o          = {
+                 .threads = processors > 1 ? 2 : 1, .rounds = 7, .seed = 1, .time_ns = 1000000000};
+    int code;
 
-    struct bench_setting setting = {.word_count = count, .words = calloc((size_t)count + 1, sizeof *words)};
+    struct bench_setting setting = {.word_count = count,
+                                    .words      = calloc((size_t)count + 1, sizeof *words)};
     struct bench_plan   *plan    = calloc(1, sizeof *plan);
     if (!plan || !setting.words) {
         terminal_complain("bench", "out of memory");
@@ -78,17 +111,18 @@ int bench_main(int count, char **words) {
         if (o.time_ns == 1000000000) o.time_ns = 30000000;
     }
     uint64_t users[BENCH_POPULATIONS_MAX] = {o.users ? o.users : 1000000, o.users ? 0 : 10000000};
-    setting.rounds      = (unsigned)o.rounds;
-    setting.threads     = (unsigned)o.threads;
-    setting.row_seconds = (double)o.time_ns / 1e9;
+    setting.rounds                        = (unsigned)o.rounds;
+    setting.threads                       = (unsigned)o.threads;
+    setting.row_seconds                   = (double)o.time_ns / 1e9;
     if (!bench_plan_make(plan, users, setting.threads, o.only)) {
-        terminal_complain("bench", "no row's name holds '%s'; weir bench --quick shows their names", o.only);
+        terminal_complain("bench", "no row's name holds '%s'; weir bench --quick shows their names",
+                          o.only);
         return COMMAND_USAGE;
     }
 
     setting.load_average[0] = bench_load_average();
     bench_calibrate();
-    bool is_done = bench_prepare(plan) && bench_measure(plan, &setting, o.seed);
+    bool is_done            = bench_prepare(plan) && bench_measure(plan, &setting, o.seed);
     setting.load_average[1] = bench_load_average();
     terminal_progress_end();
     if (is_done) (o.json ? bench_report_json : bench_report_table)(plan, &setting);
@@ -140,7 +174,7 @@ static bool place_open(struct bench_place *place) {
         terminal_complain("bench", "out of memory");
         return false;
     }
-    weir_statistics s = statistics_of(place->world.limiter);
+    weir_statistics s            = statistics_of(place->world.limiter);
     place->memory.resident_bytes = bench_resident_bytes() - before;
     place->memory.table_bytes    = s.memory_bytes;
     place->memory.users_held     = s.users;
@@ -186,7 +220,8 @@ static void bench_clear(struct bench_plan *plan) {
 
 /* ---- rounds ---- */
 
-static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting, uint64_t seed) {
+static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting,
+                          uint64_t seed) {
     double seconds = setting->row_seconds / setting->rounds;
     for (unsigned round = 0; round < setting->rounds; round++) {
         for (unsigned step = 0; step < plan->row_count; step++) {

@@ -12,15 +12,15 @@
 #include "cmd/zipf.h"
 
 enum {
-    USER_FIRST       = 10000000, /* user 0 is user:10000000, so that all have eight digits */
-    NAME_ROOM        = 16,
-    NAME_BYTES       = 13,
-    DIGITS_AT        = 5,
-    MANY_MAX         = 256,
-    BUCKET_BYTES     = 1024,
-    LINE_BYTES       = 64,
-    LINES_OF_BUCKET  = 15,
-    CALIBRATIONS     = 2000,
+    USER_FIRST      = 10000000, /* user 0 is user:10000000, so that all have eight digits */
+    NAME_ROOM       = 16,
+    NAME_BYTES      = 13,
+    DIGITS_AT       = 5,
+    MANY_MAX        = 256,
+    BUCKET_BYTES    = 1024,
+    LINE_BYTES      = 64,
+    LINES_OF_BUCKET = 15,
+    CALIBRATIONS    = 2000,
 };
 
 /* All that one thread works with. */
@@ -185,7 +185,8 @@ static void run_allow(struct hand *h) {
 static void run_decide(struct hand *h) {
     uint64_t allowed = 0;
     for (unsigned i = 0; i < BENCH_CHUNK; i++) {
-        weir_status status = weir_decide(h->load->world->limiter, &h->requests[i], &h->decisions[0]);
+        weir_status status =
+            weir_decide(h->load->world->limiter, &h->requests[i], &h->decisions[0]);
         INVARIANT(status == WEIR_OK);
         allowed += h->decisions[0].allowed;
     }
@@ -205,8 +206,8 @@ static void run_many(struct hand *h) {
 }
 
 static void (*const runs[])(struct hand *) = {
-    [BENCH_NOTHING] = run_nothing, [BENCH_CLOCK] = run_clock,   [BENCH_TOUCH] = run_touch,
-    [BENCH_CHAIN] = run_chain,     [BENCH_ALLOW] = run_allow,   [BENCH_DECIDE] = run_decide,
+    [BENCH_NOTHING] = run_nothing, [BENCH_CLOCK] = run_clock, [BENCH_TOUCH] = run_touch,
+    [BENCH_CHAIN] = run_chain,     [BENCH_ALLOW] = run_allow, [BENCH_DECIDE] = run_decide,
     [BENCH_MANY] = run_many,
 };
 
@@ -261,7 +262,8 @@ static struct bench_time time_of(const struct hand *hands, unsigned count) {
         .ns = 1 / rate, .wall_ns = 1 / wall_rate, .allowed = (double)allowed / (double)calls};
 }
 
-bool bench_run(const struct bench_load *load, double seconds, uint64_t seed, struct bench_time *time) {
+bool bench_run(const struct bench_load *load, double seconds, uint64_t seed,
+               struct bench_time *time) {
     REQUIRE(load->threads >= 1);
     REQUIRE(load->threads <= BENCH_THREADS_MAX);
     REQUIRE(load->batch <= MANY_MAX);
@@ -298,8 +300,9 @@ bool bench_run(const struct bench_load *load, double seconds, uint64_t seed, str
 static uint64_t user_follow(struct hand *h) { return h->next_user++ % h->load->world->user_count; }
 
 double bench_fill(const struct bench_world *world, uint64_t first, uint64_t count) {
-    const struct bench_load load = {.call = BENCH_MANY, .world = world, .batch = MANY_MAX, .threads = 1};
-    struct hand            *h    = calloc(1, sizeof *h);
+    const struct bench_load load = {
+        .call = BENCH_MANY, .world = world, .batch = MANY_MAX, .threads = 1};
+    struct hand *h = calloc(1, sizeof *h);
     if (!h) return -1;
     h->load      = &load;
     h->next_user = first;

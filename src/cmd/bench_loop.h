@@ -55,9 +55,9 @@ struct bench_load {
 };
 
 struct bench_time {
-    double   ns;      /* between two calls of all threads together, CPU time */
-    double   wall_ns; /* the same by the wall clock: more, if the machine was shared */
-    double   allowed; /* share of the calls that were allowed */
+    double ns;      /* between two calls of all threads together, CPU time */
+    double wall_ns; /* the same by the wall clock: more, if the machine was shared */
+    double allowed; /* share of the calls that were allowed */
 };
 
 /* Call once before all others: what taking the time costs. */
@@ -65,7 +65,8 @@ void bench_calibrate(void);
 
 /* Runs the load for so long, on threads of its own, each pinned to a processor. False: no memory or no
  * thread. */
-bool bench_run(const struct bench_load *load, double seconds, uint64_t seed, struct bench_time *time);
+bool bench_run(const struct bench_load *load, double seconds, uint64_t seed,
+               struct bench_time *time);
 
 /* Asks about each of `count` users once, from `first` on. Returns CPU nanoseconds a user; negative: no
  * memory. */

@@ -28,7 +28,8 @@ bool bench_plan_make(struct bench_plan *plan, const uint64_t users[BENCH_POPULAT
 
 /* ---- rows and places ---- */
 
-static int row_add(struct bench_plan *plan, int reference, struct bench_load load, const char *name) {
+static int row_add(struct bench_plan *plan, int reference, struct bench_load load,
+                   const char *name) {
     REQUIRE(plan->row_count < BENCH_ROWS_MAX);
     struct bench_row *row = &plan->rows[plan->row_count];
     *row                  = (struct bench_row){.load = load, .reference = reference};
@@ -44,8 +45,8 @@ static int row_add(struct bench_plan *plan, int reference, struct bench_load loa
 #define LOAD(...) ((struct bench_load){__VA_ARGS__})
 
 static struct bench_world *place_add(struct bench_plan *plan, const char *name, uint64_t users,
-                                     weir_algorithm algorithm, uint64_t limit, uint64_t limit_of_even,
-                                     int64_t window_ns) {
+                                     weir_algorithm algorithm, uint64_t limit,
+                                     uint64_t limit_of_even, int64_t window_ns) {
     REQUIRE(plan->place_count < BENCH_WORLDS_MAX);
     struct bench_place *place = &plan->places[plan->place_count++];
     *place                    = (struct bench_place){
@@ -71,7 +72,7 @@ enum {
 #define OVERLOAD_LIMIT UINT64_C(5000)
 
 static void plan_hot(struct bench_plan *plan, unsigned threads) {
-    char       name[BENCH_NAME_BYTES_MAX];
+    char                     name[BENCH_NAME_BYTES_MAX];
     static const char *const algorithms[] = {
         [WEIR_STRICT] = "strict", [WEIR_GCRA] = "gcra", [WEIR_FIXED] = "fixed"};
 
@@ -81,10 +82,10 @@ static void plan_hot(struct bench_plan *plan, unsigned threads) {
     for (weir_algorithm a = WEIR_STRICT; a <= WEIR_FIXED; a++) {
         const struct bench_world *roomy =
             place_add(plan, "hot, roomy", HOT_USERS, a, ROOMY_LIMIT, ROOMY_LIMIT, WEIR_SECOND);
-        const struct bench_world *full =
-            place_add(plan, "hot, full", HOT_USERS, a, 1, 1, WEIR_DAY);
-        const struct bench_world *overload = place_add(plan, "hot, overloaded", HOT_USERS, a, OVERLOAD_LIMIT,
-                                                       OVERLOAD_LIMIT, WEIR_MILLISECOND);
+        const struct bench_world *full = place_add(plan, "hot, full", HOT_USERS, a, 1, 1, WEIR_DAY);
+        const struct bench_world *overload =
+            place_add(plan, "hot, overloaded", HOT_USERS, a, OVERLOAD_LIMIT, OVERLOAD_LIMIT,
+                      WEIR_MILLISECOND);
         if (a == WEIR_STRICT) {
             int hot = row_add(plan, clock, LOAD(.call = BENCH_ALLOW, .world = roomy), "hot/allow");
             row_add(plan, clock, LOAD(.call = BENCH_ALLOW, .world = full), "hot/deny");
@@ -93,19 +94,23 @@ static void plan_hot(struct bench_plan *plan, unsigned threads) {
                 ROW(plan, hot, LOAD(.call = BENCH_ALLOW, .world = roomy, .threads = threads),
                     "hot/distinct/%u threads", threads);
                 ROW(plan, hot,
-                    LOAD(.call = BENCH_ALLOW, .world = roomy, .threads = threads, .is_one_user = true),
+                    LOAD(.call = BENCH_ALLOW, .world = roomy, .threads = threads,
+                         .is_one_user = true),
                     "hot/same/%u threads", threads);
                 ROW(plan, hot,
-                    LOAD(.call = BENCH_ALLOW, .world = full, .threads = threads, .is_one_user = true),
+                    LOAD(.call = BENCH_ALLOW, .world = full, .threads = threads,
+                         .is_one_user = true),
                     "hot/same/deny/%u threads", threads);
             }
         }
-        ROW(plan, clock, LOAD(.call = BENCH_DECIDE, .world = roomy), "hot/decide/%s/allow", algorithms[a]);
-        ROW(plan, clock, LOAD(.call = BENCH_DECIDE, .world = full), "hot/decide/%s/deny", algorithms[a]);
+        ROW(plan, clock, LOAD(.call = BENCH_DECIDE, .world = roomy), "hot/decide/%s/allow",
+            algorithms[a]);
+        ROW(plan, clock, LOAD(.call = BENCH_DECIDE, .world = full), "hot/decide/%s/deny",
+            algorithms[a]);
         ROW(plan, clock, LOAD(.call = BENCH_DECIDE, .world = overload), "hot/decide/%s/overload",
             algorithms[a]);
-        ROW(plan, clock, LOAD(.call = BENCH_MANY, .world = roomy, .batch = BATCH_USUAL), "hot/many%d/%s/allow",
-            BATCH_USUAL, algorithms[a]);
+        ROW(plan, clock, LOAD(.call = BENCH_MANY, .world = roomy, .batch = BATCH_USUAL),
+            "hot/many%d/%s/allow", BATCH_USUAL, algorithms[a]);
     }
 }
 
@@ -121,30 +126,36 @@ static void plan_population(struct bench_plan *plan, uint64_t users, unsigned th
         place_add(plan, "roomy", users, WEIR_STRICT, limit, limit, WEIR_MINUTE);
     plan->places[plan->place_count - 1].is_population = true;
     const struct bench_world *full = place_add(plan, "full", users, WEIR_STRICT, 1, 1, WEIR_DAY);
-    const struct bench_world *half = place_add(plan, "half full", users, WEIR_STRICT, limit, 1, WEIR_DAY);
-    const struct bench_world *gcra = place_add(plan, "gcra", users, WEIR_GCRA, limit, limit, WEIR_MINUTE);
+    const struct bench_world *half =
+        place_add(plan, "half full", users, WEIR_STRICT, limit, 1, WEIR_DAY);
+    const struct bench_world *gcra =
+        place_add(plan, "gcra", users, WEIR_GCRA, limit, limit, WEIR_MINUTE);
     const struct bench_world *fixed =
         place_add(plan, "fixed", users, WEIR_FIXED, limit, limit, WEIR_MINUTE);
 
-    int single = ROW(plan, BENCH_NO_REFERENCE,
-                     LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM), "%s/bare", n);
+    int single =
+        ROW(plan, BENCH_NO_REFERENCE,
+            LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM), "%s/bare", n);
     ROW(plan, BENCH_NO_REFERENCE, LOAD(.call = BENCH_CHAIN, .world = roomy, .order = BENCH_UNIFORM),
         "%s/bare/chain", n);
     int allow = ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_UNIFORM),
                     "%s/uniform/allow", n);
-    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = full, .order = BENCH_UNIFORM), "%s/uniform/deny", n);
-    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = half, .order = BENCH_UNIFORM), "%s/uniform/mixed",
-        n);
+    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = full, .order = BENCH_UNIFORM),
+        "%s/uniform/deny", n);
+    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = half, .order = BENCH_UNIFORM),
+        "%s/uniform/mixed", n);
     ROW(plan, single, LOAD(.call = BENCH_DECIDE, .world = roomy, .order = BENCH_UNIFORM),
         "%s/uniform/decide", n);
 
     int usual = 0, many = 0;
     for (unsigned i = 0; i < BATCH_COUNT; i++) {
-        unsigned b    = batches[i];
-        int      bare = ROW(plan, BENCH_NO_REFERENCE,
-                            LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
-                            "%s/bare/batch%u", n, b);
-        int row = ROW(plan, bare, LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
+        unsigned b = batches[i];
+        int      bare =
+            ROW(plan, BENCH_NO_REFERENCE,
+                LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
+                "%s/bare/batch%u", n, b);
+        int row = ROW(plan, bare,
+                      LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
                       "%s/uniform/many%u", n, b);
         if (b == BATCH_USUAL) usual = bare, many = row;
     }
@@ -154,13 +165,16 @@ static void plan_population(struct bench_plan *plan, uint64_t users, unsigned th
     } others[] = {{full, "deny"}, {half, "mixed"}, {gcra, "gcra"}, {fixed, "fixed"}};
     for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
         ROW(plan, usual,
-            LOAD(.call = BENCH_MANY, .world = others[i].world, .order = BENCH_UNIFORM, .batch = BATCH_USUAL),
+            LOAD(.call = BENCH_MANY, .world = others[i].world, .order = BENCH_UNIFORM,
+                 .batch = BATCH_USUAL),
             "%s/uniform/many%d/%s", n, BATCH_USUAL, others[i].what);
     }
 
-    int zipf_single = ROW(plan, BENCH_NO_REFERENCE,
-                          LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_ZIPF), "%s/zipf/bare", n);
-    ROW(plan, zipf_single, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_ZIPF), "%s/zipf/allow", n);
+    int zipf_single =
+        ROW(plan, BENCH_NO_REFERENCE,
+            LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_ZIPF), "%s/zipf/bare", n);
+    ROW(plan, zipf_single, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_ZIPF),
+        "%s/zipf/allow", n);
     int zipf_bare =
         ROW(plan, BENCH_NO_REFERENCE,
             LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_ZIPF, .batch = BATCH_USUAL),
@@ -174,7 +188,8 @@ static void plan_population(struct bench_plan *plan, uint64_t users, unsigned th
         LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM, .batch = BATCH_USUAL,
              .threads = threads),
         "%s/bare/batch%d/%u threads", n, BATCH_USUAL, threads);
-    ROW(plan, allow, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_UNIFORM, .threads = threads),
+    ROW(plan, allow,
+        LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_UNIFORM, .threads = threads),
         "%s/uniform/allow/%u threads", n, threads);
     ROW(plan, many,
         LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_UNIFORM, .batch = BATCH_USUAL,
@@ -209,7 +224,8 @@ static bool plan_choose(struct bench_plan *plan, const char *only) {
         struct bench_place     *place = place_of(plan, row->load.world);
         if (!row->is_wanted || !place) continue;
         place->is_wanted = true;
-        if (row->load.call == BENCH_TOUCH || row->load.call == BENCH_CHAIN) place->wants_memory = true;
+        if (row->load.call == BENCH_TOUCH || row->load.call == BENCH_CHAIN)
+            place->wants_memory = true;
     }
     return is_any;
 }

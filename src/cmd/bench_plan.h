@@ -41,9 +41,9 @@ struct bench_place {
     char                name[BENCH_NAME_BYTES_MAX];
     struct bench_world  world;
     uint64_t            users_max;
-    bool                is_wanted;       /* a row that is wanted runs in it */
-    bool                wants_memory;    /* a bare loop runs beside it */
-    bool                is_population;   /* its memory is worth telling */
+    bool                is_wanted;     /* a row that is wanted runs in it */
+    bool                wants_memory;  /* a bare loop runs beside it */
+    bool                is_population; /* its memory is worth telling */
     struct bench_memory memory;
 };
 

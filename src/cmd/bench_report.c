@@ -47,7 +47,8 @@ static void cpu_read(char *name, size_t room) {
 static struct machine machine_look(void) {
     struct machine m = {.cpu_count = sysconf(_SC_NPROCESSORS_ONLN)};
     cpu_read(m.cpu, sizeof m.cpu);
-    line_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", m.clock, sizeof m.clock);
+    line_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", m.clock,
+              sizeof m.clock);
     line_read("/sys/kernel/mm/transparent_hugepage/enabled", m.pages, sizeof m.pages);
     uname(&m.system);
     return m;
@@ -78,14 +79,15 @@ static const char build[] =
 #elif defined(__AVX2__)
     ", x86-64-v3"
 #elif defined(__SSE4_2__)
-    ", x86-64-v2"
+        ", x86-64-v2"
 #endif
     ;
 
 uint64_t bench_resident_bytes(void) {
     char     line[128];
     uint64_t pages;
-    if (sscanf(line_read("/proc/self/statm", line, sizeof line), "%*u %" SCNu64, &pages) != 1) return 0;
+    if (sscanf(line_read("/proc/self/statm", line, sizeof line), "%*u %" SCNu64, &pages) != 1)
+        return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
@@ -100,7 +102,8 @@ struct figures {
     double median, least, most, wall, ratio, over;
 };
 
-static struct figures figures_of(const struct bench_plan *plan, const struct bench_row *row, unsigned rounds) {
+static struct figures figures_of(const struct bench_plan *plan, const struct bench_row *row,
+                                 unsigned rounds) {
     struct figures f = {.median = bench_row_median(row->ns, rounds),
                         .least  = row->ns[0],
                         .most   = row->ns[rounds - 1],
@@ -144,25 +147,27 @@ static void table_memory(const struct bench_plan *plan) {
         const struct bench_place  *place = &plan->places[i];
         const struct bench_memory *m     = &place->memory;
         if (!place->is_wanted || !place->is_population) continue;
-        if (is_first) puts("\nmemory                             users  resident     table     worst    ns to fill  overflowed");
+        if (is_first)
+            puts(
+                "\nmemory                             users  resident     table     worst    ns to fill  overflowed");
         is_first = false;
-        printf("%-28s %11" PRIu64 "  %6.1f B  %6.1f B  %6.1f B  %12.1f  %10" PRIu64 "\n", place->name,
-               m->users_held, per_user(m->resident_bytes, place), per_user(m->table_bytes, place),
-               (double)m->worst_bytes, m->fill_ns, m->overflowed);
+        printf("%-28s %11" PRIu64 "  %6.1f B  %6.1f B  %6.1f B  %12.1f  %10" PRIu64 "\n",
+               place->name, m->users_held, per_user(m->resident_bytes, place),
+               per_user(m->table_bytes, place), (double)m->worst_bytes, m->fill_ns, m->overflowed);
     }
 }
 
 void bench_report_table(const struct bench_plan *plan, const struct bench_setting *setting) {
     struct machine m = machine_look();
-    printf("%s, %ld processors, %s %s, clock source %s, huge pages %s\n", m.cpu, m.cpu_count, m.system.sysname,
-           m.system.release, m.clock, m.pages);
+    printf("%s, %ld processors, %s %s, clock source %s, huge pages %s\n", m.cpu, m.cpu_count,
+           m.system.sysname, m.system.release, m.clock, m.pages);
     printf("weir %s, %s, %s\n", weir_version(), compiler, build);
-    printf("%u rounds in turn; CPU nanoseconds a call; load average %.2f before, %.2f after\n", setting->rounds,
-           setting->load_average[0], setting->load_average[1]);
+    printf("%u rounds in turn; CPU nanoseconds a call; load average %.2f before, %.2f after\n",
+           setting->rounds, setting->load_average[0], setting->load_average[1]);
 
     const char *bold = terminal_colour(TERMINAL_BOLD), *plain = terminal_colour(TERMINAL_PLAIN);
-    printf("\n%s%-32s %9s %9s %9s %9s  %7s  %s%s\n", bold, "", "median", "least", "most", "M/s", "allowed",
-           "beside", plain);
+    printf("\n%s%-32s %9s %9s %9s %9s  %7s  %s%s\n", bold, "", "median", "least", "most", "M/s",
+           "allowed", "beside", plain);
     char group[BENCH_NAME_BYTES_MAX] = "";
     for (unsigned i = 0; i < plan->row_count; i++) {
         const struct bench_row *row = &plan->rows[i];
@@ -216,8 +221,8 @@ static void json_command(struct json_writer *w, const struct bench_setting *sett
     json_write_bytes(w, "command", view_of(line));
 }
 
-static void json_row(struct json_writer *w, const struct bench_plan *plan, const struct bench_row *row,
-                     unsigned rounds) {
+static void json_row(struct json_writer *w, const struct bench_plan *plan,
+                     const struct bench_row *row, unsigned rounds) {
     struct figures f = figures_of(plan, row, rounds);
     json_write_object(w);
     put_text(w, "name", row->name);
@@ -271,7 +276,8 @@ void bench_report_json(const struct bench_plan *plan, const struct bench_setting
     json_write_name(&w, "memory");
     json_write_array(&w);
     for (unsigned i = 0; i < plan->place_count; i++) {
-        if (plan->places[i].is_wanted && plan->places[i].is_population) json_memory(&w, &plan->places[i]);
+        if (plan->places[i].is_wanted && plan->places[i].is_population)
+            json_memory(&w, &plan->places[i]);
     }
     json_write_array_end(&w);
     json_write_object_end(&w);

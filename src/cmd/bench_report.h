@@ -10,7 +10,7 @@ struct bench_setting {
     int      word_count; /* the command line */
     char   **words;
     unsigned rounds, threads;
-    double   row_seconds;    /* for each row, all rounds together */
+    double   row_seconds;     /* for each row, all rounds together */
     double   load_average[2]; /* of the machine before and after, 1 minute */
 };
 
