@@ -148,8 +148,8 @@ static void table_memory(const struct bench_plan *plan) {
         const struct bench_memory *m     = &place->memory;
         if (!place->is_wanted || !place->is_population) continue;
         if (is_first)
-            puts(
-                "\nmemory                             users  resident     table     worst    ns to fill  overflowed");
+            printf("\n%-28s %11s  %8s  %8s  %8s  %12s  %10s\n", "memory", "users", "resident",
+                   "table", "worst", "ns to fill", "overflowed");
         is_first = false;
         printf("%-28s %11" PRIu64 "  %6.1f B  %6.1f B  %6.1f B  %12.1f  %10" PRIu64 "\n",
                place->name, m->users_held, per_user(m->resident_bytes, place),

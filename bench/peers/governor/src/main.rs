@@ -207,7 +207,7 @@ fn main() {
         assert!(full.check_key(&user_name(user)).is_ok());
     }
     let bytes_per_user = (resident_bytes() - before) as f64 / o.users as f64;
-    let tight = limiter_of(1, Duration::from_secs(3600));
+    let tight = Arc::new(limiter_of(1, Duration::from_secs(3600)));
     let _ = tight.check_key(&user_name(0));
     let hot = Arc::new(limiter_of(roomy, Duration::from_secs(1)));
 
@@ -222,12 +222,11 @@ fn main() {
         note("clock".into(), run_together(1, move |_| run_clock(s, overhead)));
         let h = hot.clone();
         note("hot/allow".into(), run_together(1, move |_| run_hot(&h, 0, Some(true), s, overhead)));
-        pin(0);
-        note("hot/deny".into(), run_hot(&tight, 0, Some(false), s, overhead));
+        let t = tight.clone();
+        note("hot/deny".into(), run_together(1, move |_| run_hot(&t, 0, Some(false), s, overhead)));
         let f = full.clone();
         note(format!("{users}/uniform/allow"), run_together(1, move |_| run_uniform(&f, users, seed, s, overhead)));
         if o.threads > 1 {
-            unpin();
             let (h, n) = (hot.clone(), o.threads);
             note(format!("hot/distinct/{n} threads"),
                  run_together(n, move |i| run_hot(&h, 1 + i as u64, Some(true), s, overhead)));
@@ -237,20 +236,8 @@ fn main() {
             note(format!("{users}/uniform/{n} threads"),
                  run_together(n, move |i| run_uniform(&f, users, seed * 1000 + i as u64, s, overhead)));
         }
-        unpin();
     }
     print_rows(&o, bytes_per_user, rows);
-}
-
-/// Back on every CPU, so that threads started next inherit the choice.
-fn unpin() {
-    unsafe {
-        let mut all: libc::cpu_set_t = std::mem::zeroed();
-        for cpu in 0..libc::sysconf(libc::_SC_NPROCESSORS_CONF) as usize {
-            libc::CPU_SET(cpu, &mut all);
-        }
-        libc::sched_setaffinity(0, std::mem::size_of_val(&all), &all);
-    }
 }
 
 fn print_rows(o: &Options, bytes_per_user: f64, rows: Vec<(String, Vec<f64>)>) {
