@@ -12,6 +12,7 @@
 /* X(verb, what it does, in a line of help) */
 #define COMMAND_TABLE(X)                                                                           \
     X(allow, "ask for one decision: may this user act now?")                                       \
+    X(replay, "what would a limit have done to yesterday's traffic?")                              \
     X(explain, "what a limit means in numbers: worst case, resolution, memory")                    \
     X(bench, "how fast is weir here, beside a clock read and bare memory?")
 
