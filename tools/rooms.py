@@ -22,7 +22,8 @@ ROOMS = {
     "lease":   {"base", "limit"},
     "wire":    {"base", "limit/request.h"},
     "store":   {"base", "limit", "table", "wire", "os"},
-    "limiter": {"base", "limit", "table", "lease", "store/store.h"},
+    # Memory for its table and a way to let another thread run, and no more of os: never a clock.
+    "limiter": {"base", "limit", "table", "lease", "store/store.h", "os/memory.h", "os/processor.h"},
     "server":  {"base", "limit", "limiter", "wire", "os"},
     "os":      {"base"},
     "sim":     {"base", "limit", "table", "lease", "store", "limiter", "wire", "server"},
