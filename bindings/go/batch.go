@@ -85,7 +85,7 @@ func (b *Batch) Clear() { b.count, b.users, b.decided, b.isClosed = 0, 0, 0, fal
 // answer, else the first Status that is not OK; each Decision has its own.
 func (b *Batch) DecideMany(l *Limiter) error {
 	return b.decide(l, func(l *Limiter, a *arena) C.weir_status {
-		return C.weir_go_decide_many(l.handle, &a.requests[0], C.size_t(b.count), a.usersAt(), &a.decisions[0])
+		return C.weir_go_decide_many(l.handle, a.requestsAt(), C.size_t(b.count), a.usersAt(), &a.decisions[0])
 	})
 }
 
@@ -95,7 +95,7 @@ func (b *Batch) DecideMany(l *Limiter) error {
 // rule stands against it.
 func (b *Batch) DecideAll(l *Limiter) (allowed bool, err error) {
 	err = b.decide(l, func(l *Limiter, a *arena) C.weir_status {
-		return C.weir_go_decide_all(l.handle, &a.requests[0], C.size_t(b.count), a.usersAt(), &a.decisions[0])
+		return C.weir_go_decide_all(l.handle, a.requestsAt(), C.size_t(b.count), a.usersAt(), &a.decisions[0])
 	})
 	if err != nil {
 		return false, err
@@ -147,6 +147,10 @@ func decisionOf(c *C.weir_decision) Decision {
 		RetryAfter: time.Duration(c.retry_after_ns),
 		ResetAfter: time.Duration(c.reset_after_ns),
 	}
+}
+
+func (a *arena) requestsAt() C.weir_go_requests {
+	return C.weir_go_requests(uintptr(unsafe.Pointer(&a.requests[0])))
 }
 
 func (a *arena) usersAt() *C.char { return (*C.char)(startOf(a.users)) }

@@ -13,6 +13,25 @@
 #include <string.h>
 #include <weir.h>
 
+/* A handle and the array of a batch as Go passes them: numbers. Both are C's memory. A pointer to a
+ * type without a body, or with a pointer in it, is one that cgo would examine on each call, with an
+ * allocation before Go 1.20. */
+typedef uintptr_t weir_go_handle;
+typedef uintptr_t weir_go_requests;
+
+static inline weir *weir_go_limiter(weir_go_handle handle) { return (weir *)handle; }
+
+static inline weir_go_handle weir_go_open(const char *url, const weir_options *options,
+                                          weir_error *error) {
+    return (weir_go_handle)weir_open(url, options, error);
+}
+
+static inline void weir_go_close(weir_go_handle handle) { weir_close(weir_go_limiter(handle)); }
+
+static inline weir_status weir_go_stats(weir_go_handle handle, weir_statistics *statistics) {
+    return weir_stats(weir_go_limiter(handle), statistics);
+}
+
 /* How many statuses this header knows; a test compares it with what Go knows. */
 #define WEIR_GO_ONE(name, value, text) +1
 enum { WEIR_GO_STATUS_COUNT = 0 WEIR_STATUS_TABLE(WEIR_GO_ONE) };
@@ -32,14 +51,14 @@ struct weir_go_answer {
     int64_t  reset_after_ns;
 };
 
-static inline bool weir_go_allow(weir *w, const char *user, size_t user_bytes, uint64_t limit,
+static inline bool weir_go_allow(weir_go_handle handle, const char *user, size_t user_bytes, uint64_t limit,
                                  int64_t window_ns) {
     weir_request  request = weir_request_for(user, user_bytes, limit, window_ns);
     weir_decision decision;
-    return weir_decide(w, &request, &decision) == WEIR_OK && decision.allowed;
+    return weir_decide(weir_go_limiter(handle), &request, &decision) == WEIR_OK && decision.allowed;
 }
 
-static inline struct weir_go_answer weir_go_decide(weir *w, const char *user, size_t user_bytes,
+static inline struct weir_go_answer weir_go_decide(weir_go_handle handle, const char *user, size_t user_bytes,
                                                    uint64_t limit, int64_t window_ns,
                                                    uint64_t cost, uint64_t burst,
                                                    int64_t deadline_ns, uint32_t algorithm,
@@ -52,7 +71,7 @@ static inline struct weir_go_answer weir_go_decide(weir *w, const char *user, si
     request.flags        = flags;
 
     weir_decision         decision = {0};
-    weir_status           status   = weir_decide(w, &request, &decision);
+    weir_status           status   = weir_decide(weir_go_limiter(handle), &request, &decision);
     struct weir_go_answer answer   = {
           .status         = (uint32_t)status,
           .how            = decision.how,
@@ -64,11 +83,11 @@ static inline struct weir_go_answer weir_go_decide(weir *w, const char *user, si
     return answer;
 }
 
-static inline weir_status weir_go_reset(weir *w, const char *user, size_t user_bytes,
+static inline weir_status weir_go_reset(weir_go_handle handle, const char *user, size_t user_bytes,
                                         int64_t window_ns, uint32_t algorithm) {
     weir_request request = weir_request_for(user, user_bytes, 1, window_ns);
     request.algorithm    = algorithm;
-    return weir_reset(w, &request);
+    return weir_reset(weir_go_limiter(handle), &request);
 }
 
 /* Points each request at its user. Users lie one behind the other; one that is too long was not
@@ -80,18 +99,20 @@ static inline void weir_go_place_users(weir_request *requests, size_t count, con
     }
 }
 
-static inline weir_status weir_go_decide_many(weir *w, weir_request *requests, size_t count,
+static inline weir_status weir_go_decide_many(weir_go_handle handle, weir_go_requests at, size_t count,
                                               const char *users, weir_decision *decisions) {
+    weir_request *requests = (weir_request *)at;
     weir_go_place_users(requests, count, users);
-    return weir_decide_many(w, requests, count, decisions);
+    return weir_decide_many(weir_go_limiter(handle), requests, count, decisions);
 }
 
 /* When the call itself is refused (too many rules, say), every decision tells why. */
-static inline weir_status weir_go_decide_all(weir *w, weir_request *requests, size_t count,
+static inline weir_status weir_go_decide_all(weir_go_handle handle, weir_go_requests at, size_t count,
                                              const char *users, weir_decision *decisions) {
+    weir_request *requests = (weir_request *)at;
     weir_go_place_users(requests, count, users);
     memset(decisions, 0, count * sizeof *decisions);
-    weir_status status = weir_decide_all(w, requests, count, decisions);
+    weir_status status = weir_decide_all(weir_go_limiter(handle), requests, count, decisions);
     if (status != WEIR_OK && count > WEIR_RULES_MAX) {
         for (size_t i = 0; i < count; i++) decisions[i].status = (uint32_t)status;
     }

@@ -121,7 +121,7 @@ func (d *Decision) Err() error { return d.Status.Err() }
 
 // A Limiter counts on one store. Open makes one.
 type Limiter struct {
-	handle *C.weir // never changes; gate says whether it may be used
+	handle C.weir_go_handle // never changes; gate says whether it may be used
 	gate   gate
 	closed atomic.Bool
 }
@@ -155,8 +155,8 @@ func Open(url string, options ...Option) (*Limiter, error) {
 	defer C.free(unsafe.Pointer(cURL))
 
 	var trouble C.weir_error
-	handle := C.weir_open(cURL, &c, &trouble)
-	if handle == nil {
+	handle := C.weir_go_open(cURL, &c, &trouble)
+	if handle == 0 {
 		return nil, &OpenError{Status(trouble.status), C.GoString(&trouble.text[0])}
 	}
 	l := &Limiter{handle: handle}
@@ -167,18 +167,18 @@ func Open(url string, options ...Option) (*Limiter, error) {
 // Close gives back what the limiter holds, after the calls that are inside have returned. From then
 // on Allow denies and everything else answers ErrClosed. Close may be called again; it returns nil.
 func (l *Limiter) Close() error {
-	if l == nil || l.handle == nil || !l.closed.CompareAndSwap(false, true) {
+	if l == nil || l.handle == 0 || !l.closed.CompareAndSwap(false, true) {
 		return nil
 	}
 	runtime.SetFinalizer(l, nil)
 	l.gate.close()
-	C.weir_close(l.handle)
+	C.weir_go_close(l.handle)
 	return nil
 }
 
 // enter is nil when the limiter is closed, was never opened, or is nil.
 func (l *Limiter) enter() *lane {
-	if l == nil || l.handle == nil {
+	if l == nil || l.handle == 0 {
 		return nil
 	}
 	return l.gate.enter()
@@ -255,7 +255,7 @@ func (l *Limiter) Stats() (Stats, error) {
 		return Stats{}, ErrClosed
 	}
 	s := C.weir_statistics{size: C.sizeof_weir_statistics}
-	status := C.weir_stats(l.handle, &s)
+	status := C.weir_go_stats(l.handle, &s)
 	lane.leave()
 	return Stats{
 		Allowed:        uint64(s.allowed),
