@@ -136,8 +136,10 @@ static void print_head(const struct replay_outcome *o) {
     uint64_t                      begin_ns = r->request[0].time_ns;
     uint64_t                      end_ns   = r->request[r->count - 1].time_ns;
     text_duration_write_short((int64_t)(end_ns - begin_ns), span);
-    printf("%s requests of %s%s%s user%s (by %s)\n", terminal_count(r->count, requests),
-           terminal_count(r->users.count, users), "", "", many(r->users.count), o->key);
+    char key[TERMINAL_QUOTE_BYTES_MAX];
+    printf("%s request%s of %s user%s (by %s)\n", terminal_count(r->count, requests),
+           many(r->count), terminal_count(r->users.count, users), many(r->users.count),
+           terminal_quote(view_of(o->key), key));
     printf("from %s to %s UTC (%s)\n", replay_time_text(begin_ns, begin),
            replay_time_text(end_ns, end), span);
 
@@ -264,7 +266,7 @@ static void print_marks(const char *mark, uint64_t count) {
 static void print_picture(const struct replay_report *report) {
     const char *admitted_mark = is_utf8() ? "█" : "#";
     const char *denied_mark   = is_utf8() ? "░" : "x";
-    enum { LABEL_COLUMNS = 2 + 20, NUMBER_COLUMNS = 26 };
+    enum { NUMBER_COLUMNS = 26 };
     bool     is_fine = report->span_ns < NS_PER_SECOND;
     int      label   = is_fine ? 29 : report->span_ns < 60 * NS_PER_SECOND ? 19 : 16;
     int      bar     = terminal_columns() - 1 - label - 4 - NUMBER_COLUMNS;
@@ -323,10 +325,11 @@ static void print_comparison(const struct replay_outcome *o) {
     };
     const struct replay_report *report = o->report;
     char                        window[TEXT_DURATION_BYTES_MAX];
+    char                        most[TEXT_DURATION_BYTES_MAX + 8];
     text_duration_write(report->rule.window_ns, window);
     printf("\n%sThe same limit by other algorithms%s\n", bold(), plain());
-    printf("  %-21s%12s%10s%10s%13s\n", "", "admitted", "denied", "to exact", "most in a");
-    printf("  %-21s%12s%10s%10s%6s%7.7s\n", "", "", "", "log", "", window);
+    snprintf(most, sizeof most, "most in %s", window);
+    printf("  %-21s%12s%11s%12s%15s\n", "", "admitted", "denied", "than exact", most);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct replay_row *row  = &report->row[rows[i].whose];
         const char              *name = rows[i].name;
@@ -340,9 +343,9 @@ static void print_comparison(const struct replay_outcome *o) {
         }
         int64_t more = (int64_t)row->admitted - (int64_t)report->row[REPLAY_EXACT].admitted;
         printf("  %-21s%12s", name, terminal_count(row->admitted, count));
-        printf("%10s", terminal_count(row->denied, count));
-        printf("%+10" PRId64, more);
-        printf("%13s", terminal_count(row->worst.permits, count));
+        printf("%11s", terminal_count(row->denied, count));
+        printf("%+12" PRId64, more);
+        printf("%15s", terminal_count(row->worst.permits, count));
         if (row->users_over == 0) {
             printf("  %skept%s\n", green(), plain());
         } else {
@@ -363,7 +366,7 @@ static void print_comparison(const struct replay_outcome *o) {
     char                     end[REPLAY_TIME_BYTES_MAX];
     const struct replay_row *row = &report->row[worst];
     user_text(o->requests, row->worst_user, USER_COLUMN_MAX, name);
-    printf("  %sThe worst: %s gave %s %" PRIu64 " in the %s up to %s.%s\n", dim(),
+    printf("  %sThe worst: %s gave %s %" PRIu64 " within %s, up to %s.%s\n", dim(),
            replay_verdict_name(worst, report->rule.algorithm), name, row->worst.permits, window,
            replay_time_text(row->worst.end_ns, end), plain());
 }
@@ -405,6 +408,11 @@ static void print_suggestions(const struct replay_outcome *o) {
             if (by > more) more = by;
         }
     }
-    printf("  %sCounted by an exact log; weir's window denies at most %s request%s more.%s\n",
+    if (more == 0) {
+        printf("  %sCounted by an exact log; weir's own window denies no more.%s\n", dim(),
+               plain());
+        return;
+    }
+    printf("  %sCounted by an exact log; weir's own window denies up to %s request%s more.%s\n",
            dim(), terminal_count(more, count), many(more), plain());
 }
