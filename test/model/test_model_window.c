@@ -205,7 +205,7 @@ static uint64_t utilisation(struct random *r, uint64_t limit, double load, enum 
     struct counter   counter   = {0};
     struct exact_log log       = {0};
     uint64_t         now_ns = window_ns, strict = 0, exact = 0;
-    uint64_t         windows = 300;
+    uint64_t         windows = 150 + seeds_share(check_effort(250));
     double           burst_ns = 0;
     while (now_ns < windows * window_ns) {
         double step_ns = draw_exponential(r) * gap_ns;

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Plants known bugs into copies of sources and demands that the tests convict each of them.
+
+usage: planted.py FILE.bugs --program NAME=OBJECT[:OBJECT...]... [BUG...]
+
+A .bugs file holds, for each bug, its name, the file, the test programs that must find it (each of
+them must; PROGRAM/PATTERN runs some of its tests) and the text to replace, which must be there
+exactly once; blanks and line ends do not count:
+
+    bug window_expires_a_cell_early
+    in src/limit/window.c
+    convicted by model_window
+    - uint64_t ages = old text;
+    + uint64_t ages = new text;
+
+Several - + groups of one bug are planted together. A bug whose text is no longer there fails the
+test: a judge that is not tested is not trusted. So does a program that fails without any bug.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(os.environ.get("WEIR_SOURCE_DIR", pathlib.Path(__file__).parents[2]))
+BUILD = pathlib.Path(os.environ["WEIR_BUILD_DIR"])
+CC = os.environ.get("WEIR_CC", "cc")
+EFFORT = os.environ.get("WEIR_PLANTED_EFFORT", "0.03")
+SECONDS_MAX = 120
+
+
+class Bug:
+    def __init__(self, name, line):
+        self.name, self.line = name, line
+        self.file, self.programs, self.edits = None, [], []
+
+
+def bugs_read(path):
+    bugs, sign_before = [], None
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        word, _, rest = line.partition(" ")
+        if line.startswith("#") or not line.strip():
+            continue
+        if word == "bug":
+            bugs.append(Bug(rest, number))
+        elif word == "in":
+            bugs[-1].file = rest
+        elif word == "convicted":
+            bugs[-1].programs = rest.split()[1:]
+        elif word == "-":
+            if sign_before != "-":
+                bugs[-1].edits.append([[], []])
+            bugs[-1].edits[-1][0].append(rest)
+        elif word == "+":
+            bugs[-1].edits[-1][1].append(rest)
+        else:
+            sys.exit(f"{path}:{number}: not understood: {line}")
+        sign_before = word
+    return bugs
+
+
+def plant(bug):
+    """The text of the file with the bug in it."""
+    text = (SOURCE / bug.file).read_text()
+    for old, new in bug.edits:
+        words = " ".join(old).split()
+        pattern = re.compile(r"\s*".join(re.escape(t) for w in words for t in re.findall(r"\w+|\W", w)))
+        found = pattern.findall(text)
+        if len(found) != 1:
+            raise ValueError(f"its text is in {bug.file} {len(found)} times, not once: {' '.join(words)}")
+        text = pattern.sub(lambda _: "\n".join(new), text)
+    return text
+
+
+def build(directory, program, objects, extra):
+    archives = [str(a) for a in (BUILD / "test").glob("libweir_*_archive.a")]
+    command = [CC, "-o", str(directory / program), *extra, *objects,
+               "-Wl,--start-group", *archives, "-Wl,--end-group", "-lcmocka", "-lz", "-lm", "-pthread"]
+    subprocess.run(command, check=True)
+
+
+def run(directory, program, pattern):
+    """What a program that failed said first, or None if it passed."""
+    environment = dict(os.environ, WEIR_TEST_EFFORT=EFFORT, WEIR_SEED="20261124")
+    try:
+        done = subprocess.run([str(directory / program), *pattern], env=environment, timeout=SECONDS_MAX,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except subprocess.TimeoutExpired:
+        return f"did not end within {SECONDS_MAX} s"
+    if done.returncode == 0:
+        return None
+    words = [re.sub(r"^.*\.c:\d+: ", "", l).strip() for l in done.stdout.splitlines()
+             if re.search(r"\.c:\d+: |exception", l)]
+    return words[0] if words else f"ended with {done.returncode}"
+
+
+def main():
+    arguments, programs, wanted = sys.argv[1:], {}, []
+    path = pathlib.Path(arguments.pop(0))
+    while arguments:
+        argument = arguments.pop(0)
+        if argument == "--program":
+            name, _, objects = arguments.pop(0).partition("=")
+            programs[name] = objects.split(":")
+        else:
+            wanted.append(argument)
+
+    directory = BUILD / "planted" / path.stem
+    directory.mkdir(parents=True, exist_ok=True)
+    troubles = []
+    for program, objects in programs.items():
+        build(directory, program, objects, [])
+
+    bugs = [b for b in bugs_read(path) if not wanted or b.name in wanted]
+    for witness in sorted({w for b in bugs for w in b.programs}):
+        program, _, pattern = witness.partition("/")
+        words = run(directory, program, [pattern] if pattern else [])
+        if words is not None:
+            troubles.append(f"{program} fails without any bug: {words}")
+    for bug in bugs:
+        try:
+            source = directory / f"{bug.name}.c"
+            source.write_text(plant(bug))
+        except (ValueError, OSError) as error:
+            troubles.append(f"{path.name}:{bug.line}: {bug.name} cannot be planted: {error}")
+            continue
+        planted = directory / f"{bug.name}.o"
+        room = (SOURCE / bug.file).parent
+        subprocess.run([CC, "-std=gnu17", "-O1", "-g", "-w", "-D_GNU_SOURCE", "-c", "-o", str(planted),
+                        f"-I{SOURCE}/include", f"-I{SOURCE}/src", f"-I{room}", str(source)], check=True)
+        for witness in bug.programs:
+            program, _, pattern = witness.partition("/")
+            build(directory, program, programs[program], [str(planted)])
+            words = run(directory, program, [pattern] if pattern else [])
+            if words is None:
+                troubles.append(f"{path.name}:{bug.line}: {bug.name} SURVIVES {program}")
+            print(f"{'survives ' if words is None else 'convicted'} {bug.name:45} {program}: {words}", flush=True)
+
+    for trouble in troubles:
+        print(trouble, file=sys.stderr)
+    convicted = len(bugs) - len({t.split()[1] for t in troubles})
+    print(f"{convicted} of {len(bugs)} bugs convicted")
+    sys.exit(1 if troubles or not bugs else 0)
+
+
+main()
