@@ -12,8 +12,9 @@
 /* X(verb, what it does, in a line of help) */
 #define COMMAND_TABLE(X)                                                                           \
     X(allow, "ask for one decision: may this user act now?")                                       \
-    X(replay, "what would a limit have done to yesterday's traffic?")                              \
     X(explain, "what a limit means in numbers: worst case, resolution, memory")                    \
+    X(replay, "what would a limit have done to yesterday's traffic?")                              \
+    X(judge, "read decisions, and say whether any window broke its limit")                         \
     X(bench, "how fast is weir here, beside a clock read and bare memory?")
 
 /* A contract: scripts depend on it. */
