@@ -236,9 +236,10 @@ WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
 typedef struct weir_statistics {
     size_t   size;             /* sizeof(weir_statistics); set by the caller */
     uint64_t allowed;          /* decisions */
-    uint64_t denied;           /* decisions, those for lack of room not included */
+    uint64_t denied;           /* decisions */
     uint64_t refused;          /* requests with a status other than WEIR_OK */
-    uint64_t overflowed;       /* decisions made on a shared counter, allowed or denied */
+    uint64_t overflowed;       /* of both: those made on a shared counter, or denied for lack of
+                                  room (weir_decide_all) */
     uint64_t users;            /* counters held now; some may be ready to be forgotten */
     uint64_t users_max;        /* the bound */
     uint64_t users_forgotten;  /* counters whose place was reused after they equalled new ones */

@@ -16,8 +16,9 @@
 #include "limit/gcra.h"
 
 #include "base/contract.h"
+#include "base/wide.h"
 
-__extension__ typedef unsigned __int128 fixed_ns; /* nanoseconds with 64 bits of fraction */
+typedef uint128 fixed_ns; /* nanoseconds with 64 bits of fraction */
 
 enum { FRACTION_BITS = 64 };
 

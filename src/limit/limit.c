@@ -13,6 +13,10 @@ bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint
     }
 }
 
+bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost) {
+    return rule->algorithm == ALGORITHM_STRICT && window_has_room(head, rule->limit, cost);
+}
+
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns) {
     switch (rule->algorithm) {

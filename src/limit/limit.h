@@ -14,6 +14,10 @@ bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns);
 
+/* Whether the cost surely fits, as far as the counter's head alone tells: if so, it is not worth to
+ * look first. */
+bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost);
+
 /* A new counter equals one of which nothing is remembered. */
 static inline bool limit_is_fresh(const struct counter *c, uint64_t now_ns) {
     return now_ns >= c->fresh_at_ns;

@@ -303,6 +303,11 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
     return true;
 }
 
+bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost) {
+    struct path_head h = path_head_read(head);
+    return h.ones * grid_quantum(h.code) + h.remainder + cost <= limit;
+}
+
 struct answer window_look(const struct counter *c, uint64_t limit, uint64_t window_ns,
                           uint64_t cost, uint64_t now_ns) {
     struct answer answer = {.allowed = cost <= limit, .remaining = limit};

@@ -25,6 +25,9 @@ struct window_grid window_grid_for(uint64_t limit, uint64_t window_ns);
 bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
                   uint64_t now_ns);
 
+/* Whether `cost` would fit even if nothing had expired; from the head of a counter alone. */
+bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost);
+
 /* What the counter says at `now_ns` without changing it: `remaining`, `reset_after_ns`, whether
  * `cost` would pass, and if not, when. */
 struct answer window_look(const struct counter *c, uint64_t limit, uint64_t window_ns,

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * limiter: which way does a request go?
+ *
+ * In this order: is it sound, whose counter is it, what does the table say. A counter's name is a
+ * keyed hash of the user and a word that holds window and algorithm, so that no user is stored. */
+#include "limiter/limiter.h"
+
+#include "base/contract.h"
+#include "base/hash.h"
+#include "base/wide.h"
+#include "limit/gcra.h"
+#include "limiter/tally.h"
+#include "os/memory.h"
+#include "os/processor.h"
+#include "table/table.h"
+
+enum {
+    BATCH           = 32, /* requests that are looked up together */
+    PARTS_PER_MILLION = 1000000,
+};
+
+struct limiter {
+    struct table      *table;
+    struct hash_secret secret;
+    uint64_t           clock_error_ppm;
+    uint64_t           users_max;
+    size_t             bytes;
+    struct tally       tally;
+};
+
+static size_t limiter_head_bytes(void) { return (sizeof(struct limiter) + 4095) / 4096 * 4096; }
+
+struct limiter *limiter_new(const struct limiter_options *options) {
+    size_t table = table_bytes(options->users_max);
+    if (table == 0) return NULL;
+
+    size_t bytes  = limiter_head_bytes() + table;
+    char  *memory = memory_reserve(bytes);
+    if (memory == NULL) return NULL;
+
+    struct limiter *l  = (struct limiter *)(void *)memory;
+    l->table           = table_init(memory + limiter_head_bytes(),
+                                    &(struct table_options){.users_max = options->users_max, .yield = processor_yield});
+    l->clock_error_ppm = options->clock_error_ppm;
+    l->users_max       = options->users_max;
+    l->bytes           = bytes;
+    l->secret.k0       = hash_load(options->secret, 8);
+    l->secret.k1       = hash_load(options->secret + 8, 8);
+    return l;
+}
+
+void limiter_free(struct limiter *l) {
+    if (l != NULL) memory_release(l, l->bytes);
+}
+
+/* --- what is asked -------------------------------------------------------------------------- */
+
+/* A clock that runs fast by so much sees this much pass while window_ns passes in truth. */
+static uint64_t window_stretch(int64_t window_ns, uint64_t clock_error_ppm) {
+    uint128 extra = (uint128)(uint64_t)window_ns * clock_error_ppm;
+    return (uint64_t)window_ns + (uint64_t)((extra + PARTS_PER_MILLION - 1) / PARTS_PER_MILLION);
+}
+
+static inline weir_status rule_check(uint64_t limit, int64_t window_ns, uint64_t clock_error_ppm,
+                                     struct rule *rule) {
+    if (limit > WEIR_LIMIT_MAX) return WEIR_BAD_LIMIT;
+    if (window_ns < WEIR_WINDOW_MIN || window_ns > WEIR_WINDOW_MAX) return WEIR_BAD_WINDOW;
+    rule->limit     = limit;
+    rule->window_ns = clock_error_ppm == 0 ? (uint64_t)window_ns : window_stretch(window_ns, clock_error_ppm);
+    rule->burst     = 0;
+    rule->algorithm = ALGORITHM_STRICT;
+    return WEIR_OK;
+}
+
+static weir_status rule_check_gcra(const weir_request *r, uint64_t clock_error_ppm, struct rule *rule) {
+    if (r->limit > WEIR_LIMIT_MAX) return WEIR_BAD_LIMIT;
+    if (r->window_ns < 1 || r->window_ns > WEIR_WINDOW_MAX) return WEIR_BAD_WINDOW;
+    if (r->burst > WEIR_LIMIT_MAX) return WEIR_BAD_BURST;
+
+    uint64_t burst     = r->burst != 0 ? r->burst : r->limit;
+    uint64_t window_ns = window_stretch(r->window_ns, clock_error_ppm);
+    if (!gcra_rule_fits(r->limit, window_ns, burst)) return WEIR_BAD_BURST;
+    *rule = (struct rule){
+        .limit = r->limit, .window_ns = window_ns, .burst = burst, .algorithm = ALGORITHM_GCRA};
+    return WEIR_OK;
+}
+
+static inline bool request_is_plain(const weir_request *r) {
+    uint64_t id[2];
+    memcpy(id, r->request_id, sizeof id);
+    return (r->flags | id[0] | id[1] | r->reserved[0] | r->reserved[1]) == 0 && r->deadline_ns >= 0;
+}
+
+weir_status limiter_rule_of(const weir_request *r, uint64_t clock_error_ppm, struct rule *rule) {
+    if (!request_is_plain(r)) return WEIR_BAD_REQUEST;
+    if (r->algorithm == WEIR_GCRA) return rule_check_gcra(r, clock_error_ppm, rule);
+    if (r->algorithm != WEIR_STRICT && r->algorithm != WEIR_FIXED) return WEIR_BAD_ALGORITHM;
+    if (r->burst != 0) return WEIR_BAD_BURST;
+
+    weir_status status = rule_check(r->limit, r->window_ns, clock_error_ppm, rule);
+    rule->algorithm    = r->algorithm == WEIR_FIXED ? ALGORITHM_FIXED : ALGORITHM_STRICT;
+    return status;
+}
+
+static inline bool user_is_sound(const void *user, size_t user_bytes) {
+    return user_bytes <= WEIR_USER_BYTES_MAX && (user != NULL || user_bytes == 0);
+}
+
+/* The state of a leaky bucket is a time, whatever the rate: its window is no part of its name. */
+static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
+    uint64_t window = algorithm == WEIR_GCRA ? 0 : (uint64_t)window_ns;
+    return window << 2 | algorithm;
+}
+
+static inline uint64_t counter_hash(const struct limiter *l, const void *user, size_t user_bytes,
+                                    uint32_t algorithm, int64_t window_ns) {
+    return hash_of(l->secret, counter_word(algorithm, window_ns), user, user_bytes);
+}
+
+static inline weir_status question_of(const struct limiter *l, const weir_request *r, struct table_question *q) {
+    if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
+    weir_status status = limiter_rule_of(r, l->clock_error_ppm, &q->rule);
+    if (status != WEIR_OK) return status;
+    q->cost = r->cost;
+    q->hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
+    return WEIR_OK;
+}
+
+/* --- what is answered ----------------------------------------------------------------------- */
+
+_Static_assert((int)WEIR_HOW_STRICT == (int)ALGORITHM_STRICT + 1 && (int)WEIR_HOW_GCRA == (int)ALGORITHM_GCRA + 1 &&
+                   (int)WEIR_HOW_FIXED == (int)ALGORITHM_FIXED + 1,
+               "how follows the algorithm");
+
+static inline void decision_refuse(weir_decision *d, weir_status status) {
+    *d = (weir_decision){.status = status};
+}
+
+static inline void decision_of(weir_decision *d, const struct table_question *q, const struct table_answer *a) {
+    *d = (weir_decision){
+        .status         = WEIR_OK,
+        .how            = (uint8_t)(a->overflowed ? WEIR_HOW_OVERFLOW : (int)q->rule.algorithm + 1),
+        .allowed        = a->answer.allowed,
+        .remaining      = a->answer.remaining,
+        .retry_after_ns = a->answer.retry_after_ns == LIMIT_NEVER ? WEIR_NEVER : (int64_t)a->answer.retry_after_ns,
+        .reset_after_ns = (int64_t)a->answer.reset_after_ns,
+    };
+}
+
+static inline enum tally_kind tally_kind_of(bool allowed) { return allowed ? TALLY_ALLOWED : TALLY_DENIED; }
+
+/* --- deciding ------------------------------------------------------------------------------- */
+
+bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit, int64_t window_ns,
+                   uint64_t now_ns) {
+    struct table_question q = {.cost = 1};
+    if (!user_is_sound(user, user_bytes) || rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
+        tally_add(&l->tally, TALLY_REFUSED, 1);
+        return false;
+    }
+    q.hash       = counter_hash(l, user, user_bytes, WEIR_STRICT, window_ns);
+    bool allowed = table_allow(l->table, &q, now_ns);
+    tally_add(&l->tally, tally_kind_of(allowed), 1);
+    return allowed;
+}
+
+weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
+                           weir_decision *decision) {
+    struct table_question q;
+    weir_status           status = question_of(l, request, &q);
+    if (status != WEIR_OK) {
+        tally_add(&l->tally, TALLY_REFUSED, 1);
+        decision_refuse(decision, status);
+        return status;
+    }
+    struct table_answer a;
+    table_decide(l->table, &q, now_ns, &a);
+    decision_of(decision, &q, &a);
+    tally_add(&l->tally, tally_kind_of(a.answer.allowed), 1);
+    return WEIR_OK;
+}
+
+/* Decides at most BATCH requests. */
+static weir_status limiter_decide_group(struct limiter *l, const weir_request *requests, size_t count,
+                                        uint64_t now_ns, weir_decision *decisions) {
+    struct table_question question[BATCH];
+    struct table_answer   answer[BATCH];
+    uint8_t               index[BATCH]; /* of the request that a question comes from */
+    size_t                sound  = 0;
+    weir_status           result = WEIR_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        weir_status status = question_of(l, &requests[i], &question[sound]);
+        index[sound]       = (uint8_t)i;
+        if (status == WEIR_OK) {
+            sound++;
+            continue;
+        }
+        decision_refuse(&decisions[i], status);
+        if (result == WEIR_OK) result = status;
+    }
+    table_decide_many(l->table, question, sound, now_ns, answer);
+
+    uint64_t allowed = 0;
+    for (size_t k = 0; k < sound; k++) {
+        decision_of(&decisions[index[k]], &question[k], &answer[k]);
+        allowed += answer[k].answer.allowed;
+    }
+    tally_add(&l->tally, TALLY_ALLOWED, allowed);
+    tally_add(&l->tally, TALLY_DENIED, sound - allowed);
+    tally_add(&l->tally, TALLY_REFUSED, count - sound);
+    return result;
+}
+
+weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count, uint64_t now_ns,
+                                weir_decision *decisions) {
+    weir_status result = WEIR_OK;
+    for (size_t done = 0; done < count; done += BATCH) {
+        size_t      group  = count - done < BATCH ? count - done : BATCH;
+        weir_status status = limiter_decide_group(l, requests + done, group, now_ns, decisions + done);
+        if (result == WEIR_OK) result = status;
+    }
+    return result;
+}
+
+weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count, uint64_t now_ns,
+                               weir_decision *decisions) {
+    struct table_question question[TABLE_JOINT_MAX];
+    struct table_answer   answer[TABLE_JOINT_MAX];
+    if (count > TABLE_JOINT_MAX) return WEIR_BAD_REQUEST;
+    if (count == 0) return WEIR_OK;
+
+    weir_status result = WEIR_OK;
+    for (size_t i = 0; i < count; i++) {
+        weir_status status = question_of(l, &requests[i], &question[i]);
+        decision_refuse(&decisions[i], status);
+        if (result == WEIR_OK) result = status;
+    }
+    if (result != WEIR_OK) {
+        tally_add(&l->tally, TALLY_REFUSED, count);
+        return result;
+    }
+    table_decide_joint(l->table, question, count, now_ns, answer);
+    for (size_t i = 0; i < count; i++) {
+        decision_of(&decisions[i], &question[i], &answer[i]);
+        tally_add(&l->tally, tally_kind_of(answer[i].answer.allowed), 1);
+    }
+    return WEIR_OK;
+}
+
+weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
+    (void)now_ns;
+    if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
+    if (r->algorithm > WEIR_FIXED) return WEIR_BAD_ALGORITHM;
+    if (r->algorithm != WEIR_GCRA && (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
+        return WEIR_BAD_WINDOW;
+    }
+    table_reset(l->table, counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns));
+    return WEIR_OK;
+}
+
+void limiter_stats(struct limiter *l, weir_statistics *s) {
+    struct table_counts counts = table_counts(l->table);
+    s->allowed                 = tally_sum(&l->tally, TALLY_ALLOWED);
+    s->denied                  = tally_sum(&l->tally, TALLY_DENIED);
+    s->refused                 = tally_sum(&l->tally, TALLY_REFUSED);
+    s->overflowed              = counts.overflowed;
+    s->users                   = counts.users;
+    s->users_max               = l->users_max;
+    s->users_forgotten         = counts.users_forgotten;
+    s->memory_bytes            = counts.memory_bytes;
+}

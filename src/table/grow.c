@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grow: how does the table get larger while everybody decides?
+ *
+ * By one sixteenth at a time (twice while it is small), so that memory stays near what its users
+ * need: at 92 % full and at most a sixteenth too large, a user takes 74 to 79 bytes. Each user who
+ * comes in moves a few others on, so that a pass is over before the next is due. Only one thread
+ * moves users at a time; the others go on without waiting.
+ *
+ * A bucket that empties is in transit (see shape.h): its users are looked for at both places until all
+ * have left. The cursor goes down when the bucket is empty, under the lock of the bucket that comes
+ * next, so that nobody who holds that lock sees the places of its users change. */
+#include "base/contract.h"
+#include "table/layout.h"
+
+enum {
+    SIZE_FIRST       = 64,   /* buckets */
+    SIZE_STEP_MIN    = 4096, /* buckets, that is 4 MiB, until a sixteenth is more */
+    SIZE_FRACTION    = 16,
+    GROW_PER_100     = 92, /* users per 100 lines when it is time to grow */
+    GROW_SMALL       = 70, /* the same below SIZE_STEP_MIN, where a few newcomers are many */
+    SWEEP_SHARE      = 93, /* percent of that when it is time to look for users to forget first */
+    BEHIND_PER_100   = 96, /* when newcomers wait for those who move */
+    BUCKETS_PER_STEP = 4,
+    BUCKETS_BEHIND   = 64,
+};
+
+static uint64_t grow_lines(uint64_t buckets, uint64_t percent) { return buckets * BUCKET_LINES * percent / 100; }
+
+uint32_t grow_sizes(uint64_t users_max, uint32_t sizes[SHAPE_PASSES_MAX + 1]) {
+    if (users_max > grow_lines(UINT32_MAX / 4, GROW_PER_100)) return 0;
+
+    uint32_t passes = 0;
+    uint64_t last   = (users_max * 100 + BUCKET_LINES * GROW_PER_100 - 1) / (BUCKET_LINES * GROW_PER_100) + 1;
+    uint64_t size   = SIZE_FIRST < last ? SIZE_FIRST : last;
+    for (;;) {
+        INVARIANT(passes < SHAPE_PASSES_MAX);
+        sizes[passes++] = (uint32_t)size;
+        if (size == last) return passes;
+        uint64_t step = size < SIZE_STEP_MIN ? size : SIZE_STEP_MIN;
+        if (step < size / SIZE_FRACTION) step = size / SIZE_FRACTION;
+        size = size + step < last ? size + step : last;
+    }
+}
+
+/* Moves one user out of the bucket in transit, if they belong elsewhere now. False: no seat. */
+static bool grow_move_user(struct table *t, struct seat from, uint32_t bucket, uint64_t now_ns) {
+    struct line        *line   = seat_line(from);
+    uint64_t            tag    = line_load(&line->tag);
+    struct shape_places places = table_places(t, table_shape(t), tag);
+    if (places.put[0] == bucket || places.put[1] == bucket) return true;
+
+    /* Buckets before lines: whoever holds a line never waits for a bucket. */
+    bucket_lock(&t->buckets[places.put[0]], t->yield);
+    struct held held = {.table = t, .count = 1, .bucket = {places.put[0]}};
+    line_lock(line, t->yield);
+
+    bool        moved = true;
+    struct seat to;
+    if (line_load(&line->tag) != tag) {
+        /* Forgotten, or moved by somebody who needed the line. */
+    } else if (line_load(&line->fresh_at_ns) <= now_ns) {
+        seat_forget(t, from);
+    } else if (seat_take(&held, &places, now_ns, &to)) {
+        seat_move(from, to);
+        line_unlock(seat_line(to));
+    } else {
+        moved = false;
+    }
+    line_unlock(line);
+    held_release(&held, 0);
+    return moved;
+}
+
+/* Moves all out of the bucket in transit. Nobody comes in: users are put at their new places. */
+static bool grow_empty_bucket(struct table *t, uint32_t bucket, uint64_t now_ns) {
+    struct bucket *b = &t->buckets[bucket];
+    for (uint32_t i = 0; i < BUCKET_LINES; i++) {
+        struct seat from = {.bucket = b, .index = i};
+        if (atomic_load_explicit(&b->print[i], memory_order_acquire) == 0) continue;
+        if (!grow_move_user(t, from, bucket, now_ns)) return false;
+    }
+    return true;
+}
+
+/* Makes the bucket below the cursor the one in transit. */
+static void grow_set_cursor(struct table *t, struct shape shape, uint32_t cursor) {
+    struct bucket *next = &t->buckets[cursor - 1];
+    shape.cursor        = cursor;
+    bucket_lock(next, t->yield);
+    atomic_store_explicit(&t->shape, shape_write(shape), memory_order_release);
+    bucket_unlock(next);
+}
+
+/* Users at which the table of this pass should grow. */
+static uint64_t grow_mark(const struct table *t, struct shape shape) {
+    uint64_t size = t->sizes[shape.pass];
+    return grow_lines(size, size < SIZE_STEP_MIN ? GROW_SMALL : GROW_PER_100);
+}
+
+static bool grow_is_due(const struct table *t, struct shape shape) {
+    return shape.pass + 1 < t->passes &&
+           atomic_load_explicit(&t->users, memory_order_relaxed) > grow_mark(t, shape);
+}
+
+bool grow_is_behind(const struct table *t) {
+    struct shape shape = table_shape(t);
+    uint64_t     users = atomic_load_explicit(&t->users, memory_order_relaxed);
+    return users > grow_lines(t->sizes[shape.pass], BEHIND_PER_100) && shape.pass + 1 < t->passes;
+}
+
+static void grow_one_bucket(struct table *t, uint64_t now_ns) {
+    struct shape shape = table_shape(t);
+    if (shape.cursor == SHAPE_AT_REST) {
+        if (grow_is_due(t, shape)) grow_set_cursor(t, shape, t->sizes[shape.pass]);
+        return;
+    }
+    if (!grow_empty_bucket(t, shape.cursor - 1, now_ns)) return;
+    if (shape.cursor > 1) {
+        grow_set_cursor(t, shape, shape.cursor - 1);
+        return;
+    }
+    shape = (struct shape){.pass = shape.pass + 1, .cursor = SHAPE_AT_REST};
+    atomic_store_explicit(&t->shape, shape_write(shape), memory_order_release);
+}
+
+void grow_step(struct table *t, uint64_t now_ns) {
+    struct shape shape = table_shape(t);
+    if (shape.cursor == SHAPE_AT_REST) {
+        uint64_t users = atomic_load_explicit(&t->users, memory_order_relaxed);
+        if (users <= grow_mark(t, shape) * SWEEP_SHARE / 100) return;
+        seat_sweep(t, now_ns);
+        if (!grow_is_due(t, shape)) return;
+    }
+    if (atomic_exchange_explicit(&t->grow_lock, 1, memory_order_acquire) != 0) return;
+    uint32_t buckets = grow_is_behind(t) ? BUCKETS_BEHIND : BUCKETS_PER_STEP;
+    for (uint32_t i = 0; i < buckets; i++) grow_one_bucket(t, now_ns);
+    atomic_store_explicit(&t->grow_lock, 0, memory_order_release);
+}

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * table: where is a user's counter, who may touch it, who leaves?
+ *
+ * Buckets of one line of prints and fifteen lines of users (bucket.h); two places a user (shape.h).
+ * A user who is found costs two cache lines, or three.
+ *
+ * Who may do what:
+ *   - to change a counter, hold its line;
+ *   - to bring a user in or to move one, hold the lock of their home bucket, and look at the shape
+ *     again after taking it: so a user is never there twice;
+ *   - to put a line into a bucket, hold that bucket's lock;
+ *   - to forget somebody who equals new, their line is enough.
+ * Buckets are locked before lines; of several buckets all but the first are only tried; several lines
+ * are locked in the order of their tags. A search takes no lock: when it finds nothing, it is
+ * repeated under the home's lock.
+ *
+ * A denial is first looked for without a lock, on a copy, so that a flood of denials of one user
+ * only reads.
+ *
+ * Nobody is forgotten who does not equal new, and there are never more than users_max. Who finds no
+ * seat is decided on a ring that they share with others (limit/ring.h), under the lock of their home:
+ * so whoever gets a seat later brings along what may have been theirs on the ring. */
+#include "table/table.h"
+
+#include "base/contract.h"
+#include "limit/limit.h"
+#include "table/layout.h"
+
+/* A group of a batch: enough to hide memory behind work, few enough to stay in the first cache. */
+enum { BATCH = 32 };
+
+_Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0, "lines");
+
+static size_t table_rings_bytes(void) {
+    size_t bytes = sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES;
+    return (bytes + TABLE_PAGE_BYTES - 1) / TABLE_PAGE_BYTES * TABLE_PAGE_BYTES;
+}
+
+size_t table_bytes(uint64_t users_max) {
+    uint32_t sizes[SHAPE_PASSES_MAX + 1];
+    uint32_t passes = grow_sizes(users_max, sizes);
+    if (passes == 0) return 0;
+    return TABLE_PAGE_BYTES + table_rings_bytes() + (size_t)sizes[passes - 1] * sizeof(struct bucket);
+}
+
+struct table *table_init(void *memory, const struct table_options *options) {
+    REQUIRE(options->users_max > 0);
+    REQUIRE((uintptr_t)memory % TABLE_PAGE_BYTES == 0);
+
+    struct table *t = memory;
+    t->users_max    = options->users_max;
+    t->yield        = options->yield;
+    t->passes       = grow_sizes(options->users_max, t->sizes);
+    t->buckets      = (struct bucket *)(void *)((char *)memory + TABLE_PAGE_BYTES + table_rings_bytes());
+    REQUIRE(t->passes > 0);
+    atomic_store(&t->shape, shape_write((struct shape){.cursor = SHAPE_AT_REST}));
+    return t;
+}
+
+struct table_counts table_counts(const struct table *t) {
+    return (struct table_counts){
+        .users           = atomic_load_explicit(&t->users, memory_order_relaxed),
+        .users_forgotten = atomic_load_explicit(&t->users_forgotten, memory_order_relaxed),
+        .overflowed      = atomic_load_explicit(&t->overflowed, memory_order_relaxed),
+        .memory_bytes    = TABLE_PAGE_BYTES + table_rings_bytes() +
+                        (uint64_t)table_size(t, table_shape(t)) * sizeof(struct bucket),
+    };
+}
+
+/* --- finding a line ------------------------------------------------------------------------- */
+
+static inline struct line *table_find(struct table *t, uint64_t hash) {
+    struct shape shape = table_shape(t);
+    struct line *line  = bucket_find(&t->buckets[shape_place(shape, t->sizes, hash)], hash);
+    if (line != NULL) return line;
+
+    struct shape_places places = table_places(t, shape, hash);
+    for (uint32_t i = 0; i < places.look_count; i++) {
+        line = bucket_find(&t->buckets[places.look[i]], hash);
+        if (line != NULL) return line;
+    }
+    return NULL;
+}
+
+static inline bool line_lock_of(struct line *line, uint64_t hash, void (*yield)(void)) {
+    line_lock(line, yield);
+    if (atomic_load_explicit(&line->tag, memory_order_relaxed) == hash) return true;
+    line_unlock(line);
+    return false;
+}
+
+/* The user's line, locked; NULL if they have none at the moment. */
+static inline struct line *table_lock_line(struct table *t, uint64_t hash) {
+    for (;;) {
+        struct line *line = table_find(t, hash);
+        if (line == NULL || line_lock_of(line, hash, t->yield)) return line;
+    }
+}
+
+/* --- newcomers ------------------------------------------------------------------------------ */
+
+static struct table_ring *table_ring_for(struct table *t, const struct table_question *q) {
+    unsigned ring_class = ring_class_for(q->rule.window_ns) - RING_CLASS_MIN;
+    return &table_rings(t)[ring_class * TABLE_STRIPES + q->hash % TABLE_STRIPES];
+}
+
+static void ring_lock(struct table *t, struct table_ring *r) {
+    while (atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0) t->yield();
+}
+
+static void ring_unlock(struct table_ring *r) { atomic_store_explicit(&r->lock, 0, memory_order_release); }
+
+/* The limit that is compared with a ring: strict for the algorithms that are not, too. */
+static uint64_t table_ring_limit(const struct rule *rule) {
+    bool is_gcra = rule->algorithm == ALGORITHM_GCRA;
+    return is_gcra && rule->burst < rule->limit ? rule->burst : rule->limit;
+}
+
+/* Decides on the shared count. The home of the user is locked. */
+static void table_overflow(struct table *t, const struct table_question *q, uint64_t now_ns,
+                           struct table_answer *a) {
+    struct table_ring *r          = table_ring_for(t, q);
+    unsigned           ring_class = ring_class_for(q->rule.window_ns);
+    uint64_t           limit      = table_ring_limit(&q->rule);
+
+    atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
+    ring_lock(t, r);
+    bool admitted = q->cost > 0 && ring_admit(&r->ring, ring_class, limit, q->cost, now_ns);
+    a->answer     = ring_look(&r->ring, ring_class, limit, q->cost > 0 ? q->cost : 1, now_ns);
+    ring_unlock(r);
+
+    a->overflowed = true;
+    if (admitted) {
+        a->answer.allowed        = true;
+        a->answer.retry_after_ns = 0;
+    }
+}
+
+/* What a newcomer may have taken on the ring, as if it were just now. */
+static void table_carry_over(struct table *t, const struct table_question *q, uint64_t now_ns,
+                             struct counter *c) {
+    struct table_ring *r = table_ring_for(t, q);
+    ring_lock(t, r);
+    uint64_t live = ring_live(&r->ring, ring_class_for(q->rule.window_ns), now_ns);
+    ring_unlock(r);
+    if (live == 0) return;
+
+    uint64_t most = q->rule.algorithm == ALGORITHM_GCRA ? q->rule.burst : q->rule.limit;
+    limit_admit(c, &q->rule, live < most ? live : most, now_ns);
+}
+
+/* Brings the user in and returns their line locked, or finds that they are there by now. NULL: no
+ * room; `a`, if not NULL, is then decided on the ring. May raise *now_ns. */
+static struct line *table_bring_in(struct table *t, const struct table_question *q, uint64_t *now_ns,
+                                   struct table_answer *a) {
+    enum { CROWDS_MAX = 4096 };
+    for (uint32_t crowds = 0;;) {
+        struct shape        shape  = table_shape(t);
+        struct shape_places places = table_places(t, shape, q->hash);
+        struct bucket      *home   = &t->buckets[places.put[0]];
+
+        bucket_lock(home, t->yield);
+        if (shape_write(shape) != line_load(&t->shape)) {
+            bucket_unlock(home);
+            continue;
+        }
+        struct line *line = table_find(t, q->hash);
+        if (line != NULL) {
+            bucket_unlock(home);
+            if (line_lock_of(line, q->hash, t->yield)) return line;
+            continue;
+        }
+
+        struct held     held = {.table = t, .count = 1, .bucket = {places.put[0]}};
+        struct seat     seat;
+        enum seat_found found = seat_take_for_new(&held, &places, *now_ns, &seat);
+
+        /* The thread that moves users on may have lost its processor. */
+        if (found == SEAT_CROWD && crowds++ < CROWDS_MAX) {
+            held_release(&held, 0);
+            grow_step(t, *now_ns);
+            t->yield();
+            continue;
+        }
+
+        /* Whoever was forgotten may have been this user, at a time after a late caller's. */
+        uint64_t forgot_at_ns = line_load(&t->forgot_at_ns);
+        if (*now_ns < forgot_at_ns) *now_ns = forgot_at_ns;
+
+        if (found == SEAT_FOUND) {
+            struct counter c = {0};
+            table_carry_over(t, q, *now_ns, &c);
+            line = seat_line(seat);
+            line_put(line, &c);
+            bucket_name(seat.bucket, seat.index, q->hash, true);
+        } else if (a != NULL) {
+            table_overflow(t, q, *now_ns, a);
+        }
+        held_release(&held, 0);
+        return line;
+    }
+}
+
+/* --- deciding ------------------------------------------------------------------------------- */
+
+static inline uint64_t table_cost_looked_at(const struct table_question *q) { return q->cost > 0 ? q->cost : 1; }
+
+/* Whether any wait would help. */
+static inline bool table_can_pass(const struct table_question *q) {
+    uint64_t most = q->rule.algorithm == ALGORITHM_GCRA ? q->rule.burst : q->rule.limit;
+    return q->cost <= most && q->rule.limit > 0;
+}
+
+/* Takes the cost from the counter in a locked line, and unlocks it. `c` is the counter after. */
+static inline bool line_admit(struct line *line, const struct table_question *q, uint64_t now_ns,
+                              struct counter *c) {
+    *c = line_take(line);
+    if (!limit_admit(c, &q->rule, q->cost, now_ns)) {
+        line_unlock(line);
+        return false;
+    }
+    line_put(line, c);
+    line_unlock(line);
+    return true;
+}
+
+/* A denial that needs no lock: true, and `answer` says why. */
+static inline bool line_denies(const struct line *line, const struct table_question *q, uint64_t now_ns,
+                               struct answer *answer) {
+    struct counter c;
+    if (limit_has_room(line_load(&line->head), &q->rule, q->cost)) return false;
+    if (!line_read(line, q->hash, &c)) return false;
+    *answer = limit_look(&c, &q->rule, q->cost, now_ns);
+    return !answer->allowed;
+}
+
+/* How a question was settled. */
+enum taken {
+    TAKEN_FROM_LINE, /* see the counter */
+    TAKEN_NOT,       /* see the counter */
+    TAKEN_ANSWERED,  /* see the answer */
+};
+
+/* Takes what the question asks for; its cost is above 0 and can pass. Some `*a` or some `*c`, the
+ * counter after, is filled in. May raise *now_ns. */
+static inline enum taken table_take(struct table *t, const struct table_question *q, uint64_t *now_ns,
+                                    struct counter *c, struct table_answer *a) {
+    for (;;) {
+        struct line *line = table_find(t, q->hash);
+        if (line == NULL) {
+            line = table_bring_in(t, q, now_ns, a);
+            if (line == NULL) return TAKEN_ANSWERED;
+            bool admitted = line_admit(line, q, *now_ns, c);
+            grow_step(t, *now_ns);
+            return admitted ? TAKEN_FROM_LINE : TAKEN_NOT;
+        }
+        if (line_denies(line, q, *now_ns, &a->answer)) return TAKEN_ANSWERED;
+        if (!line_lock_of(line, q->hash, t->yield)) continue;
+        return line_admit(line, q, *now_ns, c) ? TAKEN_FROM_LINE : TAKEN_NOT;
+    }
+}
+
+bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns) {
+    if (!table_can_pass(q)) return false;
+    struct counter      c;
+    struct table_answer a;
+    enum taken          taken = table_take(t, q, &now_ns, &c, &a);
+    return taken == TAKEN_FROM_LINE || (taken == TAKEN_ANSWERED && a.answer.allowed);
+}
+
+/* What the user's counter says, without a change. */
+static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
+    struct counter c    = {0};
+    struct line   *line = table_find(t, q->hash);
+    if (line != NULL && !line_read(line, q->hash, &c)) {
+        line = table_lock_line(t, q->hash);
+        c    = (struct counter){0};
+        if (line != NULL) {
+            c = line_take(line);
+            line_unlock(line);
+        }
+    }
+    a->answer     = limit_look(&c, &q->rule, table_cost_looked_at(q), now_ns);
+    a->overflowed = false;
+}
+
+void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
+    a->overflowed = false;
+    if (q->cost == 0 || !table_can_pass(q)) {
+        table_look(t, q, now_ns, a);
+        return;
+    }
+    struct counter c;
+    enum taken     taken = table_take(t, q, &now_ns, &c, a);
+    if (taken == TAKEN_ANSWERED) return;
+
+    a->answer = limit_look(&c, &q->rule, q->cost, now_ns);
+    if (taken == TAKEN_FROM_LINE) {
+        a->answer.allowed        = true;
+        a->answer.retry_after_ns = 0;
+    }
+}
+
+/* --- many ----------------------------------------------------------------------------------- */
+
+/* Three rounds, so that the misses of a group overlap: the homes' prints, then the line that they
+ * point to, or else the other place's prints, then that line. */
+static void table_fetch(struct table *t, const struct table_question *q, size_t count) {
+    struct shape shape = table_shape(t);
+    uint32_t     place[BATCH];
+    size_t       missed[BATCH];
+    size_t       missed_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        place[i] = shape_place(shape, t->sizes, q[i].hash);
+        __builtin_prefetch(&t->buckets[place[i]], 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct bucket *b    = &t->buckets[place[i]];
+        uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
+        if (mask != 0) {
+            __builtin_prefetch(&b->line[__builtin_ctz(mask)], 1);
+            continue;
+        }
+        place[i] = shape_place(shape, t->sizes, shape_second_hash(q[i].hash));
+        __builtin_prefetch(&t->buckets[place[i]], 0);
+        missed[missed_count++] = i;
+    }
+    for (size_t k = 0; k < missed_count; k++) {
+        size_t         i    = missed[k];
+        struct bucket *b    = &t->buckets[place[i]];
+        uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
+        if (mask != 0) __builtin_prefetch(&b->line[__builtin_ctz(mask)], 1);
+    }
+}
+
+void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
+                       struct table_answer *a) {
+    for (size_t done = 0; done < count; done += BATCH) {
+        size_t group = count - done < BATCH ? count - done : BATCH;
+        if (group > 1) table_fetch(t, q + done, group);
+        for (size_t i = done; i < done + group; i++) table_decide(t, &q[i], now_ns, &a[i]);
+    }
+}
+
+/* --- jointly -------------------------------------------------------------------------------- */
+
+/* A counter of a joint decision, with the questions that are put to it. */
+struct joint {
+    uint64_t       hash;
+    struct line   *line; /* locked; NULL: nobody there, and only looked at */
+    struct counter before;
+    struct counter after;
+};
+
+struct joint_set {
+    uint32_t     count;
+    struct joint joint[TABLE_JOINT_MAX];
+};
+
+static struct joint *joint_find(struct joint_set *set, uint64_t hash) {
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->joint[i].hash == hash) return &set->joint[i];
+    }
+    return NULL;
+}
+
+/* The counters that the questions name, each once, in the order of their hashes. */
+static void joint_gather(struct joint_set *set, const struct table_question *q, size_t count) {
+    set->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (joint_find(set, q[i].hash) != NULL) continue;
+        uint32_t at = set->count++;
+        for (; at > 0 && set->joint[at - 1].hash > q[i].hash; at--) set->joint[at].hash = set->joint[at - 1].hash;
+        set->joint[at].hash = q[i].hash;
+    }
+}
+
+static void joint_unlock(struct joint_set *set, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (set->joint[i].line != NULL) line_unlock(set->joint[i].line);
+    }
+}
+
+static bool joint_takes_from(const struct table_question *q, size_t count, uint64_t hash) {
+    for (size_t i = 0; i < count; i++) {
+        if (q[i].hash == hash && q[i].cost > 0) return true;
+    }
+    return false;
+}
+
+/* Locks all that are there. False: one is not there from whom something is to be taken. */
+static bool joint_lock(struct table *t, struct joint_set *set, const struct table_question *q, size_t count) {
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct joint *j = &set->joint[i];
+        j->line         = table_lock_line(t, j->hash);
+        j->before       = j->line != NULL ? line_take(j->line) : (struct counter){0};
+        j->after        = j->before;
+        if (j->line == NULL && joint_takes_from(q, count, j->hash)) {
+            joint_unlock(set, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Brings in all from whom something is to be taken. False: one finds no room; `a` tells which. */
+static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t *now_ns,
+                           struct table_answer *a) {
+    for (size_t i = 0; i < count; i++) {
+        if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
+        struct line *line = table_bring_in(t, &q[i], now_ns, NULL);
+        if (line == NULL) {
+            atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
+            a[i].answer     = (struct answer){.retry_after_ns = q[i].rule.window_ns};
+            a[i].overflowed = true;
+            return false;
+        }
+        line_unlock(line);
+        grow_step(t, *now_ns);
+    }
+    return true;
+}
+
+/* Puts the questions in order to copies of the counters. */
+static bool joint_ask(struct joint_set *set, const struct table_question *q, size_t count, uint64_t now_ns,
+                      struct table_answer *a) {
+    bool all = true;
+    for (size_t i = 0; i < count; i++) {
+        struct joint *j = joint_find(set, q[i].hash);
+        a[i].answer     = limit_look(&j->after, &q[i].rule, table_cost_looked_at(&q[i]), now_ns);
+        if (q[i].cost > 0 && a[i].answer.allowed) {
+            bool admitted = limit_admit(&j->after, &q[i].rule, q[i].cost, now_ns);
+            INVARIANT(admitted);
+        }
+        all = all && a[i].answer.allowed;
+    }
+    return all;
+}
+
+/* Nothing is taken: says what each rule alone would say, where nobody has yet. */
+static bool joint_refuse(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
+                         struct table_answer *a) {
+    for (size_t i = 0; i < count; i++) {
+        if (!a[i].overflowed) table_look(t, &q[i], now_ns, &a[i]);
+    }
+    return false;
+}
+
+bool table_decide_joint(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
+                        struct table_answer *a) {
+    REQUIRE(count <= TABLE_JOINT_MAX);
+
+    bool can_pass = true;
+    for (size_t i = 0; i < count; i++) {
+        a[i].overflowed = false;
+        can_pass        = can_pass && table_can_pass(&q[i]);
+    }
+    if (!can_pass) return joint_refuse(t, q, count, now_ns, a);
+
+    struct joint_set set;
+    joint_gather(&set, q, count);
+    do {
+        if (!joint_bring_in(t, q, count, &now_ns, a)) return joint_refuse(t, q, count, now_ns, a);
+    } while (!joint_lock(t, &set, q, count));
+
+    bool taken = joint_ask(&set, q, count, now_ns, a);
+    for (uint32_t i = 0; i < set.count; i++) {
+        struct joint *j = &set.joint[i];
+        if (taken && j->line != NULL) line_put(j->line, &j->after);
+        if (j->line != NULL) line_unlock(j->line);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct joint *j    = joint_find(&set, q[i].hash);
+        struct answer said = limit_look(taken ? &j->after : &j->before, &q[i].rule, 1, now_ns);
+        a[i].answer.remaining      = said.remaining;
+        a[i].answer.reset_after_ns = said.reset_after_ns;
+    }
+    return taken;
+}
+
+void table_reset(struct table *t, uint64_t hash) {
+    struct line *line = table_lock_line(t, hash);
+    if (line == NULL) return;
+    struct counter c = {0};
+    line_put(line, &c);
+    line_unlock(line);
+}
