@@ -17,6 +17,9 @@ endif()
 
 # Assertions of the standard library are not used (see base/contract.h), so NDEBUG would change
 # nothing but the tests; and -O3 is what we measure, so it is what people get.
+# Measured with weir bench (gcc 12, EPYC) and left out: link-time optimisation (denials 10 ns faster,
+# admissions 12 ns slower, and tests and purity check would no longer see the shipped objects);
+# no stack protector (within 1.5 ns, and parsers of strangers' bytes deserve one).
 set(CMAKE_C_FLAGS_DEBUG "-O0 -g3" CACHE STRING "" FORCE)
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g" CACHE STRING "" FORCE)
 set(CMAKE_C_FLAGS_RELEASE "-O3" CACHE STRING "" FORCE)

@@ -9,17 +9,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools/rooms.py
-tools/tidy.py
-tools/format.sh --check
-for preset in release asan tsan fuzz; do
+presets='release asan tsan fuzz'
+for preset in $presets; do
     tools/build.sh "$preset"
 done
-tools/purity.sh build/release
-tools/lint.py build/release
-
 mkdir -p build/all
-for preset in release asan tsan fuzz; do
+for preset in $presets; do
     printf 'subdirs("../%s")\n' "$preset"
 done >build/all/CTestTestfile.cmake
 ctest --test-dir build/all --output-on-failure --no-tests=error -j "${JOBS:-$(nproc)}" "$@"
