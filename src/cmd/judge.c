@@ -118,6 +118,7 @@ static void     accuse(struct judge *j, struct counter_of_user *c, uint32_t at, 
 static void     note_fullest(struct judge *j, const struct counter_of_user *c, uint64_t sum,
                              uint64_t limit);
 static void     forget_idle(struct judge *j);
+static uint64_t hash_for(const struct judge *j, const struct judge_line *line, uint32_t host);
 static bool     slots_make_room(struct judge *j);
 static uint32_t host_find(struct judge *j, struct view name);
 static void    *take(struct judge *j, size_t bytes);
@@ -532,6 +533,46 @@ static struct counter_of_user *counter_find(struct judge *j, const struct judge_
     j->counters++;
     j->result.counters++;
     return c;
+}
+
+static uint64_t hash_for(const struct judge *j, const struct judge_line *line, uint32_t host) {
+    uint64_t word = (uint64_t)line->window_ns ^ (uint64_t)host << 40;
+    return hash_of(j->options.secret, word, line->user.data, line->user.bytes);
+}
+
+void judge_hint(const struct judge *j, struct judge_line *line, int step) {
+    if (step == 0) {
+        line->hint_hash = 0;
+        if (!line->allowed) return;
+        line->hint_host = HOST_ALL;
+        if (!j->options.has_clock_error) {
+            if (j->host_last == HOST_NONE) return;
+            if (!view_equals(j->hosts[j->host_last], line->host)) return;
+            line->hint_host = j->host_last;
+        }
+        line->hint_hash = hash_for(j, line, line->hint_host);
+        __builtin_prefetch(&j->slots[line->hint_hash & (j->slot_count - 1)]);
+        return;
+    }
+
+    if (line->hint_hash == 0) return;
+    const struct slot *slot = &j->slots[line->hint_hash & (j->slot_count - 1)];
+    for (int i = 0; i < NEAR_STEPS && slot->hash != line->hint_hash; i++) {
+        if (slot->counter == NULL) return;
+        if (++slot == j->slots + j->slot_count) slot = j->slots;
+    }
+    const struct counter_of_user *c = slot->counter;
+    if (slot->hash != line->hint_hash || c == NULL || c == &forgotten) return;
+    if (step == 1) {
+        __builtin_prefetch(c);
+        __builtin_prefetch((const char *)c + 64);
+        __builtin_prefetch((const char *)c + 128);
+    } else if (c->ring != NULL) {
+        __builtin_prefetch(entry_at(c, 0));
+        __builtin_prefetch(entry_at(c, c->judged));
+        __builtin_prefetch(entry_at(c, c->count), 1);
+        __builtin_prefetch(entry_at(c, c->certain_cursor));
+    }
 }
 
 /* Twice the slots, or as many again without the forgotten ones. */

@@ -19,6 +19,8 @@ enum {
     LINE_BYTES_MAX = 2 * 65536 + 4096, /* a user in hexadecimal, and the rest */
     BAD_SHOWN_MAX  = 5,
     PROGRESS_LINES = 1 << 16,
+    BATCH_LINES    = 64,        /* so many lines are fetched ahead of being judged */
+    BATCH_BYTES    = 4 * 65536, /* and so much of their names */
 };
 
 static const char about[] =
@@ -68,13 +70,25 @@ struct session {
     bool                 is_broken_off;
     int64_t              watermark_ns;
     char                 scratch[JUDGE_LINE_SCRATCH_BYTES];
+
+    /* Lines that were read and not yet judged, all of one file. */
+    struct judge_line lines[BATCH_LINES];
+    size_t            batch_count;
+    size_t            names_bytes;
+    char              names[BATCH_BYTES];
 };
 
 static bool open_files(struct session *s, const struct args *args);
 static void close_files(struct session *s);
 static void read_files(struct session *s);
 static void read_until(struct session *s, struct file *file, int64_t until_ns);
-static void complain_line(struct session *s, const struct file *file, const char *why);
+static void close_file(struct session *s, struct file *file);
+static void keep_names(struct session *s, struct judge_line *line);
+static void judge_batch(struct session *s, const struct file *file, int64_t until_ns);
+static void advance(struct session *s, int64_t everywhere_ns);
+static void complain_memory(struct session *s);
+static void complain_line(struct session *s, const struct file *file, uint64_t number,
+                          const char *why);
 static int  verdict(const struct session *s, const struct judge_result *result);
 static void print_text(const struct session *s, const struct judge_result *r, int code);
 static void print_json(const struct session *s, const struct judge_result *r, int code);
@@ -227,85 +241,123 @@ static void read_files(struct session *s) {
 }
 
 static void read_until(struct session *s, struct file *file, int64_t until_ns) {
-    uint32_t file_index = (uint32_t)(file - s->files);
     while (file->newest_ns <= until_ns && !s->is_broken_off) {
         struct view         text;
         enum log_input_step step = log_input_next(file->input, &text);
         if (step == LOG_INPUT_END) {
-            const char *trouble = log_input_trouble(file->input);
-            if (trouble != NULL) {
-                char quoted[TERMINAL_QUOTE_BYTES_MAX];
-                terminal_complain("judge", "%s: %s after %llu lines; nothing is judged",
-                                  terminal_quote(view_of(file->name), quoted), trouble,
-                                  (unsigned long long)file->line_count);
-                s->is_broken_off = true;
-            }
-            log_input_close(file->input);
-            file->input = NULL;
-            s->open_count--;
-            return;
+            close_file(s, file);
+            break;
         }
         file->line_count++;
         if (++s->line_count % PROGRESS_LINES == 0)
             terminal_progress("%llu lines", (unsigned long long)s->line_count);
 
-        struct judge_line line;
-        const char       *wrong = "it is longer than 135168 bytes";
+        struct judge_line *line  = &s->lines[s->batch_count];
+        const char        *wrong = "it is longer than 135168 bytes";
         if (step == LOG_INPUT_LINE) {
             if (text.bytes > 0 && text.data[text.bytes - 1] == '\r') text.bytes--;
             if (text.bytes == 0) {
                 s->empty++;
                 continue;
             }
-            wrong = judge_line_read(text, s->scratch, &line);
+            wrong = judge_line_read(text, s->scratch, line);
         }
         if (wrong != NULL) {
             s->bad++;
-            complain_line(s, file, wrong);
+            complain_line(s, file, file->line_count, wrong);
             continue;
         }
-        line.file   = file_index;
-        line.number = file->line_count;
-        switch (judge_take(s->judge, &line)) {
-        case JUDGE_TAKEN: break;
-        case JUDGE_LATE:
-            s->late++;
-            complain_line(s, file, "it was sent before the horizon; give a longer --horizon");
-            continue;
-        case JUDGE_TOO_MANY_HOSTS:
-            s->bad++;
-            complain_line(s, file, "it names one host more than the 4096 that can be told apart");
-            continue;
-        case JUDGE_NO_MEMORY: {
-            char size[32], counters[TERMINAL_COUNT_BYTES_MAX], admissions[TERMINAL_COUNT_BYTES_MAX];
-            snprintf(size, sizeof size, "%lluM",
-                     (unsigned long long)(s->options.memory_bytes >> 20));
-            terminal_complain("judge",
-                              "%s users with %s admissions are live at once, which is more than "
-                              "--memory %s holds; give more, or a shorter --horizon, or judge "
-                              "some users at a time",
-                              terminal_count(judge_live_counters(s->judge), counters),
-                              terminal_count(judge_live_admissions(s->judge), admissions), size);
-            s->is_broken_off = true;
-            return;
-        }
-        }
-
-        if (line.sent_ns <= file->newest_ns) continue;
-        file->newest_ns       = line.sent_ns;
-        int64_t everywhere_ns = line.sent_ns < until_ns ? line.sent_ns : until_ns;
-        if (everywhere_ns - s->options.horizon_ns > s->watermark_ns) {
-            s->watermark_ns = everywhere_ns - s->options.horizon_ns;
-            judge_advance(s->judge, s->watermark_ns);
-        }
+        line->file   = (uint32_t)(file - s->files);
+        line->number = file->line_count;
+        keep_names(s, line);
+        if (line->sent_ns > file->newest_ns) file->newest_ns = line->sent_ns;
+        s->batch_count++;
+        if (s->batch_count == BATCH_LINES ||
+            BATCH_BYTES - s->names_bytes < JUDGE_LINE_SCRATCH_BYTES)
+            judge_batch(s, file, until_ns);
     }
+    judge_batch(s, file, until_ns);
 }
 
-static void complain_line(struct session *s, const struct file *file, const char *why) {
+static void close_file(struct session *s, struct file *file) {
+    const char *trouble = log_input_trouble(file->input);
+    if (trouble != NULL) {
+        char quoted[TERMINAL_QUOTE_BYTES_MAX];
+        terminal_complain("judge", "%s: %s after %llu lines; nothing is judged",
+                          terminal_quote(view_of(file->name), quoted), trouble,
+                          (unsigned long long)file->line_count);
+        s->is_broken_off = true;
+    }
+    log_input_close(file->input);
+    file->input = NULL;
+    s->open_count--;
+}
+
+/* The input's next line overwrites this one. Runs of lines are of one host, whose name is kept once. */
+static void keep_names(struct session *s, struct judge_line *line) {
+    memcpy(s->names + s->names_bytes, line->user.data, line->user.bytes);
+    line->user.data = s->names + s->names_bytes;
+    s->names_bytes += line->user.bytes;
+    if (s->batch_count > 0 && view_equals(line[-1].host, line->host)) {
+        line->host = line[-1].host;
+        return;
+    }
+    memcpy(s->names + s->names_bytes, line->host.data, line->host.bytes);
+    line->host.data = s->names + s->names_bytes;
+    s->names_bytes += line->host.bytes;
+}
+
+static void judge_batch(struct session *s, const struct file *file, int64_t until_ns) {
+    for (int step = 0; step < JUDGE_HINT_STEPS; step++)
+        for (size_t i = 0; i < s->batch_count; i++) judge_hint(s->judge, &s->lines[i], step);
+
+    for (size_t i = 0; i < s->batch_count && !s->is_broken_off; i++) {
+        const struct judge_line *line = &s->lines[i];
+        switch (judge_take(s->judge, line)) {
+        case JUDGE_TAKEN: advance(s, line->sent_ns < until_ns ? line->sent_ns : until_ns); break;
+        case JUDGE_LATE:
+            s->late++;
+            complain_line(s, file, line->number,
+                          "it was sent before the horizon; give a longer --horizon");
+            break;
+        case JUDGE_TOO_MANY_HOSTS:
+            s->bad++;
+            complain_line(s, file, line->number,
+                          "it names one host more than the 4096 that can be told apart");
+            break;
+        case JUDGE_NO_MEMORY: complain_memory(s); break;
+        }
+    }
+    s->batch_count = 0;
+    s->names_bytes = 0;
+}
+
+/* No file has anything before `everywhere_ns` any more, but for what the horizon allows. */
+static void advance(struct session *s, int64_t everywhere_ns) {
+    if (everywhere_ns < INT64_MIN / 2) return;
+    if (everywhere_ns - s->options.horizon_ns <= s->watermark_ns) return;
+    s->watermark_ns = everywhere_ns - s->options.horizon_ns;
+    judge_advance(s->judge, s->watermark_ns);
+}
+
+static void complain_memory(struct session *s) {
+    char counters[TERMINAL_COUNT_BYTES_MAX], admissions[TERMINAL_COUNT_BYTES_MAX];
+    terminal_complain("judge",
+                      "%s users with %s admissions are live at once, which is more than "
+                      "--memory %lluM holds; give more, or a shorter --horizon, or judge "
+                      "some users at a time",
+                      terminal_count(judge_live_counters(s->judge), counters),
+                      terminal_count(judge_live_admissions(s->judge), admissions),
+                      (unsigned long long)(s->options.memory_bytes >> 20));
+    s->is_broken_off = true;
+}
+
+static void complain_line(struct session *s, const struct file *file, uint64_t number,
+                          const char *why) {
     char quoted[TERMINAL_QUOTE_BYTES_MAX];
     if (s->shown++ >= BAD_SHOWN_MAX) return;
     terminal_complain("judge", "%s line %llu: %s", terminal_quote(view_of(file->name), quoted),
-                      (unsigned long long)file->line_count, why);
+                      (unsigned long long)number, why);
     if (s->shown == BAD_SHOWN_MAX)
         terminal_complain("judge", "further lines that cannot be judged are only counted");
 }

@@ -25,6 +25,8 @@ struct judge_line {
     bool        allowed;
     uint32_t    file; /* where the line stands: for reports */
     uint64_t    number;
+    uint64_t    hint_hash; /* judge_hint()'s */
+    uint32_t    hint_host;
 };
 
 enum { JUDGE_LINE_SCRATCH_BYTES = 2 * 65536 };
