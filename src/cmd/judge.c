@@ -73,7 +73,7 @@ struct counter_of_user {
 
 struct slot {
     uint64_t                hash;
-    struct counter_of_user *counter; /* NULL: never used; &forgotten: was used */
+    struct counter_of_user *counter; /* NULL: empty */
 };
 
 struct judge {
@@ -82,7 +82,6 @@ struct judge {
     struct slot            *slots;
     struct counter_of_user *filled;     /* the one whose ring grows */
     uint64_t                slot_count; /* a power of two */
-    uint64_t                slots_used; /* forgotten ones included */
     uint64_t                counters;   /* live */
     uint64_t                admissions; /* live */
     uint64_t                forget_at_bytes;
@@ -98,8 +97,6 @@ struct judge {
     size_t                  fullest_user_bytes;
     char                    fullest_user[JUDGE_USER_BYTES_MAX];
 };
-
-static struct counter_of_user forgotten;
 
 static enum judge_outcome      admit(struct judge *j, const struct judge_line *line, uint32_t host,
                                      int64_t widen_ns);
@@ -120,6 +117,8 @@ static void     note_fullest(struct judge *j, const struct counter_of_user *c, u
 static void     forget_idle(struct judge *j);
 static uint64_t hash_for(const struct judge *j, const struct judge_line *line, uint32_t host);
 static bool     slots_make_room(struct judge *j);
+static void     slot_fill(struct slot *slots, uint64_t slot_count, struct slot slot);
+static void     slot_empty(struct judge *j, uint64_t hole);
 static uint32_t host_find(struct judge *j, struct view name);
 static void    *take(struct judge *j, size_t bytes);
 
@@ -149,7 +148,7 @@ void judge_free(struct judge *j) {
     if (j == NULL) return;
     for (uint64_t i = 0; j->slots != NULL && i < j->slot_count; i++) {
         struct counter_of_user *c = j->slots[i].counter;
-        if (c == NULL || c == &forgotten) continue;
+        if (c == NULL) continue;
         judge_memory_give(&j->memory, c->ring, c->ring_room * sizeof *c->ring);
         judge_memory_give(&j->memory, c, sizeof *c + c->user_bytes);
     }
@@ -503,36 +502,49 @@ static void note_fullest(struct judge *j, const struct counter_of_user *c, uint6
 
 static struct counter_of_user *counter_find(struct judge *j, const struct judge_line *line,
                                             uint32_t host) {
-    if (4 * j->slots_used >= 3 * j->slot_count && !slots_make_room(j)) return NULL;
+    if (4 * j->counters >= 3 * j->slot_count && !slots_make_room(j)) return NULL;
 
-    uint64_t     word     = (uint64_t)line->window_ns ^ (uint64_t)host << 40;
-    uint64_t     hash     = hash_of(j->options.secret, word, line->user.data, line->user.bytes);
-    struct slot *reusable = NULL;
-    uint64_t     index    = hash & (j->slot_count - 1);
-    for (; j->slots[index].counter != NULL; index = (index + 1) & (j->slot_count - 1)) {
-        struct slot            *slot = &j->slots[index];
-        struct counter_of_user *c    = slot->counter;
-        if (c == &forgotten) {
-            if (reusable == NULL) reusable = slot;
+    uint64_t word = (uint64_t)line->window_ns ^ (uint64_t)host << 40;
+    uint64_t hash = hash_of(j->options.secret, word, line->user.data, line->user.bytes);
+    for (uint64_t i = hash & (j->slot_count - 1); j->slots[i].counter != NULL;
+         i          = (i + 1) & (j->slot_count - 1)) {
+        struct counter_of_user *c = j->slots[i].counter;
+        if (j->slots[i].hash != hash || c->window_ns != line->window_ns || c->host != host)
             continue;
-        }
-        if (slot->hash != hash || c->window_ns != line->window_ns || c->host != host) continue;
         if (c->user_bytes != line->user.bytes) continue;
         if (memcmp(c->user, line->user.data, c->user_bytes) == 0) return c;
     }
 
-    /* Making room may mark slots as forgotten, but neither moves nor fills any. */
     struct counter_of_user *c = take(j, sizeof *c + line->user.bytes);
     if (c == NULL) return NULL;
     *c = (struct counter_of_user){
         .window_ns = line->window_ns, .host = host, .user_bytes = (uint32_t)line->user.bytes};
     memcpy(c->user, line->user.data, line->user.bytes);
-    if (reusable == NULL) j->slots_used++;
-    struct slot *slot = reusable != NULL ? reusable : &j->slots[index];
-    *slot             = (struct slot){.hash = hash, .counter = c};
+
+    /* Only now: making room may have moved slots. */
+    slot_fill(j->slots, j->slot_count, (struct slot){.hash = hash, .counter = c});
     j->counters++;
     j->result.counters++;
     return c;
+}
+
+static void slot_fill(struct slot *slots, uint64_t slot_count, struct slot slot) {
+    uint64_t i = slot.hash & (slot_count - 1);
+    while (slots[i].counter != NULL) i = (i + 1) & (slot_count - 1);
+    slots[i] = slot;
+}
+
+/* Empties a slot and moves back those behind it that its being full had pushed on, so that a search
+ * may stop at the first empty slot (Knuth, volume 3, algorithm 6.4R). */
+static void slot_empty(struct judge *j, uint64_t hole) {
+    uint64_t mask = j->slot_count - 1;
+    for (uint64_t i = (hole + 1) & mask; j->slots[i].counter != NULL; i = (i + 1) & mask) {
+        uint64_t home = j->slots[i].hash & mask;
+        if (((i - home) & mask) < ((i - hole) & mask)) continue; /* its home is behind the hole */
+        j->slots[hole] = j->slots[i];
+        hole           = i;
+    }
+    j->slots[hole].counter = NULL;
 }
 
 static uint64_t hash_for(const struct judge *j, const struct judge_line *line, uint32_t host) {
@@ -562,7 +574,7 @@ void judge_hint(const struct judge *j, struct judge_line *line, int step) {
         if (++slot == j->slots + j->slot_count) slot = j->slots;
     }
     const struct counter_of_user *c = slot->counter;
-    if (slot->hash != line->hint_hash || c == NULL || c == &forgotten) return;
+    if (slot->hash != line->hint_hash || c == NULL) return;
     if (step == 1) {
         __builtin_prefetch(c);
         __builtin_prefetch((const char *)c + 64);
@@ -575,40 +587,36 @@ void judge_hint(const struct judge *j, struct judge_line *line, int step) {
     }
 }
 
-/* Twice the slots, or as many again without the forgotten ones. */
+/* Before the slots are too full: forgets who can be forgotten, else doubles them. */
 static bool slots_make_room(struct judge *j) {
-    uint64_t     count = j->counters * 2 >= j->slot_count ? 2 * j->slot_count : j->slot_count;
+    forget_idle(j);
+    if (2 * j->counters < j->slot_count) return true;
+
+    uint64_t     count = 2 * j->slot_count;
     struct slot *slots = judge_memory_take(&j->memory, count * sizeof *slots);
-    if (slots == NULL) {
-        forget_idle(j);
-        slots = judge_memory_take(&j->memory, count * sizeof *slots);
-        if (slots == NULL) return false;
-    }
+    if (slots == NULL) return false;
     memset(slots, 0, count * sizeof *slots);
-    for (uint64_t i = 0; i < j->slot_count; i++) {
-        if (j->slots[i].counter == NULL || j->slots[i].counter == &forgotten) continue;
-        uint64_t index = j->slots[i].hash & (count - 1);
-        while (slots[index].counter != NULL) index = (index + 1) & (count - 1);
-        slots[index] = j->slots[i];
-    }
+    for (uint64_t i = 0; i < j->slot_count; i++)
+        if (j->slots[i].counter != NULL) slot_fill(slots, count, j->slots[i]);
     judge_memory_give(&j->memory, j->slots, j->slot_count * sizeof *slots);
     j->slots      = slots;
     j->slot_count = count;
-    j->slots_used = j->counters;
     if (j->memory.bytes_held > j->memory_peak) j->memory_peak = j->memory.bytes_held;
     return true;
 }
 
 /* Judges what can be judged of every counter, and gives back those that have nothing left. */
 static void forget_idle(struct judge *j) {
-    for (uint64_t i = 0; i < j->slot_count; i++) {
+    for (uint64_t i = 0; i < j->slot_count;) {
         struct counter_of_user *c = j->slots[i].counter;
-        if (c == NULL || c == &forgotten) continue;
-        counter_settle(j, c);
-        if (c->count > 0 || c == j->filled) continue;
+        if (c != NULL) counter_settle(j, c);
+        if (c == NULL || c->count > 0 || c == j->filled) {
+            i++;
+            continue;
+        }
         judge_memory_give(&j->memory, c->ring, c->ring_room * sizeof *c->ring);
         judge_memory_give(&j->memory, c, sizeof *c + c->user_bytes);
-        j->slots[i].counter = &forgotten;
+        slot_empty(j, i); /* which may move another one here: look again */
         j->counters--;
     }
     uint64_t twice     = 2 * j->memory.bytes_used;
