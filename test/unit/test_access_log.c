@@ -228,7 +228,7 @@ TEST(names_are_cut_and_checked) {
 TEST(a_user_of_many_long_fields_is_refused_and_not_overrun) {
     size_t bytes = ACCESS_LOG_LINE_BYTES_MAX - 64;
     char  *line  = malloc(bytes + 64);
-    char  *at    = line + sprintf(line, "{\"ts\":1,\"u\":\"\\n");
+    char  *at    = line + snprintf(line, 64, "{\"ts\":1,\"u\":\"\\n");
     memset(at, 'x', bytes);
     memcpy(at + bytes, "\"}", 2);
     struct view text = {line, (size_t)(at - line) + bytes + 2};
