@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "limiter/limiter.h"
+#include "limiter/tally.h"
 #include "model/seeds.h"
 #include "os/clock.h"
 
@@ -366,10 +367,12 @@ TEST(no_decision_goes_uncounted_however_many_threads_there_were) {
     limiter_free(a.limiter);
 }
 
-/* One of 64 threads in a row shares a slot with this one, and must not lose its counts. */
+/* A thread that shares this one's slot must not lose counts, its own or ours. */
 struct guest {
     struct limiter *limiter;
     uint64_t        asked;
+    unsigned        slot;
+    bool            stays;
     _Atomic bool    stop;
 };
 
@@ -378,25 +381,31 @@ static void *guest_run(void *work) {
     do {
         (void)limiter_allow(g->limiter, "guest", 5, 10, WEIR_HOUR, start);
         g->asked++;
-    } while (!atomic_load_explicit(&g->stop, memory_order_relaxed));
+    } while (g->stays && !atomic_load_explicit(&g->stop, memory_order_relaxed));
+    g->slot = tally_thread % TALLY_SLOTS;
     return NULL;
 }
 
 TEST(threads_that_share_a_slot_do_not_overwrite_counts) {
     struct limiter *l     = limiter_for(10);
-    uint64_t        asked = 0;
-    for (unsigned i = 0; i < 64; i++) {
-        struct guest guest = {.limiter = l};
+    uint64_t        asked = 1;
+    (void)limiter_allow(l, "ann", 3, 10, WEIR_HOUR, start);
+    unsigned slot = tally_thread % TALLY_SLOTS, guests = 0;
+    for (unsigned next = slot + 1;; next++) {
+        struct guest guest = {.limiter = l, .stays = guests > 0 && next % TALLY_SLOTS == slot};
         pthread_t    thread;
         CHECK_EQ(pthread_create(&thread, NULL, guest_run, &guest), 0);
-        uint64_t until_ns = clock_now_ns() + check_effort(20) * 1000000;
-        while (clock_now_ns() < until_ns) {
+        uint64_t until_ns = clock_now_ns() + check_effort(1000) * 1000000;
+        while (guest.stays && clock_now_ns() < until_ns) {
             for (unsigned k = 0; k < 1000; k++) (void)limiter_allow(l, "ann", 3, 10, WEIR_HOUR, start);
             asked += 1000;
         }
         atomic_store(&guest.stop, true);
         CHECK_EQ(pthread_join(thread, NULL), 0);
         asked += guest.asked;
+        next = guest.slot;
+        CHECK_LT(guests++, 2 * TALLY_SLOTS);
+        if (guest.stays) break;
     }
     weir_statistics counts = stats_of(l);
     CHECK_EQ(counts.allowed + counts.denied, asked);
