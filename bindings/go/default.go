@@ -3,6 +3,7 @@
 package weir
 
 import (
+	"errors"
 	"log"
 	"os"
 	"sync"
@@ -40,8 +41,8 @@ func Default() (*Limiter, error) {
 	return standard.limiter, standard.err
 }
 
-// openStandard leaves limiter nil when it fails; a nil limiter denies. The URL is not logged, for
-// it may hold a password.
+// openStandard leaves limiter nil when it fails; a nil limiter denies. The log gets the status
+// alone: the error's full text may quote the URL, which may hold a password.
 func openStandard() {
 	url := os.Getenv(StoreVariable)
 	if url == "" {
@@ -49,6 +50,6 @@ func openStandard() {
 	}
 	standard.limiter, standard.err = Open(url)
 	if standard.err != nil {
-		log.Printf("%v (the store that %s names); weir.Allow denies everyone", standard.err, StoreVariable)
+		log.Printf("%v (%s); weir.Allow denies everyone, weir.Default tells more", errors.Unwrap(standard.err), StoreVariable)
 	}
 }

@@ -48,7 +48,7 @@ func TestDefaultLimiter(t *testing.T) {
 		{"unset", nil, "true false true true false true\nfalse\n", 0},
 		{"empty", []string{"WEIR_STORE="}, "true false true true false true\nfalse\n", 0},
 		{"memory", []string{"WEIR_STORE=memory:"}, "true false true true false true\nfalse\n", 0},
-		{"unusable", []string{"WEIR_STORE=gopher://nowhere"}, "false false false true true false\n", 1},
+		{"unusable", []string{"WEIR_STORE=gopher://ann:secret@nowhere"}, "false false false true true false\n", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			self, err := os.Executable()
@@ -72,6 +72,9 @@ func TestDefaultLimiter(t *testing.T) {
 			}
 			if n := strings.Count(logged.String(), "weir"); (n > 0) != (c.logs > 0) || strings.Count(logged.String(), "\n") != c.logs {
 				t.Errorf("logged %q", logged.String())
+			}
+			if strings.Contains(logged.String(), "secret") {
+				t.Errorf("the log tells a password: %q", logged.String())
 			}
 			if c.logs > 0 && !strings.Contains(logged.String(), weir.StoreVariable) {
 				t.Errorf("the log does not say where to look: %q", logged.String())
