@@ -15,13 +15,17 @@ bool fixed_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t
     if (cost > limit) return false;
 
     if (now_ns >= c->fresh_at_ns) {
-        c->body[0]     = cost;
-        c->fresh_at_ns = (now_ns / window_ns + 1) * window_ns;
+        fixed_spend(c, window_ns, cost, now_ns);
         return true;
     }
     if (c->body[0] > limit - cost) return false;
     c->body[0] += cost;
     return true;
+}
+
+void fixed_spend(struct counter *c, uint64_t window_ns, uint64_t spent, uint64_t now_ns) {
+    c->body[0]     = spent;
+    c->fresh_at_ns = (now_ns / window_ns + 1) * window_ns;
 }
 
 struct answer fixed_look(const struct counter *c, uint64_t limit, uint64_t window_ns,

@@ -51,6 +51,19 @@ uint64_t gcra_interval_ns(uint64_t limit, uint64_t window_ns) {
     return fixed_round_up(gcra_interval(limit, window_ns));
 }
 
+static void gcra_set(struct counter *c, fixed_ns tat) {
+    c->body[0]     = (uint64_t)(tat >> FRACTION_BITS);
+    c->body[1]     = (uint64_t)tat;
+    c->fresh_at_ns = fixed_round_up(tat);
+}
+
+void gcra_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns) {
+    if (rule->limit == 0 || spent == 0) return;
+    fixed_ns interval = gcra_interval(rule->limit, rule->window_ns);
+    fixed_ns ahead    = interval > (TOLERANCE_MAX - 1) / spent ? TOLERANCE_MAX - 1 : interval * spent;
+    gcra_set(c, fixed_of(now_ns) + ahead);
+}
+
 bool gcra_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns) {
     if (rule->limit == 0 || cost > rule->burst) return false;
 
@@ -58,9 +71,7 @@ bool gcra_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint6
     fixed_ns tat      = gcra_tat(c, now_ns) + interval * cost;
     if (tat - fixed_of(now_ns) > interval * rule->burst) return false;
 
-    c->body[0]     = (uint64_t)(tat >> FRACTION_BITS);
-    c->body[1]     = (uint64_t)tat;
-    c->fresh_at_ns = fixed_round_up(tat);
+    gcra_set(c, tat);
     return true;
 }
 

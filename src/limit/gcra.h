@@ -13,6 +13,10 @@ bool gcra_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint6
 struct answer gcra_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                         uint64_t now_ns);
 
+/* Makes the counter one that took `spent` permits just now, which may be more than the burst; as much
+ * of them as the counter can express. */
+void gcra_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns);
+
 /* Whether burst * window / limit stays below 2^62 ns: the precondition of the two above. */
 bool gcra_rule_fits(uint64_t limit, uint64_t window_ns, uint64_t burst);
 

@@ -13,6 +13,15 @@ bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint
     }
 }
 
+void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns) {
+    uint64_t limit = spent > rule->limit ? spent : rule->limit;
+    switch (rule->algorithm) {
+    case ALGORITHM_GCRA: gcra_spend(c, rule, spent, now_ns); break;
+    case ALGORITHM_FIXED: fixed_spend(c, rule->window_ns, spent, now_ns); break;
+    default: window_spend(c, limit, rule->window_ns, spent, now_ns); break;
+    }
+}
+
 bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost) {
     return rule->algorithm == ALGORITHM_STRICT && window_has_room(head, rule->limit, cost);
 }

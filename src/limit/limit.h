@@ -10,6 +10,9 @@
 /* Takes `cost` >= 1 permits from the counter if the rule allows it. False: nothing changed. */
 bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
 
+/* Makes the counter one that took `spent` permits just now; may be more than the rule's limit. */
+void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns);
+
 /* What the rule says about the counter, without changing it. cost >= 1. */
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns);

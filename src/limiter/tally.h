@@ -2,8 +2,8 @@
  *
  * tally: how many decisions, counted by threads that do not disturb each other.
  *
- * The first 64 threads of a process have a cache line each, to which they add without a locked
- * instruction; later ones share the lines and pay for it. */
+ * The first 63 threads of a process have a cache line each, to which they add without a locked
+ * instruction; later ones share the first line and pay for it. */
 #ifndef WEIR_LIMITER_TALLY_H
 #define WEIR_LIMITER_TALLY_H
 
@@ -27,9 +27,10 @@ extern _Thread_local unsigned tally_thread; /* 0: not numbered yet */
 unsigned                      tally_number_thread(void);
 
 static inline void tally_add(struct tally *t, enum tally_kind kind, uint64_t count) {
-    unsigned          thread = tally_thread != 0 ? tally_thread : tally_number_thread();
-    _Atomic uint64_t *word   = &t->slot[thread % TALLY_SLOTS].count[kind];
-    if (thread <= TALLY_SLOTS) {
+    unsigned          thread  = tally_thread != 0 ? tally_thread : tally_number_thread();
+    bool              is_ours = thread < TALLY_SLOTS;
+    _Atomic uint64_t *word    = &t->slot[is_ours ? thread : 0].count[kind];
+    if (is_ours) {
         uint64_t before = atomic_load_explicit(word, memory_order_relaxed);
         atomic_store_explicit(word, before + count, memory_order_relaxed);
     } else {

@@ -77,12 +77,12 @@ static inline bool bucket_try_lock(struct bucket *b) {
            atomic_exchange_explicit(&b->lock, 1, memory_order_acquire) == 0;
 }
 
-static inline void bucket_lock(struct bucket *b, void (*yield)(void)) {
+static inline void bucket_lock(struct bucket *b, void (*yield)(unsigned)) {
     for (unsigned spins = 0; !bucket_try_lock(b); spins++) {
         if (spins < LINE_SPINS_MAX) {
             line_pause();
         } else {
-            yield();
+            yield(spins - LINE_SPINS_MAX);
         }
     }
 }

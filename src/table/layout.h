@@ -31,7 +31,7 @@ struct table {
     _Alignas(TABLE_LINE_BYTES) _Atomic uint64_t shape;
     uint64_t       users_max;
     struct bucket *buckets;
-    void (*yield)(void);
+    void (*yield)(unsigned turn);
     uint32_t passes;
     uint32_t sizes[SHAPE_PASSES_MAX + 1];
 
@@ -64,7 +64,7 @@ static inline struct shape_places table_places(const struct table *t, struct sha
 
 /* The bucket locks that one thread holds. The first may be waited for, others are only tried, so
  * that no two threads wait for each other. */
-enum { HELD_MAX = 6 };
+enum { HELD_MAX = 8 };
 
 struct held {
     struct table *table;

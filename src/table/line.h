@@ -54,12 +54,12 @@ static inline bool line_try_lock(struct line *line) {
 }
 
 /* `yield` gives the processor to a holder that has lost it. */
-static inline void line_lock(struct line *line, void (*yield)(void)) {
+static inline void line_lock(struct line *line, void (*yield)(unsigned)) {
     for (unsigned spins = 0; !line_try_lock(line); spins++) {
         if (spins < LINE_SPINS_MAX) {
             line_pause();
         } else {
-            yield();
+            yield(spins - LINE_SPINS_MAX);
         }
     }
 }

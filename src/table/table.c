@@ -30,6 +30,8 @@
 /* A group of a batch: enough to hide memory behind work, few enough to stay in the first cache. */
 enum { BATCH = 32 };
 
+enum { CROWDS_MAX = 100000 }; /* tries at a seat while there are fewer than users_max */
+
 _Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0, "lines");
 
 static size_t table_rings_bytes(void) {
@@ -83,17 +85,39 @@ static inline struct line *table_find(struct table *t, uint64_t hash) {
     return NULL;
 }
 
-static inline bool line_lock_of(struct line *line, uint64_t hash, void (*yield)(void)) {
+static inline bool line_lock_of(struct line *line, uint64_t hash, void (*yield)(unsigned)) {
     line_lock(line, yield);
     if (atomic_load_explicit(&line->tag, memory_order_relaxed) == hash) return true;
     line_unlock(line);
     return false;
 }
 
-/* The user's line, locked; NULL if they have none at the moment. */
-static inline struct line *table_lock_line(struct table *t, uint64_t hash) {
+/* Locks the home of the user, whose places are then settled. */
+static struct shape_places table_lock_home(struct table *t, uint64_t hash) {
     for (;;) {
-        struct line *line = table_find(t, hash);
+        struct shape        shape  = table_shape(t);
+        struct shape_places places = table_places(t, shape, hash);
+        bucket_lock(&t->buckets[places.put[0]], t->yield);
+        if (shape_write(shape) == line_load(&t->shape)) return places;
+        bucket_unlock(&t->buckets[places.put[0]]);
+    }
+}
+
+/* The user's line; NULL: there was none at some moment of the call. */
+static struct line *table_find_surely(struct table *t, uint64_t hash) {
+    struct line *line = table_find(t, hash);
+    if (line != NULL) return line;
+
+    struct shape_places places = table_lock_home(t, hash);
+    line                       = table_find(t, hash);
+    bucket_unlock(&t->buckets[places.put[0]]);
+    return line;
+}
+
+/* The same, locked. */
+static struct line *table_lock_line(struct table *t, uint64_t hash) {
+    for (;;) {
+        struct line *line = table_find_surely(t, hash);
         if (line == NULL || line_lock_of(line, hash, t->yield)) return line;
     }
 }
@@ -106,7 +130,7 @@ static struct table_ring *table_ring_for(struct table *t, const struct table_que
 }
 
 static void ring_lock(struct table *t, struct table_ring *r) {
-    while (atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0) t->yield();
+    for (unsigned turn = 0; atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0; turn++) t->yield(turn);
 }
 
 static void ring_unlock(struct table_ring *r) { atomic_store_explicit(&r->lock, 0, memory_order_release); }
@@ -144,58 +168,49 @@ static void table_carry_over(struct table *t, const struct table_question *q, ui
     ring_lock(t, r);
     uint64_t live = ring_live(&r->ring, ring_class_for(q->rule.window_ns), now_ns);
     ring_unlock(r);
-    if (live == 0) return;
+    if (live > 0) limit_spend(c, &q->rule, live, now_ns);
+}
 
-    uint64_t most = q->rule.algorithm == ALGORITHM_GCRA ? q->rule.burst : q->rule.limit;
-    limit_admit(c, &q->rule, live < most ? live : most, now_ns);
+/* The time for somebody of whom nothing is remembered: they may have been forgotten at a time after
+ * a late caller's. */
+static inline uint64_t table_time_for_new(const struct table *t, uint64_t now_ns) {
+    uint64_t forgot_at_ns = line_load(&t->forgot_at_ns);
+    return now_ns < forgot_at_ns ? forgot_at_ns : now_ns;
 }
 
 /* Brings the user in and returns their line locked, or finds that they are there by now. NULL: no
- * room; `a`, if not NULL, is then decided on the ring. May raise *now_ns. */
-static struct line *table_bring_in(struct table *t, const struct table_question *q, uint64_t *now_ns,
+ * room; `a`, if not NULL, is then decided on the ring. */
+static struct line *table_bring_in(struct table *t, const struct table_question *q, uint64_t now_ns,
                                    struct table_answer *a) {
-    enum { CROWDS_MAX = 4096 };
     for (uint32_t crowds = 0;;) {
-        struct shape        shape  = table_shape(t);
-        struct shape_places places = table_places(t, shape, q->hash);
-        struct bucket      *home   = &t->buckets[places.put[0]];
-
-        bucket_lock(home, t->yield);
-        if (shape_write(shape) != line_load(&t->shape)) {
-            bucket_unlock(home);
-            continue;
-        }
-        struct line *line = table_find(t, q->hash);
+        struct shape_places places = table_lock_home(t, q->hash);
+        struct line        *line   = table_find(t, q->hash);
         if (line != NULL) {
-            bucket_unlock(home);
+            bucket_unlock(&t->buckets[places.put[0]]);
             if (line_lock_of(line, q->hash, t->yield)) return line;
             continue;
         }
 
         struct held     held = {.table = t, .count = 1, .bucket = {places.put[0]}};
         struct seat     seat;
-        enum seat_found found = seat_take_for_new(&held, &places, *now_ns, &seat);
+        enum seat_found found = seat_take_for_new(&held, &places, now_ns, &seat);
 
-        /* The thread that moves users on may have lost its processor. */
+        /* The thread that moves users on may have lost its processor; it gets seconds. */
         if (found == SEAT_CROWD && crowds++ < CROWDS_MAX) {
             held_release(&held, 0);
-            grow_step(t, *now_ns);
-            t->yield();
+            grow_step(t, now_ns);
+            t->yield(crowds);
             continue;
         }
 
-        /* Whoever was forgotten may have been this user, at a time after a late caller's. */
-        uint64_t forgot_at_ns = line_load(&t->forgot_at_ns);
-        if (*now_ns < forgot_at_ns) *now_ns = forgot_at_ns;
-
         if (found == SEAT_FOUND) {
             struct counter c = {0};
-            table_carry_over(t, q, *now_ns, &c);
+            table_carry_over(t, q, table_time_for_new(t, now_ns), &c);
             line = seat_line(seat);
             line_put(line, &c);
             bucket_name(seat.bucket, seat.index, q->hash, true);
         } else if (a != NULL) {
-            table_overflow(t, q, *now_ns, a);
+            table_overflow(t, q, table_time_for_new(t, now_ns), a);
         }
         held_release(&held, 0);
         return line;
@@ -213,10 +228,11 @@ static inline bool table_can_pass(const struct table_question *q) {
 }
 
 /* Takes the cost from the counter in a locked line, and unlocks it. `c` is the counter after. */
-static inline bool line_admit(struct line *line, const struct table_question *q, uint64_t now_ns,
-                              struct counter *c) {
+static inline bool line_admit(struct table *t, struct line *line, const struct table_question *q,
+                              uint64_t *now_ns, struct counter *c) {
     *c = line_take(line);
-    if (!limit_admit(c, &q->rule, q->cost, now_ns)) {
+    if (c->fresh_at_ns == 0) *now_ns = table_time_for_new(t, *now_ns);
+    if (!limit_admit(c, &q->rule, q->cost, *now_ns)) {
         line_unlock(line);
         return false;
     }
@@ -249,15 +265,15 @@ static inline enum taken table_take(struct table *t, const struct table_question
     for (;;) {
         struct line *line = table_find(t, q->hash);
         if (line == NULL) {
-            line = table_bring_in(t, q, now_ns, a);
+            line = table_bring_in(t, q, *now_ns, a);
             if (line == NULL) return TAKEN_ANSWERED;
-            bool admitted = line_admit(line, q, *now_ns, c);
+            bool admitted = line_admit(t, line, q, now_ns, c);
             grow_step(t, *now_ns);
             return admitted ? TAKEN_FROM_LINE : TAKEN_NOT;
         }
         if (line_denies(line, q, *now_ns, &a->answer)) return TAKEN_ANSWERED;
         if (!line_lock_of(line, q->hash, t->yield)) continue;
-        return line_admit(line, q, *now_ns, c) ? TAKEN_FROM_LINE : TAKEN_NOT;
+        return line_admit(t, line, q, now_ns, c) ? TAKEN_FROM_LINE : TAKEN_NOT;
     }
 }
 
@@ -272,7 +288,7 @@ bool table_allow(struct table *t, const struct table_question *q, uint64_t now_n
 /* What the user's counter says, without a change. */
 static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
     struct counter c    = {0};
-    struct line   *line = table_find(t, q->hash);
+    struct line   *line = table_find_surely(t, q->hash);
     if (line != NULL && !line_read(line, q->hash, &c)) {
         line = table_lock_line(t, q->hash);
         c    = (struct counter){0};
@@ -406,7 +422,7 @@ static bool joint_lock(struct table *t, struct joint_set *set, const struct tabl
 }
 
 /* Brings in all from whom something is to be taken. False: one finds no room; `a` tells which. */
-static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t *now_ns,
+static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
                            struct table_answer *a) {
     for (size_t i = 0; i < count; i++) {
         if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
@@ -418,18 +434,19 @@ static bool joint_bring_in(struct table *t, const struct table_question *q, size
             return false;
         }
         line_unlock(line);
-        grow_step(t, *now_ns);
+        grow_step(t, now_ns);
     }
     return true;
 }
 
 /* Puts the questions in order to copies of the counters. */
-static bool joint_ask(struct joint_set *set, const struct table_question *q, size_t count, uint64_t now_ns,
+static bool joint_ask(struct table *t, struct joint_set *set, const struct table_question *q, size_t count, uint64_t now_ns,
                       struct table_answer *a) {
     bool all = true;
     for (size_t i = 0; i < count; i++) {
         struct joint *j = joint_find(set, q[i].hash);
-        a[i].answer     = limit_look(&j->after, &q[i].rule, table_cost_looked_at(&q[i]), now_ns);
+        if (j->before.fresh_at_ns == 0) now_ns = table_time_for_new(t, now_ns);
+        a[i].answer = limit_look(&j->after, &q[i].rule, table_cost_looked_at(&q[i]), now_ns);
         if (q[i].cost > 0 && a[i].answer.allowed) {
             bool admitted = limit_admit(&j->after, &q[i].rule, q[i].cost, now_ns);
             INVARIANT(admitted);
@@ -462,10 +479,10 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
     struct joint_set set;
     joint_gather(&set, q, count);
     do {
-        if (!joint_bring_in(t, q, count, &now_ns, a)) return joint_refuse(t, q, count, now_ns, a);
+        if (!joint_bring_in(t, q, count, now_ns, a)) return joint_refuse(t, q, count, now_ns, a);
     } while (!joint_lock(t, &set, q, count));
 
-    bool taken = joint_ask(&set, q, count, now_ns, a);
+    bool taken = joint_ask(t, &set, q, count, now_ns, a);
     for (uint32_t i = 0; i < set.count; i++) {
         struct joint *j = &set.joint[i];
         if (taken && j->line != NULL) line_put(j->line, &j->after);

@@ -18,7 +18,8 @@ enum {
 
 struct table_options {
     uint64_t users_max;     /* > 0; never more counters than this */
-    void (*yield)(void);    /* gives the processor away while another thread holds a lock */
+    void (*yield)(unsigned turn); /* lets others run while one of them holds a lock; turn counts
+                                     from 0 in each wait */
 };
 
 /* One question: may this counter take so much? `hash` names the counter; two users with equal
