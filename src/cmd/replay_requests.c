@@ -5,7 +5,7 @@
  * Servers write a line when a request ends, or when a buffer is full, or from several processes, so
  * real logs are out of order, by seconds or by hours. A bounded reorder buffer would have to guess
  * by how much; sorting all is right for any. It takes 16 bytes a request, 32 while they are sorted,
- * and some 30 bytes and the name for each user: 10 million requests are 320 MB. `count_max` bounds it.
+ * and some 40 bytes and the name for each user: 10 million requests are 320 MB. `count_max` bounds it.
  *
  * The rest of the replay goes user by user, since no algorithm lets one user's past decide about
  * another: the requests are grouped by user through an index of 4 bytes each, and the verdicts of
