@@ -472,9 +472,14 @@ static void complain_nothing(const struct replay_reading *reading, const char *k
                       most == ACCESS_LOG_WITHOUT_KEY && key != NULL ? key : "", advice,
                       reading->fields[0] != '\0' ? "; the first has " : "", reading->fields);
     for (size_t i = 0; i < reading->sample_count && i < 3; i++) {
+        enum { SHOWN_BYTES = 60 };
         const struct replay_sample *sample = &reading->sample[i];
         struct view                 text   = {sample->excerpt, sample->excerpt_bytes};
-        terminal_complain("replay", "line %llu: %s", (unsigned long long)sample->line_number,
-                          terminal_quote(text, quoted));
+        char                        path[TERMINAL_QUOTE_BYTES_MAX];
+        bool                        is_cut = sample->bytes > SHOWN_BYTES;
+        if (text.bytes > SHOWN_BYTES) text.bytes = SHOWN_BYTES;
+        terminal_complain("replay", "%s:%llu: %s%s", terminal_quote(view_of(sample->path), path),
+                          (unsigned long long)sample->line_number, terminal_quote(text, quoted),
+                          is_cut ? "..." : "");
     }
 }
