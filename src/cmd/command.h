@@ -12,6 +12,7 @@
 /* X(verb, what it does, in a line of help) */
 #define COMMAND_TABLE(X)                                                                           \
     X(allow, "ask for one decision: may this user act now?")                                       \
+    X(serve, "answer the questions of other programs: a sidecar that speaks RESP")                 \
     X(explain, "what a limit means in numbers: worst case, resolution, memory")                    \
     X(replay, "what would a limit have done to yesterday's traffic?")                              \
     X(judge, "read decisions, and say whether any window broke its limit")                         \

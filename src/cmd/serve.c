@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * serve: a limiter for every program of this machine that can speak to a Redis server. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir.h>
+
+#include "cmd/args.h"
+#include "cmd/command.h"
+#include "cmd/terminal.h"
+#include "os/entropy.h"
+#include "os/thread.h"
+#include "server/server.h"
+
+static const char about[] =
+    "Answers limit questions on a port and on unix sockets, in the protocol of Redis (RESP2 and\n"
+    "RESP3), so that every Redis client is a client of weir.\n"
+    "\n"
+    "  redis-cli -p 7400 WEIR.ALLOW ann 100 60000      at most 100 in any minute: 1 yes, 0 no\n"
+    "  redis-cli -p 7400 WEIR.DECIDE ann 100 1m        what is left, and when to come back\n"
+    "  redis-cli -p 7400 CL.THROTTLE ann 15 30 60      as redis-cell answers it\n"
+    "\n"
+    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the second.\n";
+
+static const char epilogue[] =
+    "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all of this machine's addresses)\n"
+    "or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells which.\n"
+    "There is no password and no encryption: whoever reaches the port may spend and reset every\n"
+    "user's permits. So other machines are kept out unless --allow-remote says that the network\n"
+    "in between is trusted.\n"
+    "\n"
+    "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
+
+enum {
+    LISTEN_MAX              = 16,
+    THREADS_MAX             = 256,
+    CONNECTIONS_MAX_DEFAULT = 10000,
+    DESCRIPTORS_A_THREAD    = 4,
+    DESCRIPTORS_MORE        = 32, /* standard streams, listeners, what the C library opens */
+};
+
+struct serve {
+    struct args_list listen;
+    uint64_t         thread_count, connections_max, users_max, clock_error_ppm;
+    int64_t          idle_ns_max;
+    const char      *store, *unix_mode, *pid_file;
+    bool             allows_remote, is_quiet;
+    struct address   addresses[LISTEN_MAX];
+    size_t           address_count;
+    unsigned         mode;
+};
+
+static bool serve_parse(struct serve *serve, int count, char **words, int *code);
+static int  serve_run(struct serve *serve);
+
+int serve_main(int count, char **words) {
+    struct serve serve = {
+        .connections_max = CONNECTIONS_MAX_DEFAULT,
+        .users_max       = 10000000,
+        .store           = "memory:",
+        .unix_mode       = "0600",
+    };
+    int code;
+    if (!serve_parse(&serve, count, words, &code)) return code;
+    return terminal_finish("serve", serve_run(&serve));
+}
+
+/* ---- what is wanted ---- */
+
+static bool addresses_parse(struct serve *serve) {
+    if (serve->listen.count == 0) serve->listen.items[serve->listen.count++] = "127.0.0.1:7400";
+    if (serve->listen.count > LISTEN_MAX) {
+        terminal_complain("serve", "--listen may be given %d times", LISTEN_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < serve->listen.count; i++) {
+        char            problem[SOCKET_PROBLEM_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
+        const char     *text    = serve->listen.items[i];
+        struct address *address = &serve->addresses[serve->address_count++];
+        terminal_quote(view_of(text), quoted);
+        if (!address_parse(text, address, problem)) {
+            terminal_complain("serve", "--listen %s: %s", quoted, problem);
+            return false;
+        }
+        if (!address_is_local(address) && !serve->allows_remote) {
+            terminal_complain(
+                "serve",
+                "--listen %s: other machines could reach this address, and there is no password: "
+                "anyone there could spend and reset every user's permits; add --allow-remote "
+                "if that network is trusted",
+                quoted);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool mode_parse(struct serve *serve) {
+    unsigned mode    = 0;
+    size_t   length  = strlen(serve->unix_mode);
+    bool     is_mode = length >= 3 && length <= 4;
+    for (size_t i = 0; i < length && is_mode; i++) {
+        is_mode = serve->unix_mode[i] >= '0' && serve->unix_mode[i] <= '7';
+        mode    = mode * 8 + (unsigned)(serve->unix_mode[i] - '0');
+    }
+    serve->mode = mode;
+    if (is_mode && mode <= 0777) return true;
+    terminal_complain("serve",
+                      "--unix-mode takes an octal mode such as 0600 or 660, and not '%.32s'",
+                      serve->unix_mode);
+    return false;
+}
+
+static bool serve_parse(struct serve *serve, int count, char **words, int *code) {
+    const struct args_option options[] = {
+        {.name   = "listen",
+         .letter = 'l',
+         .kind   = ARGS_LIST,
+         .value  = "ADDRESS",
+         .into   = &serve->listen,
+         .text   = "where to answer (default 127.0.0.1:7400); may be repeated"},
+        {.name   = "threads",
+         .letter = 't',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &serve->thread_count,
+         .min    = 1,
+         .max    = THREADS_MAX,
+         .text   = "threads (default: one a processor)"},
+        {.name   = "users-max",
+         .letter = 'u',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &serve->users_max,
+         .min    = 1,
+         .text   = "counters held at once, about 76 bytes each (default\n10000000)"},
+        {.name   = "connections-max",
+         .letter = 'c',
+         .kind   = ARGS_NUMBER,
+         .value  = "N",
+         .into   = &serve->connections_max,
+         .min    = 1,
+         .max    = 1000000,
+         .text   = "connections open at once (default 10000)"},
+        {.name  = "idle-timeout",
+         .kind  = ARGS_DURATION,
+         .value = "DURATION",
+         .into  = &serve->idle_ns_max,
+         .max   = (uint64_t)WEIR_YEAR,
+         .text  = "close a connection that says nothing for so long\n(default 0s: never)"},
+        {.name = "allow-remote",
+         .kind = ARGS_FLAG,
+         .into = &serve->allows_remote,
+         .text = "let other machines ask; without a password"},
+        {.name  = "unix-mode",
+         .kind  = ARGS_TEXT,
+         .value = "MODE",
+         .into  = &serve->unix_mode,
+         .text  = "mode of the files of unix sockets (default 0600)"},
+        {.name  = "clock-error-ppm",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &serve->clock_error_ppm,
+         .max   = 100000,
+         .text  = "how wrong the rate of this machine's clock may be;\nwindows are lengthened "
+                  "by as much (default 0)"},
+        {.name   = "store",
+         .letter = 's',
+         .kind   = ARGS_TEXT,
+         .value  = "URL",
+         .into   = &serve->store,
+         .text   = "where to count (default memory:)"},
+        {.name  = "pid-file",
+         .kind  = ARGS_TEXT,
+         .value = "FILE",
+         .into  = &serve->pid_file,
+         .text  = "write the process number there while serving"},
+        {.name   = "quiet",
+         .letter = 'q',
+         .kind   = ARGS_FLAG,
+         .into   = &serve->is_quiet,
+         .text   = "do not say when it is ready"},
+    };
+    struct args args = {.verb         = words[0],
+                        .usage        = "",
+                        .about        = about,
+                        .epilogue     = epilogue,
+                        .options      = options,
+                        .option_count = sizeof options / sizeof options[0]};
+    if (!args_parse(&args, count, words, code)) return false;
+    *code = COMMAND_USAGE;
+    if (strcmp(serve->store, "memory:") != 0) {
+        char quoted[TERMINAL_QUOTE_BYTES_MAX];
+        terminal_complain("serve", "--store %s: this version knows memory: only",
+                          terminal_quote(view_of(serve->store), quoted));
+        return false;
+    }
+    if (serve->thread_count == 0) {
+        serve->thread_count = thread_processor_count();
+        if (serve->thread_count > THREADS_MAX) serve->thread_count = THREADS_MAX;
+    }
+    return mode_parse(serve) && addresses_parse(serve);
+}
+
+/* ---- running ---- */
+
+/* Fewer connections than wanted, where the system allows fewer descriptors. */
+static void connections_fit(struct serve *serve) {
+    uint64_t most = socket_count_max();
+    uint64_t ours = serve->thread_count * DESCRIPTORS_A_THREAD + DESCRIPTORS_MORE;
+    uint64_t left = most > ours + 16 ? most - ours : 16;
+    if (left >= serve->connections_max) return;
+    terminal_complain("serve",
+                      "the system allows %" PRIu64 " open files, so at most %" PRIu64
+                      " connections are taken, and not %" PRIu64 "; raise the limit with ulimit -n",
+                      most, left, serve->connections_max);
+    serve->connections_max = left;
+}
+
+static struct limiter *limiter_make(const struct serve *serve) {
+    struct limiter_options options = {.users_max       = serve->users_max,
+                                      .clock_error_ppm = serve->clock_error_ppm};
+    if (!entropy_fill(options.secret, sizeof options.secret)) {
+        terminal_complain("serve", "the system has no random bytes to give");
+        return NULL;
+    }
+    struct limiter *limiter = limiter_new(&options);
+    if (limiter == NULL)
+        terminal_complain(
+            "serve", "there is no memory for %" PRIu64 " users; ask for fewer with --users-max",
+            serve->users_max);
+    return limiter;
+}
+
+static bool pid_file_write(const struct serve *serve) {
+    if (serve->pid_file == NULL) return true;
+    FILE *file  = fopen(serve->pid_file, "we");
+    bool  is_ok = file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
+    if (file != NULL && fclose(file) != 0) is_ok = false;
+    if (is_ok) return true;
+    char quoted[TERMINAL_QUOTE_BYTES_MAX];
+    int  why = errno;
+    terminal_complain("serve", "--pid-file %s: %s",
+                      terminal_quote(view_of(serve->pid_file), quoted), terminal_error_text(why));
+    return false;
+}
+
+static void say_ready(const struct serve *serve, const struct server *server) {
+    if (serve->is_quiet) return;
+    printf("weir %s ready on", weir_version());
+    for (size_t i = 0; i < server_address_count(server); i++) {
+        char text[SOCKET_ADDRESS_BYTES_MAX];
+        address_write(server_address(server, i), text);
+        printf("%s %s", i == 0 ? "" : ",", text);
+    }
+    printf("; %" PRIu64 " %s, store %s, process %ld\n", serve->thread_count,
+           serve->thread_count == 1 ? "thread" : "threads", serve->store, (long)getpid());
+    (void)fflush(stdout);
+}
+
+static int serve_run(struct serve *serve) {
+    int code = COMMAND_TROUBLE;
+    connections_fit(serve);
+    struct limiter *limiter = limiter_make(serve);
+    if (limiter == NULL) return code;
+
+    char                        problem[SOCKET_PROBLEM_BYTES_MAX];
+    const struct server_options options = {.limiter         = limiter,
+                                           .clock_error_ppm = serve->clock_error_ppm,
+                                           .addresses       = serve->addresses,
+                                           .address_count   = serve->address_count,
+                                           .unix_mode       = serve->mode,
+                                           .thread_count    = (unsigned)serve->thread_count,
+                                           .connections_max = serve->connections_max,
+                                           .idle_ns_max     = (uint64_t)serve->idle_ns_max};
+    struct server              *server  = server_open(&options, problem);
+    if (server == NULL) {
+        terminal_complain("serve", "%s", problem);
+        goto free_limiter;
+    }
+    if (!pid_file_write(serve)) goto close_server;
+
+    say_ready(serve, server);
+    server_wait(server);
+    code = COMMAND_DONE;
+    if (serve->pid_file != NULL) (void)unlink(serve->pid_file);
+
+close_server:
+    server_close(server);
+free_limiter:
+    limiter_free(limiter);
+    return code;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * service: what commands may know of the server around them.
+ *
+ * The server fills it in; a test or a fuzzer gives its own. */
+#ifndef WEIR_SERVER_SERVICE_H
+#define WEIR_SERVER_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limiter/limiter.h"
+
+/* Counted by each thread for itself, added up to be shown. */
+struct service_counts {
+    uint64_t commands;
+    uint64_t errors_of_protocol;
+    uint64_t connections_accepted;
+    uint64_t connections_refused;
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t turns; /* in which something was decided */
+};
+
+/* What INFO and CONFIG GET show. */
+struct service_facts {
+    struct service_counts counts;
+    uint64_t              connections; /* open now */
+    uint64_t              connections_max;
+    uint64_t              idle_ns_max; /* 0: never too long */
+    uint64_t              uptime_ns;
+    uint64_t              process_id;
+    uint64_t              thread_count;
+    uint64_t              port; /* 0: no TCP listener */
+};
+
+struct service {
+    struct limiter *limiter;
+    uint64_t        clock_error_ppm; /* as the limiter was given it */
+    void (*describe)(const struct service *service, struct service_facts *facts);
+    uint64_t (*wall_ns)(void); /* for TIME: nanoseconds since 1970 */
+};
+
+#endif
