@@ -42,7 +42,8 @@ static bool options_read(struct bench_options *o, int count, char **words, int *
          .kind  = ARGS_TEXT,
          .value = "TEXT",
          .into  = &o->only,
-         .text  = "rows whose name holds this, and what they stand beside"},
+         .text =
+             "rows whose name holds this, or one of several parted by\ncommas, and what they stand beside"},
         {.name  = "users",
          .kind  = ARGS_NUMBER,
          .value = "N",

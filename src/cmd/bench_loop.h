@@ -4,7 +4,7 @@
  *
  * The timed stretches of `weir bench`. A stretch is made of chunks of BENCH_CHUNK calls; the users of a
  * chunk are drawn and their names written before its time is taken, since a program that asks about
- * a user has the name at hand. A chunk's names and requests fit into the second level cache.
+ * a user has the name at hand. A chunk's names and requests fit into the first level cache.
  *
  * Times are CPU times of the thread, which a neighbour on the same processor does not lengthen (but
  * for the caches that he empties); what taking the time costs is measured and taken off. */
@@ -16,7 +16,7 @@
 #include <weir.h>
 
 enum {
-    BENCH_CHUNK       = 1024,
+    BENCH_CHUNK       = 256,
     BENCH_USERS_MAX   = 80000000,
     BENCH_THREADS_MAX = 64,
 };

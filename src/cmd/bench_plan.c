@@ -12,7 +12,8 @@ static const unsigned batches[] = {16, 32, 64, 256};
 enum { BATCH_COUNT = sizeof batches / sizeof batches[0], BATCH_USUAL = 64 };
 
 static void plan_hot(struct bench_plan *plan, unsigned threads);
-static void plan_population(struct bench_plan *plan, uint64_t users, unsigned threads);
+static void plan_population(struct bench_plan *plan, uint64_t users, unsigned threads,
+                            bool is_first);
 static bool plan_choose(struct bench_plan *plan, const char *only);
 
 bool bench_plan_make(struct bench_plan *plan, const uint64_t users[BENCH_POPULATIONS_MAX],
@@ -21,7 +22,7 @@ bool bench_plan_make(struct bench_plan *plan, const uint64_t users[BENCH_POPULAT
     plan->place_count = 0;
     plan_hot(plan, threads);
     for (unsigned i = 0; i < BENCH_POPULATIONS_MAX; i++) {
-        if (users[i] != 0) plan_population(plan, users[i], threads);
+        if (users[i] != 0) plan_population(plan, users[i], threads, i == 0);
     }
     return plan_choose(plan, only);
 }
@@ -116,85 +117,117 @@ static void plan_hot(struct bench_plan *plan, unsigned threads) {
 
 /* ---- many users ---- */
 
-static void plan_population(struct bench_plan *plan, uint64_t users, unsigned threads) {
-    char name[BENCH_NAME_BYTES_MAX], n[24];
-    bench_plan_count_write(users, n, sizeof n);
+/* Rows of one population that others stand beside. */
+struct anchors {
+    int bare, chain;       /* one by one */
+    int usual_bare;        /* in the usual batch */
+    int allow, usual_many; /* on one thread */
+};
 
-    /* A limit that a user who is one of many at random does not reach during the run. */
-    uint64_t                  limit = users >= 500000 ? 1000 : 1000000;
-    const struct bench_world *roomy =
-        place_add(plan, "roomy", users, WEIR_STRICT, limit, limit, WEIR_MINUTE);
-    plan->places[plan->place_count - 1].is_population = true;
-    const struct bench_world *full = place_add(plan, "full", users, WEIR_STRICT, 1, 1, WEIR_DAY);
-    const struct bench_world *half =
-        place_add(plan, "half full", users, WEIR_STRICT, limit, 1, WEIR_DAY);
-    const struct bench_world *gcra =
-        place_add(plan, "gcra", users, WEIR_GCRA, limit, limit, WEIR_MINUTE);
-    const struct bench_world *fixed =
-        place_add(plan, "fixed", users, WEIR_FIXED, limit, limit, WEIR_MINUTE);
+#define UNIFORM(what, where, ...)                                                                  \
+    LOAD(.call = what, .world = where, .order = BENCH_UNIFORM, __VA_ARGS__)
 
-    int single =
-        ROW(plan, BENCH_NO_REFERENCE,
-            LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM), "%s/bare", n);
-    ROW(plan, BENCH_NO_REFERENCE, LOAD(.call = BENCH_CHAIN, .world = roomy, .order = BENCH_UNIFORM),
-        "%s/bare/chain", n);
-    int allow = ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_UNIFORM),
-                    "%s/uniform/allow", n);
-    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = full, .order = BENCH_UNIFORM),
-        "%s/uniform/deny", n);
-    ROW(plan, single, LOAD(.call = BENCH_ALLOW, .world = half, .order = BENCH_UNIFORM),
-        "%s/uniform/mixed", n);
-    ROW(plan, single, LOAD(.call = BENCH_DECIDE, .world = roomy, .order = BENCH_UNIFORM),
-        "%s/uniform/decide", n);
-
-    int usual = 0, many = 0;
+static void plan_batches(struct bench_plan *plan, const char *n, const struct bench_world *roomy,
+                         struct anchors *anchors) {
+    char name[BENCH_NAME_BYTES_MAX];
     for (unsigned i = 0; i < BATCH_COUNT; i++) {
-        unsigned b = batches[i];
-        int      bare =
-            ROW(plan, BENCH_NO_REFERENCE,
-                LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
-                "%s/bare/batch%u", n, b);
-        int row = ROW(plan, bare,
-                      LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_UNIFORM, .batch = b),
-                      "%s/uniform/many%u", n, b);
-        if (b == BATCH_USUAL) usual = bare, many = row;
+        unsigned b    = batches[i];
+        int      bare = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, roomy, .batch = b),
+                            "%s/bare/batch%u", n, b);
+        int      many =
+            ROW(plan, bare, UNIFORM(BENCH_MANY, roomy, .batch = b), "%s/uniform/many%u", n, b);
+        if (b != BATCH_USUAL) continue;
+        anchors->usual_bare = bare;
+        anchors->usual_many = many;
     }
-    const struct {
-        const struct bench_world *world;
-        const char               *what;
-    } others[] = {{full, "deny"}, {half, "mixed"}, {gcra, "gcra"}, {fixed, "fixed"}};
-    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
-        ROW(plan, usual,
-            LOAD(.call = BENCH_MANY, .world = others[i].world, .order = BENCH_UNIFORM,
-                 .batch = BATCH_USUAL),
-            "%s/uniform/many%d/%s", n, BATCH_USUAL, others[i].what);
-    }
+}
 
-    int zipf_single =
-        ROW(plan, BENCH_NO_REFERENCE,
-            LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_ZIPF), "%s/zipf/bare", n);
-    ROW(plan, zipf_single, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_ZIPF),
+/* Denials, both in turn, and the other algorithms: each in a limiter of its own. */
+static void plan_kinds(struct bench_plan *plan, const char *n, uint64_t users, uint64_t limit,
+                       int64_t window_ns, bool is_first, const struct anchors *anchors) {
+    const struct {
+        const char    *what;
+        weir_algorithm algorithm;
+        uint64_t       limit, limit_of_even;
+        int64_t        window_ns;
+        bool is_for_all; /* populations; the rest for the first only, for the sake of time */
+    } kinds[] = {
+        {"deny", WEIR_STRICT, 1, 1, WEIR_DAY, true},
+        {"mixed", WEIR_STRICT, limit, 1, WEIR_DAY, true},
+        {"gcra", WEIR_GCRA, limit, limit, window_ns, false},
+        {"fixed", WEIR_FIXED, limit, limit, WEIR_DAY, false},
+    };
+    char name[BENCH_NAME_BYTES_MAX];
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!is_first && !kinds[i].is_for_all) continue;
+        const struct bench_world *world =
+            place_add(plan, kinds[i].what, users, kinds[i].algorithm, kinds[i].limit,
+                      kinds[i].limit_of_even, kinds[i].window_ns);
+        if (kinds[i].algorithm == WEIR_STRICT) {
+            ROW(plan, anchors->chain, UNIFORM(BENCH_ALLOW, world), "%s/uniform/allow/%s", n,
+                kinds[i].what);
+        } else {
+            ROW(plan, anchors->chain, UNIFORM(BENCH_DECIDE, world), "%s/uniform/decide/%s", n,
+                kinds[i].what);
+        }
+        ROW(plan, anchors->usual_bare, UNIFORM(BENCH_MANY, world, .batch = BATCH_USUAL),
+            "%s/uniform/many%d/%s", n, BATCH_USUAL, kinds[i].what);
+    }
+}
+
+static void plan_zipf(struct bench_plan *plan, const char *n, const struct bench_world *roomy) {
+    char name[BENCH_NAME_BYTES_MAX];
+    int  chain = ROW(plan, BENCH_NO_REFERENCE,
+                     LOAD(.call = BENCH_CHAIN, .world = roomy, .order = BENCH_ZIPF),
+                     "%s/zipf/bare/chain", n);
+    ROW(plan, chain, LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_ZIPF),
         "%s/zipf/allow", n);
-    int zipf_bare =
+    int bare =
         ROW(plan, BENCH_NO_REFERENCE,
             LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_ZIPF, .batch = BATCH_USUAL),
             "%s/zipf/bare/batch%d", n, BATCH_USUAL);
-    ROW(plan, zipf_bare,
+    ROW(plan, bare,
         LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_ZIPF, .batch = BATCH_USUAL),
         "%s/zipf/many%d", n, BATCH_USUAL);
+}
 
-    if (threads <= 1) return;
-    ROW(plan, usual,
-        LOAD(.call = BENCH_TOUCH, .world = roomy, .order = BENCH_UNIFORM, .batch = BATCH_USUAL,
-             .threads = threads),
+static void plan_population_threads(struct bench_plan *plan, const char *n,
+                                    const struct bench_world *roomy, unsigned threads,
+                                    const struct anchors *anchors) {
+    char name[BENCH_NAME_BYTES_MAX];
+    ROW(plan, anchors->usual_bare,
+        UNIFORM(BENCH_TOUCH, roomy, .batch = BATCH_USUAL, .threads = threads),
         "%s/bare/batch%d/%u threads", n, BATCH_USUAL, threads);
-    ROW(plan, allow,
-        LOAD(.call = BENCH_ALLOW, .world = roomy, .order = BENCH_UNIFORM, .threads = threads),
+    ROW(plan, anchors->allow, UNIFORM(BENCH_ALLOW, roomy, .threads = threads),
         "%s/uniform/allow/%u threads", n, threads);
-    ROW(plan, many,
-        LOAD(.call = BENCH_MANY, .world = roomy, .order = BENCH_UNIFORM, .batch = BATCH_USUAL,
-             .threads = threads),
+    ROW(plan, anchors->usual_many,
+        UNIFORM(BENCH_MANY, roomy, .batch = BATCH_USUAL, .threads = threads),
         "%s/uniform/many%d/%u threads", n, BATCH_USUAL, threads);
+}
+
+static void plan_population(struct bench_plan *plan, uint64_t users, unsigned threads,
+                            bool is_first) {
+    char name[BENCH_NAME_BYTES_MAX], n[24];
+    bench_plan_count_write(users, n, sizeof n);
+
+    /* A limit that a user who is one of many at random does not reach during the run, and a window
+     * that outlasts it: nobody is forgotten meanwhile. Its cells (seconds) are mostly shorter than
+     * the time between two visits, so that most decisions open a new one: the dear case. */
+    const uint64_t            limit     = users >= 500000 ? 1000 : 1000000;
+    const int64_t             window_ns = 10 * WEIR_MINUTE;
+    const struct bench_world *roomy =
+        place_add(plan, "roomy", users, WEIR_STRICT, limit, limit, window_ns);
+    plan->places[plan->place_count - 1].is_population = true;
+
+    struct anchors anchors = {0};
+    anchors.bare  = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, roomy), "%s/bare", n);
+    anchors.chain = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_CHAIN, roomy), "%s/bare/chain", n);
+    anchors.allow = ROW(plan, anchors.chain, UNIFORM(BENCH_ALLOW, roomy), "%s/uniform/allow", n);
+    ROW(plan, anchors.chain, UNIFORM(BENCH_DECIDE, roomy), "%s/uniform/decide", n);
+    plan_batches(plan, n, roomy, &anchors);
+    plan_kinds(plan, n, users, limit, window_ns, is_first, &anchors);
+    plan_zipf(plan, n, roomy);
+    if (threads > 1) plan_population_threads(plan, n, roomy, threads, &anchors);
 }
 
 /* ---- choosing ---- */
@@ -206,10 +239,25 @@ static struct bench_place *place_of(struct bench_plan *plan, const struct bench_
     return NULL;
 }
 
+/* Whether the name holds one of the words that commas part. */
+static bool is_named(const char *name, const char *only) {
+    char word[BENCH_NAME_BYTES_MAX];
+    for (;;) {
+        size_t bytes = strcspn(only, ",");
+        if (bytes > 0 && bytes < sizeof word) {
+            memcpy(word, only, bytes);
+            word[bytes] = 0;
+            if (strstr(name, word)) return true;
+        }
+        if (only[bytes] == 0) return false;
+        only += bytes + 1;
+    }
+}
+
 static bool plan_choose(struct bench_plan *plan, const char *only) {
     bool is_any = false;
     for (unsigned i = 0; i < plan->row_count; i++) {
-        plan->rows[i].is_wanted = !only || strstr(plan->rows[i].name, only) != NULL;
+        plan->rows[i].is_wanted = !only || is_named(plan->rows[i].name, only);
         is_any |= plan->rows[i].is_wanted;
     }
     /* A row's reference, and that one's own. */

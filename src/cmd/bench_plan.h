@@ -55,7 +55,8 @@ struct bench_plan {
 };
 
 /* Rows for these numbers of users (0: none), with 1 and `threads` threads. `only`: those whose name
- * holds it, and what they stand beside; NULL: all. False: no row's name holds it. */
+ * holds it, or one of several parted by commas, and what they stand beside; NULL: all. False: no
+ * row's name does. */
 bool bench_plan_make(struct bench_plan *plan, const uint64_t users[BENCH_POPULATIONS_MAX],
                      unsigned threads, const char *only);
 
