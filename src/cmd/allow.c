@@ -29,10 +29,11 @@ static const char epilogue[] =
     "With --json, one line for each question: allowed, remaining, limit, window_ns, cost,\n"
     "retry_after_ns (null: never), reset_after_ns, and user (user_hex if it is not UTF-8).\n";
 
-static int  ask(weir *w, const weir_request *request, uint64_t times, bool as_json, bool is_quiet);
-static void print_decision(const weir_request *request, const weir_decision *decision);
-static void print_json(struct json_writer *out, const weir_request *request,
-                       const weir_decision *decision);
+static int ask(weir *w, const weir_request *request, uint64_t times, const char *rate, bool as_json,
+               bool is_quiet);
+static void    print_decision(const weir_request *request, const weir_decision *decision);
+static void    print_json(struct json_writer *out, const weir_request *request,
+                          const weir_decision *decision);
 static int64_t rounded_up(int64_t duration_ns);
 
 int allow_main(int count, char **words) {
@@ -110,12 +111,13 @@ int allow_main(int count, char **words) {
         bool is_usage = error.status == WEIR_BAD_URL || error.status == WEIR_BAD_OPTIONS;
         return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
     }
-    code = ask(w, &request, times, as_json, is_quiet);
+    code = ask(w, &request, times, args.operands[1], as_json, is_quiet);
     weir_close(w);
     return terminal_finish("allow", code);
 }
 
-static int ask(weir *w, const weir_request *request, uint64_t times, bool as_json, bool is_quiet) {
+static int ask(weir *w, const weir_request *request, uint64_t times, const char *rate, bool as_json,
+               bool is_quiet) {
     int                code = COMMAND_DONE;
     char               buffer[4096];
     struct json_writer out;
@@ -125,10 +127,8 @@ static int ask(weir *w, const weir_request *request, uint64_t times, bool as_jso
         weir_decision decision;
         weir_status   status = weir_decide(w, request, &decision);
         if (status != WEIR_OK) {
-            bool is_usage = status >= WEIR_BAD_USER && status <= WEIR_BAD_REQUEST;
             json_write_end(&out);
-            terminal_complain("allow", "%s", weir_status_text(status));
-            return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
+            return args_status_complain("allow", "LIMIT/WINDOW", rate, request, status);
         }
         if (!decision.allowed) code = COMMAND_DENIED;
         if (is_quiet) continue;

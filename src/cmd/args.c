@@ -246,6 +246,33 @@ bool args_rate_parse(const char *verb, const char *what, const char *text, struc
     return false;
 }
 
+int args_status_complain(const char *verb, const char *what, const char *rate,
+                         const weir_request *request, weir_status status) {
+    char quoted[TERMINAL_QUOTE_BYTES_MAX];
+    terminal_quote(view_of(rate), quoted);
+    switch (status) {
+    case WEIR_BAD_LIMIT:
+    case WEIR_BAD_WINDOW:
+        terminal_complain(verb, "%s '%s': %s", what, quoted, weir_status_text(status));
+        return COMMAND_USAGE;
+    case WEIR_BAD_BURST:
+        if (request->algorithm != WEIR_GCRA) {
+            terminal_complain(verb, "--burst %llu: only --algorithm gcra has a burst; leave it out",
+                              (unsigned long long)request->burst);
+        } else {
+            terminal_complain(verb,
+                              "--burst %llu with %s '%s' is too much: a burst ends at 2^40 permits "
+                              "and at 100 years' worth of the rate",
+                              (unsigned long long)request->burst, what, quoted);
+        }
+        return COMMAND_USAGE;
+    case WEIR_BAD_USER:
+        terminal_complain(verb, "USER has %zu bytes; 65536 are the most", request->user_bytes);
+        return COMMAND_USAGE;
+    default: terminal_complain(verb, "%s", weir_status_text(status)); return COMMAND_TROUBLE;
+    }
+}
+
 bool args_number_parse(const char *verb, const char *what, const char *text, uint64_t min,
                        uint64_t max, uint64_t *number) {
     uint64_t parsed;

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir.h>
+
 enum {
     ARGS_LIST_MAX = 64, /* times that an ARGS_LIST option may be given */
 };
@@ -91,6 +93,11 @@ bool args_number_parse(const char *verb, const char *what, const char *text, uin
                        uint64_t max, uint64_t *number);
 bool args_duration_parse(const char *verb, const char *what, const char *text, int64_t min_ns,
                          int64_t max_ns, int64_t *duration_ns);
+
+/* Says what is wrong with a request that the library did not take, with the values as they were typed.
+ * `what` and `rate` as for args_rate_parse(). Returns the exit code that follows. */
+int args_status_complain(const char *verb, const char *what, const char *rate,
+                         const weir_request *request, weir_status status);
 
 /* For ARGS_CHOICE into a uint32_t that is then a weir_algorithm: strict, gcra, fixed. */
 extern const char *const args_algorithms[];

@@ -81,8 +81,7 @@ int explain_main(int count, char **words) {
     weir_explanation explanation = {.size = sizeof explanation};
     weir_status      status      = weir_explain(&request, &explanation);
     if (status != WEIR_OK) {
-        terminal_complain("explain", "%s", weir_status_text(status));
-        return COMMAND_USAGE;
+        return args_status_complain("explain", "LIMIT/WINDOW", args.operands[0], &request, status);
     }
     if (as_json) {
         print_json(&request, &explanation);
@@ -118,7 +117,7 @@ static void print_text(const weir_request *request, const weir_explanation *e) {
     char window[TEXT_DURATION_BYTES_MAX], cell[TEXT_DURATION_BYTES_MAX];
     char count[TERMINAL_COUNT_BYTES_MAX], other[TERMINAL_COUNT_BYTES_MAX];
     text_duration_write(request->window_ns, window);
-    text_duration_write(e->cell_ns, cell);
+    text_duration_write_short(e->cell_ns, cell);
     printf("%s%llu/%s, %s%s: ", terminal_colour(TERMINAL_BOLD), (unsigned long long)request->limit,
            window, args_algorithms[request->algorithm], terminal_colour(TERMINAL_PLAIN));
     printf("at most %s in any %s, wherever it begins%s.\n\n",
