@@ -29,6 +29,11 @@ if [ ! -f "build/$preset/build.ninja" ] ||
         exit 1
     fi
 fi
+# Files that came or went make CMake run again; what it says matters only if it fails.
+if ! output=$(ninja -C "build/$preset" build.ninja 2>&1); then
+    printf '%s\n' "$output" >&2
+    exit 1
+fi
 if [ -t 1 ]; then
     exec ninja -C "build/$preset" -j "${JOBS:-$(nproc)}" "$@"
 fi

@@ -100,14 +100,16 @@ cat <<END
 
 The server is still running. What you may type next:
 
-    redis-cli -p $port WEIR.ALLOW ann 3 60000                    1 yes, 0 no
-    redis-cli -p $port WEIR.DECIDE ann 3 60000                   what is left, and when to come back
-    $weir allow ann 3/1m; echo \$?                 the same from a shell: 0 yes, 1 no
-    $weir explain 100/1h                           what a rule means in numbers
-    $weir replay test/data/apache-access.log --limit 10/1m --suggest
-    $weir replay test/data/apache-access.log --limit 10/1m --decisions build/run/decisions.jsonl
-    $weir judge build/run/decisions.jsonl          does the promise hold?
-    $weir help
+  redis-cli -p $port WEIR.ALLOW ann 3 60000       1 yes, 0 no
+  redis-cli -p $port WEIR.DECIDE ann 3 60000      what is left, and when to come back
+  $weir allow ann 3/1m; echo \$?    one question from a shell: 0 yes, 1 no
+  $weir explain 100/1h              what a rule means in numbers
+  $weir help                        the other verbs
 
-In C: include/weir.h is the manual; in Go: bindings/go. To stop the server: tools/run.sh --stop
+  $weir replay test/data/apache-access.log --limit 10/1m --suggest
+  $weir replay test/data/apache-access.log --limit 10/1m --decisions $folder/decisions.jsonl
+  $weir judge $folder/decisions.jsonl          does the promise hold?
+
+A program in C: include/weir.h begins with one, and is the manual. In Go: bindings/go.
+To stop the server: tools/run.sh --stop
 END
