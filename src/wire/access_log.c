@@ -207,21 +207,31 @@ static bool is_vhost(struct view word) {
     return port.bytes > 0 && port.bytes <= 5 && port.data[0] != '-' && is_number_or_dash(port);
 }
 
+/* Host, ident, user and the bracket before the time. A user's name may hold blanks: it ends where the
+ * time begins. */
+static bool take_identity(struct view *rest, struct access_log_columns *c) {
+    if (!take_until(rest, ' ', &c->column[0]) || c->column[0].bytes == 0) return false;
+    if (!take_until(rest, ' ', &c->column[1]) || c->column[1].bytes == 0) return false;
+    if (!take_until(rest, '[', &c->column[2]) || c->column[2].bytes < 2) return false;
+    return c->column[2].data[--c->column[2].bytes] == ' ';
+}
+
 bool access_log_columns_parse(struct view line, struct access_log_columns *c) {
     struct view rest = line;
     c->count         = 7;
     c->vhost         = (struct view){0};
-
-    if (!take_until(&rest, ' ', &c->column[0]) || c->column[0].bytes == 0) return false;
+    if (!take_identity(&rest, c)) return false;
     if (is_vhost(c->column[0])) {
-        c->vhost = c->column[0];
-        if (!take_until(&rest, ' ', &c->column[0]) || c->column[0].bytes == 0) return false;
+        /* "name:port" is a virtual host if there is a whole identity behind it, and else a client
+         * that is told with its port. */
+        struct access_log_columns behind;
+        struct view               after = view_from(line, c->column[0].bytes + 1);
+        if (take_identity(&after, &behind)) {
+            c->vhost = c->column[0];
+            memcpy(c->column, behind.column, 3 * sizeof c->column[0]);
+            rest = after;
+        }
     }
-    if (!take_until(&rest, ' ', &c->column[1]) || c->column[1].bytes == 0) return false;
-
-    /* A user's name may hold blanks: it ends where the time begins. */
-    if (!take_until(&rest, '[', &c->column[2]) || c->column[2].bytes < 2) return false;
-    if (c->column[2].data[--c->column[2].bytes] != ' ') return false;
 
     if (!take_until(&rest, ']', &c->column[3])) return false;
     if (!take_space(&rest) || !take_quoted(&rest, &c->column[4])) return false;
@@ -330,7 +340,8 @@ static enum access_log_outcome read_columns(const struct access_log_reader  *rea
     }
 
     if (reader->key_is_default) {
-        entry->user = columns->column[CLF_HOST - 1];
+        entry->user = field_of(columns, CLF_HOST);
+        if (entry->user.bytes == 0) return ACCESS_LOG_WITHOUT_KEY;
     } else {
         struct view part[ACCESS_LOG_NAMES_MAX];
         for (uint32_t i = 0; i < reader->key.count; i++) {

@@ -74,6 +74,16 @@ TEST(every_clf_field_can_be_the_user) {
     CHECK_STR_EQ(user_of("12", COMBINED " \"203.0.113.9\" 0.002"), "(none)");
 }
 
+TEST(a_client_may_be_told_with_its_port_or_not_at_all) {
+    CHECK_STR_EQ(
+        user_of("ip", "10.0.0.1:5678 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1"),
+        "10.0.0.1:5678");
+    CHECK_STR_EQ(user_of("vhost", "10.0.0.1:5678 - - [17/May/2015:10:05:03 +0000] \"GET /\" 200 1"),
+                 "(none)");
+    CHECK_STR_EQ(user_of(NULL, "- - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1"),
+                 "(none)");
+}
+
 TEST(joined_fields_make_one_user) {
     CHECK_STR_EQ(user_of("ip+path", COMBINED), "10.0.0.1\t/a");
     CHECK_STR_EQ(user_of("ip+ident", COMBINED), "(none)");

@@ -178,6 +178,16 @@ TEST(a_two_counter_estimate_admits_nearly_twice_its_limit) {
     end();
 }
 
+TEST(a_two_counter_estimate_forgets_all_but_the_window_before) {
+    struct replay_rule rule = {10, 60 * SECOND_NS};
+    begin();
+    for (int i = 0; i < 10; i++) ask(60 * SECOND_NS, 1);
+    for (int i = 0; i < 10; i++) ask(180 * SECOND_NS, 1);
+    struct replay_stream s = ann();
+    CHECK_EQ(replay_two_counter(&s, rule, REPLAY_TWO_COUNTER), 0);
+    end();
+}
+
 TEST(a_two_counter_estimate_denies_where_an_exact_log_would_not) {
     struct replay_rule rule = {10, 60 * SECOND_NS};
     begin();
