@@ -23,6 +23,7 @@ enum { USER_COLUMN_MAX = 40, USER_COLUMN_MIN = 15 };
 
 static void print_head(const struct replay_outcome *o);
 static void print_notes(const struct replay_outcome *o);
+static void print_result(const struct replay_report *report);
 static void print_samples(const struct replay_reading *reading);
 static void print_top(const struct replay_outcome *o);
 static void print_picture(const struct replay_report *report);
@@ -32,6 +33,7 @@ static void print_suggestions(const struct replay_outcome *o);
 void replay_print(const struct replay_outcome *o) {
     print_head(o);
     print_notes(o);
+    if (o->report != NULL) print_result(o->report);
     if (o->is_verbose) print_samples(o->reading);
     if (o->report != NULL) {
         print_top(o);
@@ -85,6 +87,16 @@ static int cells(const char *text) {
     return count;
 }
 
+/* Where in `text` the cell `index` begins. */
+static size_t cell_offset(const char *text, int index) {
+    size_t at = 0;
+    for (int i = 0; i < index; i++) {
+        at++;
+        while (((unsigned char)text[at] & 0xc0) == 0x80) at++;
+    }
+    return at;
+}
+
 /* A user's name, safe to show, of at most `width` cells; the tabs of joined keys as " + ". */
 static void user_text(const struct replay_requests *r, uint32_t user, int width,
                       char out[3 * TERMINAL_QUOTE_BYTES_MAX]) {
@@ -100,13 +112,15 @@ static void user_text(const struct replay_requests *r, uint32_t user, int width,
         if (tab == NULL || used > TERMINAL_QUOTE_BYTES_MAX) break;
         name = view_from(name, one.bytes + 1);
     }
-    if (cells(out) <= width) return;
-    char *at = out;
-    for (int i = 0; i < width - 3; i++) {
-        at++;
-        while (((unsigned char)*at & 0xc0) == 0x80) at++;
-    }
-    memcpy(at, "...", 4);
+    /* Cut in the middle: the beginnings of long users are often alike. */
+    int all = cells(out);
+    if (all <= width) return;
+    int    head = (width - 3) / 2;
+    char  *cut  = out + cell_offset(out, head);
+    char  *tail = out + cell_offset(out, all - (width - 3 - head));
+    size_t left = strlen(tail) + 1;
+    memmove(cut + 3, tail, left);
+    memcpy(cut, "...", 3);
 }
 
 /* Pads by cells and not by bytes, as %-*s would. */
@@ -142,22 +156,6 @@ static void print_head(const struct replay_outcome *o) {
            terminal_quote(view_of(o->key), key));
     printf("from %s to %s UTC (%s)\n", replay_time_text(begin_ns, begin),
            replay_time_text(end_ns, end), span);
-
-    const struct replay_report *report = o->report;
-    if (report == NULL) return;
-    char                     admitted[TERMINAL_COUNT_BYTES_MAX];
-    char                     denied[TERMINAL_COUNT_BYTES_MAX];
-    char                     touched[TERMINAL_COUNT_BYTES_MAX];
-    const struct replay_row *row = &report->row[REPLAY_CHOSEN];
-    printf("\n%sWith a limit of ", bold());
-    print_rule(report);
-    printf("%s\n", plain());
-    printf("  %sadmitted%s %13s  %6.2f %%\n", green(), plain(),
-           terminal_count(row->admitted, admitted), share(row->admitted, report->requests));
-    printf("  %sdenied%s   %13s  %6.2f %%, to %s user%s (%.2f %% of users)\n", red(), plain(),
-           terminal_count(row->denied, denied), share(row->denied, report->requests),
-           terminal_count(report->users_denied, touched), many(report->users_denied),
-           share(report->users_denied, report->users));
 }
 
 static void print_notes(const struct replay_outcome *o) {
@@ -166,7 +164,6 @@ static void print_notes(const struct replay_outcome *o) {
     const struct replay_requests *r        = o->requests;
     const struct replay_reading  *reading  = o->reading;
     uint64_t                      unusable = 0;
-    printf("\n");
     for (int i = 0; i < REPLAY_OUTCOMES; i++) {
         if (i != ACCESS_LOG_READ && i != ACCESS_LOG_EMPTY) unusable += reading->outcome[i];
     }
@@ -199,14 +196,30 @@ static void print_notes(const struct replay_outcome *o) {
             "  times are whole seconds; the requests of a second are spread over it (--spread)\n");
     } else if (!r->has_fractions) {
         printf("  times are whole seconds; the requests of a second are taken as of one instant\n");
-        bool is_short = o->report != NULL && o->report->rule.window_ns < (int64_t)NS_PER_SECOND;
+        bool is_short = o->report != NULL && o->report->rule.window_ns <= (int64_t)NS_PER_SECOND;
         if (is_short) {
-            printf("  %sa window below a second sees more at once than there was; try --spread%s\n",
+            printf("  %swhich is too coarse for so short a window; try --spread%s\n",
                    terminal_colour(TERMINAL_YELLOW), plain());
         }
     } else if (o->is_spread) {
         printf("  times have fractions, so --spread changed nothing\n");
     }
+}
+
+static void print_result(const struct replay_report *report) {
+    char                     admitted[TERMINAL_COUNT_BYTES_MAX];
+    char                     denied[TERMINAL_COUNT_BYTES_MAX];
+    char                     touched[TERMINAL_COUNT_BYTES_MAX];
+    const struct replay_row *row = &report->row[REPLAY_CHOSEN];
+    printf("\n%sWith a limit of ", bold());
+    print_rule(report);
+    printf("%s\n", plain());
+    printf("  %sadmitted%s %13s  %6.2f %%\n", green(), plain(),
+           terminal_count(row->admitted, admitted), share(row->admitted, report->requests));
+    printf("  %sdenied%s   %13s  %6.2f %%, to %s user%s (%.2f %% of users)\n", red(), plain(),
+           terminal_count(row->denied, denied), share(row->denied, report->requests),
+           terminal_count(report->users_denied, touched), many(report->users_denied),
+           share(report->users_denied, report->users));
 }
 
 static void print_samples(const struct replay_reading *reading) {
