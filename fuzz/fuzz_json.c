@@ -49,8 +49,8 @@ static enum json_problem read_all(struct view text, enum json_bytes bytes, unsig
     while (json_read_next(&reader, &field)) {
         struct view value = field.value.text;
         must(value.data >= text.data && value.data + value.bytes <= text.data + text.bytes);
-        uint64_t u;
-        int64_t  i;
+        uint64_t u      = 0;
+        int64_t  i      = 0;
         bool     is_u64 = json_to_u64(&field.value, &u);
         bool     is_i64 = json_to_i64(&field.value, &i);
         must(!is_u64 || !is_i64 || u == (uint64_t)i);

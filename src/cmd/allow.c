@@ -60,7 +60,8 @@ int allow_main(int count, char **words) {
          .kind   = ARGS_NUMBER,
          .value  = "N",
          .into   = &burst,
-         .text   = "gcra: permits that may pass at once (default: as many as\nthe limit)"},
+         .text   = "gcra: permits that may pass at once (default: as many as\n"
+                   "the limit)"},
         {.name   = "times",
          .letter = 'n',
          .kind   = ARGS_NUMBER,

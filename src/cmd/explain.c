@@ -54,7 +54,8 @@ int explain_main(int count, char **words) {
          .kind   = ARGS_NUMBER,
          .value  = "N",
          .into   = &burst,
-         .text   = "gcra: permits that may pass at once (default: as many as\nthe limit)"},
+         .text   = "gcra: permits that may pass at once (default: as many as\n"
+                   "the limit)"},
         {.name   = "json",
          .letter = 'j',
          .kind   = ARGS_FLAG,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/contract.h"
 #include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
@@ -105,15 +106,15 @@ int judge_main(int count, char **words) {
          .value  = "DURATION",
          .into   = &clock_error_ns,
          .max    = UINT64_C(1) << 60,
-         .text =
-             "clocks of any two hosts differ by at most this; then\nall hosts are judged together"},
+         .text   = "clocks of any two hosts differ by at most this; then\n"
+                   "all hosts are judged together"},
         {.name  = "horizon",
          .kind  = ARGS_DURATION,
          .value = "DURATION",
          .into  = &horizon_ns,
          .max   = UINT64_C(1) << 60,
-         .text =
-             "how far out of order the lines of a file may be, by\nsent_ns (default 30s); more takes more memory"},
+         .text  = "how far out of order the lines of a file may be,\n"
+                  "by sent_ns (default 30s); more takes more memory"},
         {.name   = "memory",
          .letter = 'm',
          .kind   = ARGS_BYTES,
@@ -121,8 +122,8 @@ int judge_main(int count, char **words) {
          .into   = &memory_bytes,
          .min    = UINT64_C(1) << 20,
          .max    = UINT64_C(1) << 46,
-         .text =
-             "the most to hold for users and their admissions\n(default 1G); reaching it ends with exit code 3"},
+         .text   = "the most to hold for users and their admissions\n"
+                   "(default 1G); reaching it ends with exit code 3"},
         {.name   = "show",
          .letter = 'n',
          .kind   = ARGS_NUMBER,
@@ -133,7 +134,8 @@ int judge_main(int count, char **words) {
         {.name = "lenient",
          .kind = ARGS_FLAG,
          .into = &is_lenient,
-         .text = "lines that cannot be judged are counted, but do not\nchange the exit code"},
+         .text = "lines that cannot be judged are counted, but do not\n"
+                 "change the exit code"},
         {.name   = "json",
          .letter = 'j',
          .kind   = ARGS_FLAG,
@@ -236,6 +238,7 @@ static void read_files(struct session *s) {
                 next_ns = file->newest_ns;
             }
         }
+        INVARIANT(behind != NULL);
         read_until(s, behind, next_ns);
     }
 }

@@ -306,14 +306,13 @@ TEST(the_judge_accuses_only_what_every_way_breaks_and_misses_nothing_that_some_w
         struct judge_line lines[TINY_MAX];
         h.count = random_between(&draw, 2, TINY_MAX);
         for (size_t k = 0; k < h.count; k++) {
-            lines[k]             = (struct judge_line){.user  = view_of("ann"),
-                                                       .host  = view_of(""),
-                                                       .limit = is_mixed ? random_between(&draw, 1, 4) : limit,
-                                                       .cost  = random_between(&draw, 1, 2),
-                                                       .window_ns = window_ns,
-                                                       .sent_ns   = (int64_t)random_below(&draw, 8),
-                                                       .allowed   = true,
-                                                       .number    = k + 1};
+            lines[k]             = (struct judge_line){.allowed = true, .number = k + 1};
+            lines[k].user        = view_of("ann");
+            lines[k].host        = view_of("");
+            lines[k].limit       = is_mixed ? random_between(&draw, 1, 4) : limit;
+            lines[k].cost        = random_between(&draw, 1, 2);
+            lines[k].window_ns   = window_ns;
+            lines[k].sent_ns     = (int64_t)random_below(&draw, 8);
             lines[k].received_ns = lines[k].sent_ns + (int64_t)random_below(&draw, length_max + 1);
             h.lines[k].line      = lines[k];
         }
