@@ -3,7 +3,6 @@
 
 #include "limit/fixed.h"
 #include "limit/gcra.h"
-#include "limit/window.h"
 
 bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns) {
     switch (rule->algorithm) {
@@ -20,10 +19,6 @@ void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uin
     case ALGORITHM_FIXED: fixed_spend(c, rule->window_ns, spent, now_ns); break;
     default: window_spend(c, limit, rule->window_ns, spent, now_ns); break;
     }
-}
-
-bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost) {
-    return rule->algorithm == ALGORITHM_STRICT && window_has_room(head, rule->limit, cost);
 }
 
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,

@@ -6,6 +6,7 @@
 
 #include "limit/counter.h"
 #include "limit/request.h"
+#include "limit/window.h"
 
 /* Takes `cost` >= 1 permits from the counter if the rule allows it. False: nothing changed. */
 bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
@@ -19,7 +20,17 @@ struct answer limit_look(const struct counter *c, const struct rule *rule, uint6
 
 /* Whether the cost surely fits, as far as the counter's head alone tells: if so, it is not worth to
  * look first. */
-bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost);
+static inline bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost) {
+    return rule->algorithm == ALGORITHM_STRICT && window_has_room(head, rule->limit, cost);
+}
+
+/* Takes the cost if that changes the counter's head alone. False: nothing changed, and
+ * limit_admit() knows. */
+static inline bool limit_admit_in_head(uint64_t *head, uint64_t fresh_at_ns, const struct rule *rule,
+                                       uint64_t cost, uint64_t now_ns) {
+    return rule->algorithm == ALGORITHM_STRICT &&
+           window_admit_in_remainder(head, fresh_at_ns, rule->limit, rule->window_ns, cost, now_ns);
+}
 
 /* A new counter equals one of which nothing is remembered. */
 static inline bool limit_is_fresh(const struct counter *c, uint64_t now_ns) {

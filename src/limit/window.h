@@ -6,6 +6,7 @@
 
 #include "limit/counter.h"
 #include "limit/request.h"
+#include "limit/window_head.h"
 
 /* How a limit and a window are cut: the resolution of a counter. */
 struct window_grid {
@@ -26,7 +27,23 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
                   uint64_t now_ns);
 
 /* Whether `cost` would fit even if nothing had expired; from the head of a counter alone. */
-bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost);
+static inline bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost) {
+    struct path_head h = path_head_read(head);
+    return h.ones * grid_quantum(h.code) + h.remainder + cost <= limit;
+}
+
+/* The usual case in a burst, from the head of a counter and its fresh_at_ns: the newest cell is open,
+ * there is room even if nothing had expired, and the cost fills no quantum. True: taken, only *head
+ * has changed. False: ask window_admit(). */
+static inline bool window_admit_in_remainder(uint64_t *head, uint64_t fresh_at_ns, uint64_t limit,
+                                             uint64_t window_ns, uint64_t cost, uint64_t now_ns) {
+    struct path_head h       = path_head_read(*head);
+    uint64_t         quantum = grid_quantum(h.code);
+    if (h.remainder + cost >= quantum || now_ns + window_ns > fresh_at_ns) return false;
+    if (h.ones * quantum + h.remainder + cost > limit || h.code > grid_code_for(limit)) return false;
+    *head += cost;
+    return true;
+}
 
 /* What the counter says at `now_ns` without changing it: `remaining`, `reset_after_ns`, whether
  * `cost` would pass, and if not, when. */

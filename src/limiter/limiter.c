@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/wide.h"
 #include "limit/gcra.h"
+#include "limiter/memo.h"
 #include "limiter/tally.h"
 #include "os/memory.h"
 #include "os/processor.h"
@@ -27,6 +28,7 @@ struct limiter {
     uint64_t           users_max;
     size_t             bytes;
     struct tally       tally;
+    struct memos       memos;
 };
 
 static size_t limiter_head_bytes(void) { return (sizeof(struct limiter) + 4095) / 4096 * 4096; }
@@ -113,6 +115,25 @@ static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
     return window << 2 | algorithm;
 }
 
+/* Names the counter that a user and a word mean, from the thread's memo of it where there is one;
+ * *hint is then where it was last. *kept is where to remember it, or NULL. */
+static inline uint64_t counter_recall(struct limiter *l, const void *user, size_t user_bytes, uint64_t word,
+                                      struct line **hint, struct memo **kept) {
+    *kept = memo_place(&l->memos, word, user, user_bytes);
+    *hint = NULL;
+    if (*kept != NULL && memo_is_of(*kept, word, user, user_bytes)) {
+        *hint = (*kept)->line;
+        return (*kept)->hash;
+    }
+    return hash_of(l->secret, word, user, user_bytes);
+}
+
+static inline void counter_remember(struct memo *kept, uint64_t word, uint64_t hash, struct line *line,
+                                    const void *user, size_t user_bytes) {
+    if (kept == NULL || line == NULL || (kept->hash == hash && kept->line == line)) return;
+    memo_keep(kept, word, hash, line, user, user_bytes);
+}
+
 static inline uint64_t counter_hash(const struct limiter *l, const void *user, size_t user_bytes,
                                     uint32_t algorithm, int64_t window_ns) {
     return hash_of(l->secret, counter_word(algorithm, window_ns), user, user_bytes);
@@ -159,8 +180,12 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
         tally_add(&l->tally, TALLY_REFUSED, 1);
         return false;
     }
-    q.hash       = counter_hash(l, user, user_bytes, WEIR_STRICT, window_ns);
-    bool allowed = table_allow(l->table, &q, now_ns);
+    uint64_t     word = counter_word(WEIR_STRICT, window_ns);
+    struct line *line;
+    struct memo *kept;
+    q.hash       = counter_recall(l, user, user_bytes, word, &line, &kept);
+    bool allowed = table_allow(l->table, &q, now_ns, &line);
+    counter_remember(kept, word, q.hash, line, user, user_bytes);
     tally_add(&l->tally, tally_kind_of(allowed), 1);
     return allowed;
 }
@@ -175,7 +200,8 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
         return status;
     }
     struct table_answer a;
-    table_decide(l->table, &q, now_ns, &a);
+    struct line        *line = NULL;
+    table_decide(l->table, &q, now_ns, &line, &a);
     decision_of(decision, &q, &a);
     tally_add(&l->tally, tally_kind_of(a.answer.allowed), 1);
     return WEIR_OK;

@@ -23,11 +23,15 @@ struct tally {
     struct tally_slot slot[TALLY_SLOTS];
 };
 
-extern _Thread_local unsigned tally_thread; /* 0: not numbered yet */
+extern _Thread_local unsigned tally_thread __attribute__((tls_model("initial-exec"))); /* 0: not numbered yet */
 unsigned                      tally_number_thread(void);
 
+static inline unsigned tally_this_thread(void) {
+    return tally_thread != 0 ? tally_thread : tally_number_thread();
+}
+
 static inline void tally_add(struct tally *t, enum tally_kind kind, uint64_t count) {
-    unsigned          thread  = tally_thread != 0 ? tally_thread : tally_number_thread();
+    unsigned          thread  = tally_this_thread();
     bool              is_ours = thread < TALLY_SLOTS;
     _Atomic uint64_t *word    = &t->slot[is_ours ? thread : 0].count[kind];
     if (is_ours) {

@@ -72,9 +72,22 @@ static bool grow_move_user(struct table *t, struct seat from, uint32_t bucket, u
     return moved;
 }
 
+/* Asks for the memory that the bucket's users will be put in, and for the bucket that comes next. */
+static void grow_fetch(struct table *t, uint32_t bucket) {
+    struct bucket *b     = &t->buckets[bucket];
+    struct shape   shape = table_shape(t);
+    for (uint32_t i = 0; i < BUCKET_LINES; i++) {
+        if (bucket > 0) __builtin_prefetch(&t->buckets[bucket - 1].line[i], 1);
+        if (atomic_load_explicit(&b->print[i], memory_order_acquire) == 0) continue;
+        struct shape_places places = table_places(t, shape, line_load(&b->line[i].tag));
+        for (uint32_t choice = 0; choice < 2; choice++) __builtin_prefetch(&t->buckets[places.put[choice]], 1);
+    }
+}
+
 /* Moves all out of the bucket in transit. Nobody comes in: users are put at their new places. */
 static bool grow_empty_bucket(struct table *t, uint32_t bucket, uint64_t now_ns) {
     struct bucket *b = &t->buckets[bucket];
+    grow_fetch(t, bucket);
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         struct seat from = {.bucket = b, .index = i};
         if (atomic_load_explicit(&b->print[i], memory_order_acquire) == 0) continue;

@@ -31,6 +31,14 @@ void held_release(struct held *held, uint32_t count) {
     while (held->count > count) bucket_unlock(&held->table->buckets[held->bucket[--held->count]]);
 }
 
+/* Holds one of a user's places. It may have ceased to be one before it was locked: the table grows
+ * meanwhile. While it is held, it stays one. */
+static bool held_try_place(struct held *held, const struct shape_places *places, uint32_t choice) {
+    struct table *t = held->table;
+    if (!held_try(held, places->put[choice])) return false;
+    return table_places(t, table_shape(t), places->hash).put[choice] == places->put[choice];
+}
+
 /* --- taking and leaving --------------------------------------------------------------------- */
 
 static bool seat_is_empty(struct seat s) {
@@ -107,11 +115,7 @@ static bool seat_claim_from_user(struct held *held, uint32_t bucket, uint32_t in
 
     uint32_t    held_before = held->count;
     struct seat to;
-    if (!held_try(held, places.put[0]) || !held_try(held, other)) goto release;
-
-    /* The shape cannot change where we hold the user's home; it may have before. */
-    struct shape_places places_now = table_places(t, table_shape(t), tag);
-    if (places_now.put[0] != places.put[0] || places_now.put[1] != places.put[1]) goto release;
+    if (!held_try_place(held, &places, 0) || !held_try_place(held, &places, other == places.put[1])) goto release;
     if (!line_try_lock(seat_line(from))) goto release;
     if (seat_is_empty(from) || line_load(&seat_line(from)->tag) != tag) goto unlock_from;
     if (!seat_claim_empty(&t->buckets[other], &to) &&
@@ -163,16 +167,16 @@ bool seat_sweep(struct table *t, uint64_t now_ns) {
 bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns, struct seat *seat) {
     struct table *t = held->table;
     for (uint32_t choice = 0; choice < 2; choice++) {
-        if (!held_try(held, places->put[choice])) continue;
+        if (!held_try_place(held, places, choice)) continue;
         if (seat_claim_empty(&t->buckets[places->put[choice]], seat)) return true;
     }
     for (uint32_t choice = 0; choice < 2; choice++) {
-        if (!held_try(held, places->put[choice])) continue;
+        if (!held_try_place(held, places, choice)) continue;
         if (seat_claim_forgettable(t, &t->buckets[places->put[choice]], now_ns, seat)) return true;
     }
     for (uint32_t depth = 0; depth < MOVES_MAX; depth++) {
         for (uint32_t choice = 0; choice < 2; choice++) {
-            if (!held_try(held, places->put[choice])) continue;
+            if (!held_try_place(held, places, choice)) continue;
             if (seat_claim_by_moving(held, places->put[choice], depth, seat)) return true;
         }
     }

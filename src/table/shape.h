@@ -34,6 +34,7 @@ struct shape {
 
 /* Where to look for a user, and where to put one: `put[0]` is its home, `put[1]` the other choice. */
 struct shape_places {
+    uint64_t hash;
     uint32_t put[2];
     uint32_t look[SHAPE_PLACES_MAX];
     uint32_t look_count;
@@ -61,7 +62,7 @@ static inline uint32_t shape_place(struct shape s, const uint32_t *sizes, uint64
 }
 
 static inline struct shape_places shape_places(struct shape s, const uint32_t *sizes, uint64_t hash) {
-    struct shape_places p = {.look_count = 0};
+    struct shape_places p = {.hash = hash};
     for (uint32_t choice = 0; choice < 2; choice++) {
         uint64_t h    = choice == 0 ? hash : shape_second_hash(hash);
         uint32_t old  = shape_scale(h, sizes[s.pass]);

@@ -227,6 +227,17 @@ static inline bool table_can_pass(const struct table_question *q) {
     return q->cost <= most && q->rule.limit > 0;
 }
 
+/* Takes the cost from a locked line and unlocks it, if that changes its head alone. */
+static inline bool line_admit_in_head(struct line *line, const struct table_question *q, uint64_t now_ns) {
+    uint64_t head = atomic_load_explicit(&line->head, memory_order_relaxed);
+    if (!limit_admit_in_head(&head, atomic_load_explicit(&line->fresh_at_ns, memory_order_relaxed), &q->rule,
+                             q->cost, now_ns)) {
+        return false;
+    }
+    atomic_store_explicit(&line->head, (head + LINE_VERSION_STEP) & ~LINE_LOCKED, memory_order_release);
+    return true;
+}
+
 /* Takes the cost from the counter in a locked line, and unlocks it. `c` is the counter after. */
 static inline bool line_admit(struct table *t, struct line *line, const struct table_question *q,
                               uint64_t *now_ns, struct counter *c) {
@@ -261,9 +272,10 @@ enum taken {
 /* Takes what the question asks for; its cost is above 0 and can pass. Some `*a` or some `*c`, the
  * counter after, is filled in. May raise *now_ns. */
 static inline enum taken table_take(struct table *t, const struct table_question *q, uint64_t *now_ns,
-                                    struct counter *c, struct table_answer *a) {
+                                    struct line **hint, struct counter *c, struct table_answer *a) {
     for (;;) {
-        struct line *line = table_find(t, q->hash);
+        struct line *line = *hint;
+        if (line == NULL || line_load(&line->tag) != q->hash) line = *hint = table_find(t, q->hash);
         if (line == NULL) {
             line = table_bring_in(t, q, *now_ns, a);
             if (line == NULL) return TAKEN_ANSWERED;
@@ -277,11 +289,18 @@ static inline enum taken table_take(struct table *t, const struct table_question
     }
 }
 
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns) {
+bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint) {
     if (!table_can_pass(q)) return false;
+
+    struct line *line = *hint;
+    if (line != NULL && limit_has_room(line_load(&line->head), &q->rule, q->cost) &&
+        line_lock_of(line, q->hash, t->yield)) {
+        if (line_admit_in_head(line, q, now_ns)) return true;
+        line_unlock(line);
+    }
     struct counter      c;
     struct table_answer a;
-    enum taken          taken = table_take(t, q, &now_ns, &c, &a);
+    enum taken          taken = table_take(t, q, &now_ns, hint, &c, &a);
     return taken == TAKEN_FROM_LINE || (taken == TAKEN_ANSWERED && a.answer.allowed);
 }
 
@@ -301,14 +320,15 @@ static void table_look(struct table *t, const struct table_question *q, uint64_t
     a->overflowed = false;
 }
 
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
+void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
+                  struct table_answer *a) {
     a->overflowed = false;
     if (q->cost == 0 || !table_can_pass(q)) {
         table_look(t, q, now_ns, a);
         return;
     }
     struct counter c;
-    enum taken     taken = table_take(t, q, &now_ns, &c, a);
+    enum taken     taken = table_take(t, q, &now_ns, hint, &c, a);
     if (taken == TAKEN_ANSWERED) return;
 
     a->answer = limit_look(&c, &q->rule, q->cost, now_ns);
@@ -320,9 +340,16 @@ void table_decide(struct table *t, const struct table_question *q, uint64_t now_
 
 /* --- many ----------------------------------------------------------------------------------- */
 
+/* The line that a match points to, on its way to the cache. */
+static inline struct line *bucket_fetch_line(struct bucket *b, uint32_t match) {
+    struct line *line = &b->line[__builtin_ctz(match)];
+    __builtin_prefetch(line, 1);
+    return line;
+}
+
 /* Three rounds, so that the misses of a group overlap: the homes' prints, then the line that they
  * point to, or else the other place's prints, then that line. */
-static void table_fetch(struct table *t, const struct table_question *q, size_t count) {
+static void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint) {
     struct shape shape = table_shape(t);
     uint32_t     place[BATCH];
     size_t       missed[BATCH];
@@ -336,7 +363,7 @@ static void table_fetch(struct table *t, const struct table_question *q, size_t 
         struct bucket *b    = &t->buckets[place[i]];
         uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
         if (mask != 0) {
-            __builtin_prefetch(&b->line[__builtin_ctz(mask)], 1);
+            hint[i] = bucket_fetch_line(b, mask);
             continue;
         }
         place[i] = shape_place(shape, t->sizes, shape_second_hash(q[i].hash));
@@ -347,16 +374,17 @@ static void table_fetch(struct table *t, const struct table_question *q, size_t 
         size_t         i    = missed[k];
         struct bucket *b    = &t->buckets[place[i]];
         uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
-        if (mask != 0) __builtin_prefetch(&b->line[__builtin_ctz(mask)], 1);
+        hint[i]             = mask != 0 ? bucket_fetch_line(b, mask) : NULL;
     }
 }
 
 void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
                        struct table_answer *a) {
     for (size_t done = 0; done < count; done += BATCH) {
-        size_t group = count - done < BATCH ? count - done : BATCH;
-        if (group > 1) table_fetch(t, q + done, group);
-        for (size_t i = done; i < done + group; i++) table_decide(t, &q[i], now_ns, &a[i]);
+        struct line *hint[BATCH];
+        size_t       group = count - done < BATCH ? count - done : BATCH;
+        table_fetch(t, q + done, group, hint);
+        for (size_t i = 0; i < group; i++) table_decide(t, &q[done + i], now_ns, &hint[i], &a[done + i]);
     }
 }
 

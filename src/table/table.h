@@ -9,6 +9,7 @@
 #include "limit/request.h"
 
 struct table;
+struct line;
 
 enum {
     TABLE_JOINT_MAX  = 64, /* questions that table_decide_joint() takes */
@@ -49,11 +50,15 @@ size_t table_bytes(uint64_t users_max);
  * there is nothing to clear: the memory is the table. */
 struct table *table_init(void *memory, const struct table_options *options);
 
-/* True: the question's cost was taken. For questions of cost > 0. */
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns);
+/* True: the question's cost was taken. For questions of cost > 0.
+ *
+ * `hint` remembers where this hash was found last, and may be kept as long as the table lives: a line
+ * that belongs to somebody else by now is noticed. It points to NULL at first. */
+bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint);
 
 /* Decides and says all about it. */
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a);
+void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
+                  struct table_answer *a);
 
 /* As table_decide() for each in order, with their memory fetched ahead. */
 void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
