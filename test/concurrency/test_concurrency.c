@@ -7,6 +7,7 @@
 #include "concurrency/crew.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,44 @@ TEST(growth_under_load_loses_no_permit_and_no_count) {
     CHECK_GE(s.allowed + s.denied, c.allowed + c.denied);
     free(c.taken);
     limiter_free(c.limiter);
+}
+
+/* ---- newcomers whom several threads bring at once ---- */
+
+/* Few, so that they have a processor each and really come together. */
+enum { RUSH_THREADS = 2 };
+
+struct rush {
+    struct limiter  *limiter;
+    uint64_t         users;
+    _Atomic uint64_t arrived;
+    _Atomic uint32_t *taken;
+};
+
+static void rush_run(struct crew_member *m) {
+    struct rush *r = m->work;
+    for (uint64_t u = 0; u < r->users; u++) {
+        char name[NAME_BYTES];
+        snprintf(name, sizeof name, "%" PRIu64, u);
+        atomic_fetch_add(&r->arrived, 1);
+        for (unsigned spins = 0; atomic_load(&r->arrived) < (u + 1) * RUSH_THREADS; spins++) {
+            if (spins > 2000) sched_yield();
+        }
+        if (limiter_allow(r->limiter, name, strlen(name), 1, WEIR_HOUR, start)) {
+            CHECK_SAYS(atomic_fetch_add(&r->taken[u], 1) == 0, "user %s with limit 1 was admitted twice", name);
+        }
+    }
+}
+
+TEST(everybody_comes_at_once) {
+    struct rush r = {.users = seeds_share(check_effort(1000000)) + 20000};
+    r.limiter     = limiter_for(r.users * 9 / 8 + 1000);
+    r.taken       = calloc(r.users, sizeof *r.taken);
+    crew_run(RUSH_THREADS, rush_run, &r);
+    for (uint64_t u = 0; u < r.users; u++) CHECK_EQ(r.taken[u], 1);
+    CHECK_EQ(stats_of(r.limiter).users, r.users);
+    free(r.taken);
+    limiter_free(r.limiter);
 }
 
 /* ---- a full table ---- */
@@ -395,7 +434,7 @@ TEST(threads_that_share_a_slot_do_not_overwrite_counts) {
         struct guest guest = {.limiter = l, .stays = guests > 0 && next % TALLY_SLOTS == slot};
         pthread_t    thread;
         CHECK_EQ(pthread_create(&thread, NULL, guest_run, &guest), 0);
-        uint64_t until_ns = clock_now_ns() + check_effort(1000) * 1000000;
+        uint64_t until_ns = clock_now_ns() + (200 + check_effort(800)) * 1000000;
         while (guest.stays && clock_now_ns() < until_ns) {
             for (unsigned k = 0; k < 1000; k++) (void)limiter_allow(l, "ann", 3, 10, WEIR_HOUR, start);
             asked += 1000;

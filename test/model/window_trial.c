@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What Theorem 2 lets a denial count: everything admitted in the last reach_ns, and as if `lost`
@@ -16,6 +17,7 @@ struct bound {
 
 static bool window_trial_fail(struct window_trial *trial, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+static bool window_trial_harmless(struct window_trial *trial, const struct counter *before);
 static bool window_trial_strict(struct window_trial *trial, struct program_step step);
 static bool window_trial_useful(struct window_trial *trial, struct program_step step);
 static bool window_trial_retry(struct window_trial *trial, const struct counter *before,
@@ -37,6 +39,9 @@ void window_trial_begin(struct window_trial *trial, uint64_t window_ns, uint64_t
     memset(trial, 0, sizeof *trial);
     trial->window_ns    = window_ns;
     trial->counter.head = head_top & ~COUNTER_HEAD_MASK;
+
+    const char *judge           = getenv("WEIR_MODEL_JUDGE");
+    trial->judges_only_promises = judge != NULL && strcmp(judge, "promise") == 0;
 }
 
 void window_trial_end(struct window_trial *trial) { exact_log_clear(&trial->log); }
@@ -50,17 +55,7 @@ bool window_trial_step(struct window_trial *trial, struct program_step step) {
     if (memcmp(c, &before, sizeof before) != 0) return window_trial_fail(trial, "looking changed the counter");
 
     trial->allowed = window_admit(c, step.limit, trial->window_ns, step.cost, step.now_ns);
-    if (trial->allowed != trial->look.allowed) {
-        return window_trial_fail(trial, "window_look said %s and window_admit did not",
-                                 trial->look.allowed ? "allowed" : "denied");
-    }
-    if ((c->head & ~COUNTER_HEAD_MASK) != (before.head & ~COUNTER_HEAD_MASK)) {
-        return window_trial_fail(trial, "the storer's bits of head were changed");
-    }
-    if (c->fresh_at_ns < before.fresh_at_ns) return window_trial_fail(trial, "fresh_at_ns decreased");
-    if (!trial->allowed && memcmp(c, &before, sizeof before) != 0) {
-        return window_trial_fail(trial, "the denial changed the counter");
-    }
+    if (!trial->judges_only_promises && !window_trial_harmless(trial, &before)) return false;
 
     if (trial->allowed) {
         trial->admissions++;
@@ -70,8 +65,25 @@ bool window_trial_step(struct window_trial *trial, struct program_step step) {
         trial->denials++;
         if (!window_trial_useful(trial, step)) return false;
     }
+    if (trial->judges_only_promises) return true;
     return window_trial_retry(trial, &before, step) && window_trial_remaining(trial, &before, step) &&
            window_trial_reset(trial, step);
+}
+
+static bool window_trial_harmless(struct window_trial *trial, const struct counter *before) {
+    const struct counter *c = &trial->counter;
+    if (trial->allowed != trial->look.allowed) {
+        return window_trial_fail(trial, "window_look said %s and window_admit did not",
+                                 trial->look.allowed ? "allowed" : "denied");
+    }
+    if ((c->head & ~COUNTER_HEAD_MASK) != (before->head & ~COUNTER_HEAD_MASK)) {
+        return window_trial_fail(trial, "the storer's bits of head were changed");
+    }
+    if (c->fresh_at_ns < before->fresh_at_ns) return window_trial_fail(trial, "fresh_at_ns decreased");
+    if (!trial->allowed && memcmp(c, before, sizeof *before) != 0) {
+        return window_trial_fail(trial, "the denial changed the counter");
+    }
+    return true;
 }
 
 uint64_t window_trial_instant_ns(const struct window_trial *trial, uint64_t now_ns) {

@@ -45,6 +45,7 @@ struct window_trial {
     uint64_t             doubtful_from; /* from this recode on: whether and when is not certain ... */
     uint64_t             doubtful_room; /* ... as long as so much and no more may be live */
     bool                 is_doubtful;
+    bool                 judges_only_promises; /* by WEIR_MODEL_JUDGE=promise: to judge the judges */
     uint64_t             forgotten; /* permits admitted before the counter was last fresh */
 
     uint64_t      steps, admissions, denials, retries;

@@ -6,11 +6,13 @@ usage: planted.py FILE.bugs --program NAME=OBJECT[:OBJECT...]... [BUG...]
 
 A .bugs file holds, for each bug, its name, the file, the test programs that must find it (each of
 them must; PROGRAM/PATTERN runs some of its tests) and the text to replace, which must be there
-exactly once; blanks and line ends do not count:
+exactly once; blanks and line ends do not count. If it "breaks the promise", model_window must also convict it when it looks at nothing but
+admissions above the limit and denials without need:
 
     bug window_expires_a_cell_early
     in src/limit/window.c
     convicted by model_window
+    breaks the promise
     - uint64_t ages = old text;
     + uint64_t ages = new text;
 
@@ -26,14 +28,15 @@ import sys
 SOURCE = pathlib.Path(os.environ.get("WEIR_SOURCE_DIR", pathlib.Path(__file__).parents[2]))
 BUILD = pathlib.Path(os.environ["WEIR_BUILD_DIR"])
 CC = os.environ.get("WEIR_CC", "cc")
-EFFORT = os.environ.get("WEIR_PLANTED_EFFORT", "0.03")
+# A race may need luck: a bug has so many tries to be convicted, each longer than the one before.
+EFFORTS = ["0.03", "0.1", "0.3", "1"]
 SECONDS_MAX = 120
 
 
 class Bug:
     def __init__(self, name, line):
         self.name, self.line = name, line
-        self.file, self.programs, self.edits = None, [], []
+        self.file, self.programs, self.edits, self.breaks_promise = None, [], [], False
 
 
 def bugs_read(path):
@@ -48,6 +51,8 @@ def bugs_read(path):
             bugs[-1].file = rest
         elif word == "convicted":
             bugs[-1].programs = rest.split()[1:]
+        elif line == "breaks the promise":
+            bugs[-1].breaks_promise = True
         elif word == "-":
             if sign_before != "-":
                 bugs[-1].edits.append([[], []])
@@ -73,6 +78,21 @@ def plant(bug):
     return text
 
 
+def compile_planted(directory, bug):
+    """Objects that hold the bug: one of a source, all of the room of a header."""
+    file = pathlib.Path(bug.file)
+    planted = directory / file.relative_to("src")
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text(plant(bug))
+    sources = [planted] if file.suffix == ".c" else sorted((SOURCE / file.parent).glob("*.c"))
+    objects = []
+    for source in sources:
+        objects.append(str(directory / f"{source.stem}.o"))
+        subprocess.run([CC, "-std=gnu17", "-O2", "-g", "-w", "-D_GNU_SOURCE", "-c", "-o", objects[-1],
+                        f"-I{directory}", f"-I{SOURCE}/include", f"-I{SOURCE}/src", str(source)], check=True)
+    return objects
+
+
 def build(directory, program, objects, extra):
     archives = [str(a) for a in (BUILD / "test").glob("libweir_*_archive.a")]
     command = [CC, "-o", str(directory / program), *extra, *objects,
@@ -80,9 +100,9 @@ def build(directory, program, objects, extra):
     subprocess.run(command, check=True)
 
 
-def run(directory, program, pattern):
+def run(directory, program, pattern, effort, judge=""):
     """What a program that failed said first, or None if it passed."""
-    environment = dict(os.environ, WEIR_TEST_EFFORT=EFFORT, WEIR_SEED="20261124")
+    environment = dict(os.environ, WEIR_TEST_EFFORT=effort, WEIR_SEED="20261124", WEIR_MODEL_JUDGE=judge)
     try:
         done = subprocess.run([str(directory / program), *pattern], env=environment, timeout=SECONDS_MAX,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -93,6 +113,14 @@ def run(directory, program, pattern):
     words = [re.sub(r"^.*\.c:\d+: ", "", l).strip() for l in done.stdout.splitlines()
              if re.search(r"\.c:\d+: |exception", l)]
     return words[0] if words else f"ended with {done.returncode}"
+
+
+def convict(directory, program, pattern, judge=""):
+    for effort in EFFORTS:
+        words = run(directory, program, pattern, effort, judge)
+        if words is not None:
+            return words
+    return None
 
 
 def main():
@@ -115,24 +143,21 @@ def main():
     bugs = [b for b in bugs_read(path) if not wanted or b.name in wanted]
     for witness in sorted({w for b in bugs for w in b.programs}):
         program, _, pattern = witness.partition("/")
-        words = run(directory, program, [pattern] if pattern else [])
+        words = run(directory, program, [pattern] if pattern else [], EFFORTS[1])
         if words is not None:
             troubles.append(f"{program} fails without any bug: {words}")
     for bug in bugs:
         try:
-            source = directory / f"{bug.name}.c"
-            source.write_text(plant(bug))
+            planted = compile_planted(directory / bug.name, bug)
         except (ValueError, OSError) as error:
             troubles.append(f"{path.name}:{bug.line}: {bug.name} cannot be planted: {error}")
             continue
-        planted = directory / f"{bug.name}.o"
-        room = (SOURCE / bug.file).parent
-        subprocess.run([CC, "-std=gnu17", "-O1", "-g", "-w", "-D_GNU_SOURCE", "-c", "-o", str(planted),
-                        f"-I{SOURCE}/include", f"-I{SOURCE}/src", f"-I{room}", str(source)], check=True)
         for witness in bug.programs:
             program, _, pattern = witness.partition("/")
-            build(directory, program, programs[program], [str(planted)])
-            words = run(directory, program, [pattern] if pattern else [])
+            build(directory, program, programs[program], planted)
+            words = convict(directory, program, [pattern] if pattern else [])
+            if words is not None and bug.breaks_promise:
+                words = convict(directory, program, [pattern] if pattern else [], "promise")
             if words is None:
                 troubles.append(f"{path.name}:{bug.line}: {bug.name} SURVIVES {program}")
             print(f"{'survives ' if words is None else 'convicted'} {bug.name:45} {program}: {words}", flush=True)
