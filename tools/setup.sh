@@ -23,6 +23,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 has_header() { printf '#include <%s>\n' "$1" | cc -E -x c - ; }
 has_fuzzer() { [ -f "$(clang --print-runtime-dir)/libclang_rt.fuzzer-$(uname -m).a" ]; }
 has_venv() { python3 -c 'import venv, ensurepip'; }
+# Debian's plain cargo is of 2022 and too old for the peers; its cargo-web is not.
+has_cargo() { cargo --version | grep -Eq ' (1\.(8[5-9]|9[0-9]|[0-9]{3})|[2-9])'; }
 has_go() { go version | grep -Eq 'go(1\.(19|[2-9][0-9])|[2-9])'; }
 
 group_run() {
@@ -63,9 +65,12 @@ group_test() {
 # The benchmarks' own needs (peers from registries) are added here by bench/.
 group_bench() {
     group_run
+    want python3 has python3
     want redis-server has redis-server
-    want cargo has cargo
+    want "cargo-web rustc-web" has_cargo
+    want protobuf-compiler has protoc
     want golang-go has_go
+    peers_wanted=yes
 }
 
 install_packages() {
@@ -120,6 +125,7 @@ install_python() {
 
 [ $# -gt 0 ] || { sed -n 's/^# usage: /usage: /p' "$0" >&2; exit 2; }
 python_wanted=
+peers_wanted=
 for group in "$@"; do
     case $group in
     run | test | bench | fuzz | format) "group_$group" ;;
@@ -137,3 +143,4 @@ if [ -n "$missing" ]; then
     fi
 fi
 if [ -n "$python_wanted" ]; then install_python; fi
+if [ -n "$peers_wanted" ]; then bench/peers/install.sh; fi
