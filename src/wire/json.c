@@ -130,6 +130,37 @@ static bool read_word(struct json_reader *reader, struct json_value *value) {
     return fail(reader, JSON_NOT_A_VALUE);
 }
 
+/* Eight bytes, the first in the lowest. */
+static inline uint64_t load_eight(const char *at) {
+    uint64_t eight;
+    memcpy(&eight, at, sizeof eight);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+}
+
+/* '0' to '9' have 3 in their upper half, and have it still with 6 added. */
+static inline bool are_digits(uint64_t eight) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return ((eight & ones * 0xf0) | ((eight + ones * 6) & ones * 0xf0) >> 4) == ones * 0x33;
+}
+
+/* Pairs, then fours, then all eight, each by one multiplication (Lemire, "Quickly parsing eight
+ * digits", 2018). */
+static inline uint64_t digits_value(uint64_t eight) {
+    eight -= UINT64_C(0x0101010101010101) * '0';
+    eight = eight * 10 + (eight >> 8);
+    return ((eight & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
+            (eight >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+           32;
+}
+
+/* Whether a number of twenty digits or more fits: leading zeros are refused, so it has just twenty. */
+static bool is_below_2_to_64(const char *digits, const char *end) {
+    return end - digits == 20 && memcmp(digits, "18446744073709551615", 20) <= 0;
+}
+
 /* -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? */
 static bool read_number(struct json_reader *reader, struct json_value *value) {
     const char *at  = reader->at;
@@ -140,15 +171,14 @@ static bool read_number(struct json_reader *reader, struct json_value *value) {
     if (value->is_negative) at++;
     const char *digits    = at;
     uint64_t    magnitude = 0;
-    bool        overflows = false;
-    for (; at < end && (unsigned)(*at - '0') <= 9; at++) {
-        overflows |= __builtin_mul_overflow(magnitude, (uint64_t)10, &magnitude);
-        overflows |= __builtin_add_overflow(magnitude, (uint64_t)(*at - '0'), &magnitude);
-    }
+    for (uint64_t eight; end - at >= 8 && are_digits(eight = load_eight(at)); at += 8)
+        magnitude = magnitude * 100000000 + digits_value(eight);
+    for (; at < end && (unsigned)(*at - '0') <= 9; at++)
+        magnitude = magnitude * 10 + (uint64_t)(*at - '0');
     if (at == digits) return fail(reader, at == end ? JSON_CUT_OFF : JSON_BAD_NUMBER);
     if (*digits == '0' && at - digits > 1) return fail(reader, JSON_BAD_NUMBER);
     value->magnitude = magnitude;
-    value->is_plain  = !overflows;
+    value->is_plain  = at - digits < 20 || is_below_2_to_64(digits, at);
 
     if (at < end && *at == '.') {
         const char *fraction = ++at;
@@ -185,12 +215,7 @@ static bool read_string(struct json_reader *reader, struct json_value *value) {
 
     for (;;) {
         while (reader->end - reader->at >= 8) {
-            uint64_t eight;
-            memcpy(&eight, reader->at, sizeof eight);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-            eight = __builtin_bswap64(eight);
-#endif
-            uint64_t odd = odd_bytes(eight);
+            uint64_t odd = odd_bytes(load_eight(reader->at));
             if (odd != 0) {
                 reader->at += __builtin_ctzll(odd) / 8;
                 break;

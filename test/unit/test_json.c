@@ -177,6 +177,29 @@ TEST(whole_numbers_are_exact_however_they_are_written) {
     CHECK(is_no_i64("-0.5"));
 }
 
+TEST(numbers_of_any_length_come_back_from_what_was_written) {
+    struct random r = {.state = check_seed()};
+    for (uint64_t i = 0; i < check_effort(100000); i++) {
+        uint64_t number = random_next(&r) >> random_below(&r, 64);
+        char     text[64], padded[80];
+        snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+        CHECK(u64_is(text, number));
+        /* One more digit, one odd character somewhere: the eight at once must see it. */
+        size_t at  = random_below(&r, strlen(text));
+        char   odd = (char)random_between(&r, 1, 255);
+        snprintf(padded, sizeof padded, "[%s]", text);
+        padded[at + 1] = odd;
+        if ((unsigned char)(odd - '0') > 9 && strchr(".eE-]", odd) == NULL &&
+            strchr(" \t\r\n,", odd) == NULL)
+            CHECK_SAYS(problem_of(padded) != JSON_FINE, "%s is taken for JSON", padded);
+        uint64_t next;
+        snprintf(padded, sizeof padded, "%s0", text);
+        struct json_value value = value_of(number == 0 ? "0" : padded);
+        CHECK_EQ(json_to_u64(&value, &next), number <= UINT64_MAX / 10);
+        if (number <= UINT64_MAX / 10) CHECK_EQ(next, number * 10);
+    }
+}
+
 TEST(escapes_are_decoded) {
     CHECK(means("\"plain\"", "plain", 5));
     CHECK(means("\"\"", "", 0));
