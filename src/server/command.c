@@ -73,6 +73,8 @@ static uint64_t small_letters(uint64_t word) {
  * than a hash, whose multiplications alone take as long as three lines. */
 const struct command *command_find(struct view name) {
     if (name.bytes == 0 || name.bytes >= COMMAND_NAME_BYTES) return NULL;
+    if (name.data[name.bytes - 1] == '\0')
+        return NULL; /* it would look like the zeros behind a name */
     uint64_t asked[2] = {0, 0};
     memcpy(asked, name.data, name.bytes);
     asked[0] = small_letters(asked[0]);
