@@ -26,6 +26,8 @@ struct bench_options {
     int64_t     time_ns;
 };
 
+static int  bench_all(struct bench_plan *plan, struct bench_setting *setting,
+                      const struct bench_options *o);
 static bool bench_prepare(struct bench_plan *plan);
 static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting,
                           uint64_t seed);
@@ -93,44 +95,52 @@ static bool options_read(struct bench_options *o, int count, char **words, int *
 
 int bench_main(int count, char **words) {
     long                 processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct bench_options o          = {
-                 .threads = processors > 1 ? 2 : 1, .rounds = 7, .seed = 1, .time_ns = 1000000000};
-    int code;
+    struct bench_options o          = {.threads = processors > 1 ? 2 : 1, .seed = 1};
+    struct bench_setting setting;
+    int                  code;
 
-    struct bench_setting setting = {.word_count = count,
-                                    .words      = calloc((size_t)count + 1, sizeof *words)};
-    struct bench_plan   *plan    = calloc(1, sizeof *plan);
-    if (!plan || !setting.words) {
+    /* Written down before options_read() puts them in another order. */
+    bench_setting_command(&setting, count, words);
+    if (!options_read(&o, count, words, &code)) return code;
+    if (o.rounds == 0) o.rounds = o.quick ? 3 : 7;
+    if (o.time_ns == 0) o.time_ns = o.quick ? 30 * WEIR_MILLISECOND : WEIR_SECOND;
+    if (o.users == 0 && o.quick) o.users = 100000;
+    setting.rounds      = (unsigned)o.rounds;
+    setting.threads     = (unsigned)o.threads;
+    setting.row_seconds = (double)o.time_ns / 1e9;
+
+    struct bench_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) {
         terminal_complain("bench", "out of memory");
         return COMMAND_TROUBLE;
     }
-    memcpy(setting.words, words, (size_t)count * sizeof *words); /* options_read() reorders them */
-    if (!options_read(&o, count, words, &code)) return code;
-    if (o.quick) {
-        if (o.users == 0) o.users = 100000;
-        if (o.rounds == 7) o.rounds = 3;
-        if (o.time_ns == 1000000000) o.time_ns = 30000000;
-    }
-    uint64_t users[BENCH_POPULATIONS_MAX] = {o.users ? o.users : 1000000, o.users ? 0 : 10000000};
-    setting.rounds                        = (unsigned)o.rounds;
-    setting.threads                       = (unsigned)o.threads;
-    setting.row_seconds                   = (double)o.time_ns / 1e9;
-    if (!bench_plan_make(plan, users, setting.threads, o.only)) {
-        terminal_complain("bench", "no row's name holds '%s'; weir bench --quick shows their names",
-                          o.only);
-        return COMMAND_USAGE;
-    }
-
-    setting.load_average[0] = bench_load_average();
-    bench_calibrate();
-    bool is_done            = bench_prepare(plan) && bench_measure(plan, &setting, o.seed);
-    setting.load_average[1] = bench_load_average();
-    terminal_progress_end();
-    if (is_done) (o.json ? bench_report_json : bench_report_table)(plan, &setting);
+    code = bench_all(plan, &setting, &o);
     bench_clear(plan);
     free(plan);
-    free(setting.words);
-    return terminal_finish("bench", is_done ? COMMAND_DONE : COMMAND_TROUBLE);
+    return terminal_finish("bench", code);
+}
+
+static int bench_all(struct bench_plan *plan, struct bench_setting *setting,
+                     const struct bench_options *o) {
+    const uint64_t users[BENCH_POPULATIONS_MAX] = {o->users ? o->users : 1000000,
+                                                   o->users ? 0 : 10000000};
+    if (!bench_plan_make(plan, users, setting->threads, o->only)) {
+        terminal_complain("bench", "no row's name holds '%s'; weir bench --quick shows their names",
+                          o->only);
+        return COMMAND_USAGE;
+    }
+    setting->load_average[0] = bench_load_average();
+    bench_calibrate();
+    bool is_done             = bench_prepare(plan) && bench_measure(plan, setting, o->seed);
+    setting->load_average[1] = bench_load_average();
+    terminal_progress_end();
+    if (!is_done) return COMMAND_TROUBLE;
+    if (o->json) {
+        bench_report_json(plan, setting);
+    } else {
+        bench_report_table(plan, setting);
+    }
+    return COMMAND_DONE;
 }
 
 /* ---- worlds ---- */

@@ -124,18 +124,17 @@ struct anchors {
     int allow, usual_many; /* on one thread */
 };
 
-#define UNIFORM(what, where, ...)                                                                  \
-    LOAD(.call = what, .world = where, .order = BENCH_UNIFORM, __VA_ARGS__)
+#define UNIFORM(what, ...) LOAD(.call = what, .order = BENCH_UNIFORM, __VA_ARGS__)
 
 static void plan_batches(struct bench_plan *plan, const char *n, const struct bench_world *roomy,
                          struct anchors *anchors) {
     char name[BENCH_NAME_BYTES_MAX];
     for (unsigned i = 0; i < BATCH_COUNT; i++) {
-        unsigned b    = batches[i];
-        int      bare = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, roomy, .batch = b),
-                            "%s/bare/batch%u", n, b);
-        int      many =
-            ROW(plan, bare, UNIFORM(BENCH_MANY, roomy, .batch = b), "%s/uniform/many%u", n, b);
+        unsigned b = batches[i];
+        int bare   = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, .world = roomy, .batch = b),
+                         "%s/bare/batch%u", n, b);
+        int many   = ROW(plan, bare, UNIFORM(BENCH_MANY, .world = roomy, .batch = b),
+                         "%s/uniform/many%u", n, b);
         if (b != BATCH_USUAL) continue;
         anchors->usual_bare = bare;
         anchors->usual_many = many;
@@ -147,15 +146,15 @@ static void plan_kinds(struct bench_plan *plan, const char *n, uint64_t users, u
                        int64_t window_ns, bool is_first, const struct anchors *anchors) {
     const struct {
         const char    *what;
-        weir_algorithm algorithm;
         uint64_t       limit, limit_of_even;
         int64_t        window_ns;
-        bool is_for_all; /* populations; the rest for the first only, for the sake of time */
+        weir_algorithm algorithm;
+        bool           is_for_all; /* populations; others have the first only, to save time */
     } kinds[] = {
-        {"deny", WEIR_STRICT, 1, 1, WEIR_DAY, true},
-        {"mixed", WEIR_STRICT, limit, 1, WEIR_DAY, true},
-        {"gcra", WEIR_GCRA, limit, limit, window_ns, false},
-        {"fixed", WEIR_FIXED, limit, limit, WEIR_DAY, false},
+        {"deny", 1, 1, WEIR_DAY, WEIR_STRICT, true},
+        {"mixed", limit, 1, WEIR_DAY, WEIR_STRICT, true},
+        {"gcra", limit, limit, window_ns, WEIR_GCRA, false},
+        {"fixed", limit, limit, WEIR_DAY, WEIR_FIXED, false},
     };
     char name[BENCH_NAME_BYTES_MAX];
     for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -164,13 +163,13 @@ static void plan_kinds(struct bench_plan *plan, const char *n, uint64_t users, u
             place_add(plan, kinds[i].what, users, kinds[i].algorithm, kinds[i].limit,
                       kinds[i].limit_of_even, kinds[i].window_ns);
         if (kinds[i].algorithm == WEIR_STRICT) {
-            ROW(plan, anchors->chain, UNIFORM(BENCH_ALLOW, world), "%s/uniform/allow/%s", n,
-                kinds[i].what);
+            ROW(plan, anchors->chain, UNIFORM(BENCH_ALLOW, .world = world), "%s/uniform/allow/%s",
+                n, kinds[i].what);
         } else {
-            ROW(plan, anchors->chain, UNIFORM(BENCH_DECIDE, world), "%s/uniform/decide/%s", n,
-                kinds[i].what);
+            ROW(plan, anchors->chain, UNIFORM(BENCH_DECIDE, .world = world), "%s/uniform/decide/%s",
+                n, kinds[i].what);
         }
-        ROW(plan, anchors->usual_bare, UNIFORM(BENCH_MANY, world, .batch = BATCH_USUAL),
+        ROW(plan, anchors->usual_bare, UNIFORM(BENCH_MANY, .world = world, .batch = BATCH_USUAL),
             "%s/uniform/many%d/%s", n, BATCH_USUAL, kinds[i].what);
     }
 }
@@ -196,12 +195,12 @@ static void plan_population_threads(struct bench_plan *plan, const char *n,
                                     const struct anchors *anchors) {
     char name[BENCH_NAME_BYTES_MAX];
     ROW(plan, anchors->usual_bare,
-        UNIFORM(BENCH_TOUCH, roomy, .batch = BATCH_USUAL, .threads = threads),
+        UNIFORM(BENCH_TOUCH, .world = roomy, .batch = BATCH_USUAL, .threads = threads),
         "%s/bare/batch%d/%u threads", n, BATCH_USUAL, threads);
-    ROW(plan, anchors->allow, UNIFORM(BENCH_ALLOW, roomy, .threads = threads),
+    ROW(plan, anchors->allow, UNIFORM(BENCH_ALLOW, .world = roomy, .threads = threads),
         "%s/uniform/allow/%u threads", n, threads);
     ROW(plan, anchors->usual_many,
-        UNIFORM(BENCH_MANY, roomy, .batch = BATCH_USUAL, .threads = threads),
+        UNIFORM(BENCH_MANY, .world = roomy, .batch = BATCH_USUAL, .threads = threads),
         "%s/uniform/many%d/%u threads", n, BATCH_USUAL, threads);
 }
 
@@ -220,10 +219,13 @@ static void plan_population(struct bench_plan *plan, uint64_t users, unsigned th
     plan->places[plan->place_count - 1].is_population = true;
 
     struct anchors anchors = {0};
-    anchors.bare  = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, roomy), "%s/bare", n);
-    anchors.chain = ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_CHAIN, roomy), "%s/bare/chain", n);
-    anchors.allow = ROW(plan, anchors.chain, UNIFORM(BENCH_ALLOW, roomy), "%s/uniform/allow", n);
-    ROW(plan, anchors.chain, UNIFORM(BENCH_DECIDE, roomy), "%s/uniform/decide", n);
+    anchors.bare =
+        ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_TOUCH, .world = roomy), "%s/bare", n);
+    anchors.chain =
+        ROW(plan, BENCH_NO_REFERENCE, UNIFORM(BENCH_CHAIN, .world = roomy), "%s/bare/chain", n);
+    anchors.allow =
+        ROW(plan, anchors.chain, UNIFORM(BENCH_ALLOW, .world = roomy), "%s/uniform/allow", n);
+    ROW(plan, anchors.chain, UNIFORM(BENCH_DECIDE, .world = roomy), "%s/uniform/decide", n);
     plan_batches(plan, n, roomy, &anchors);
     plan_kinds(plan, n, users, limit, window_ns, is_first, &anchors);
     plan_zipf(plan, n, roomy);

@@ -96,6 +96,15 @@ double bench_load_average(void) {
     return getloadavg(&average, 1) == 1 ? average : -1;
 }
 
+void bench_setting_command(struct bench_setting *setting, int word_count, char **words) {
+    *setting    = (struct bench_setting){.command = "weir"};
+    size_t used = strlen(setting->command);
+    for (int i = 0; i < word_count && used < sizeof setting->command; i++) {
+        used += (size_t)snprintf(setting->command + used, sizeof setting->command - used, " %s",
+                                 words[i]);
+    }
+}
+
 /* ---- figures of a row ---- */
 
 struct figures {
@@ -212,15 +221,6 @@ static void json_machine(struct json_writer *w, const struct bench_setting *sett
     json_write_object_end(w);
 }
 
-static void json_command(struct json_writer *w, const struct bench_setting *setting) {
-    char line[1024];
-    int  used = snprintf(line, sizeof line, "weir");
-    for (int i = 0; i < setting->word_count && used < (int)sizeof line; i++) {
-        used += snprintf(line + used, sizeof line - (size_t)used, " %s", setting->words[i]);
-    }
-    json_write_bytes(w, "command", view_of(line));
-}
-
 static void json_row(struct json_writer *w, const struct bench_plan *plan,
                      const struct bench_row *row, unsigned rounds) {
     struct figures f = figures_of(plan, row, rounds);
@@ -262,7 +262,7 @@ void bench_report_json(const struct bench_plan *plan, const struct bench_setting
     json_write_object(&w);
     put_text(&w, "bench", "weir in process");
     put_text(&w, "version", weir_version());
-    json_command(&w, setting);
+    json_write_bytes(&w, "command", view_of(setting->command));
     json_machine(&w, setting);
     put_u64(&w, "rounds", setting->rounds);
     put_u64(&w, "threads", setting->threads);

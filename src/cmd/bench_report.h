@@ -6,13 +6,17 @@
 
 #include "cmd/bench_plan.h"
 
+enum { BENCH_COMMAND_BYTES_MAX = 1024 };
+
 struct bench_setting {
-    int      word_count; /* the command line */
-    char   **words;
+    char     command[BENCH_COMMAND_BYTES_MAX]; /* as it was typed */
     unsigned rounds, threads;
     double   row_seconds;     /* for each row, all rounds together */
     double   load_average[2]; /* of the machine before and after, 1 minute */
 };
+
+/* Clears the setting and keeps the command line in it. */
+void bench_setting_command(struct bench_setting *setting, int word_count, char **words);
 
 /* Bytes of this process that are resident; 0 where that is not told. */
 uint64_t bench_resident_bytes(void);
