@@ -231,25 +231,32 @@ static void bench_clear(struct bench_plan *plan) {
 
 /* ---- rounds ---- */
 
+static void bench_round(struct bench_plan *plan, struct bench_crew *crew,
+                        const struct bench_setting *setting, unsigned round, uint64_t seed) {
+    for (unsigned step = 0; step < plan->row_count; step++) {
+        unsigned          index = round % 2 == 0 ? step : plan->row_count - 1 - step;
+        struct bench_row *row   = &plan->rows[index];
+        if (!row->is_wanted) continue;
+        terminal_progress("round %u of %u: %s", round + 1, setting->rounds, row->name);
+        struct bench_time time = bench_run(crew, &row->load, setting->row_seconds / setting->rounds,
+                                           seed + round * BENCH_ROWS_MAX + index);
+        row->ns[round]         = time.ns;
+        row->wall_ns[round]    = time.wall_ns;
+        row->allowed += time.allowed / setting->rounds;
+    }
+}
+
 static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting,
                           uint64_t seed) {
-    double seconds = setting->row_seconds / setting->rounds;
-    for (unsigned round = 0; round < setting->rounds; round++) {
-        for (unsigned step = 0; step < plan->row_count; step++) {
-            unsigned          index = round % 2 == 0 ? step : plan->row_count - 1 - step;
-            struct bench_row *row   = &plan->rows[index];
-            struct bench_time time;
-            if (!row->is_wanted) continue;
-            terminal_progress("round %u of %u: %s", round + 1, setting->rounds, row->name);
-            if (!bench_run(&row->load, seconds, seed + round * BENCH_ROWS_MAX + index, &time)) {
-                terminal_complain("bench", "out of memory");
-                return false;
-            }
-            row->ns[round]      = time.ns;
-            row->wall_ns[round] = time.wall_ns;
-            row->allowed += time.allowed / setting->rounds;
-        }
+    struct bench_crew *crew = bench_crew_new(setting->threads);
+    if (!crew) {
+        terminal_complain("bench", "out of memory");
+        return false;
     }
+    for (unsigned round = 0; round < setting->rounds; round++) {
+        bench_round(plan, crew, setting, round, seed);
+    }
+    bench_crew_free(crew);
     for (unsigned i = 0; i < plan->row_count; i++) {
         if (plan->rows[i].is_wanted) bench_row_settle(&plan->rows[i], setting->rounds);
     }

@@ -26,6 +26,7 @@ enum {
 
 /* All that one thread works with. */
 struct hand {
+    struct bench_crew       *crew;
     const struct bench_load *load;
     unsigned                 index;
     double                   seconds;
@@ -40,6 +41,14 @@ struct hand {
     uint64_t                 limits[BENCH_CHUNK];
     weir_request             requests[BENCH_CHUNK];
     weir_decision            decisions[MANY_MAX];
+};
+
+struct bench_crew {
+    pthread_barrier_t begin, end; /* of a row: the threads and the one that asks for it */
+    pthread_t         threads[BENCH_THREADS_MAX];
+    struct hand      *hands;
+    unsigned          count;
+    bool              is_over;
 };
 
 struct stamp {
@@ -229,9 +238,8 @@ static void pin(unsigned index) {
     }
 }
 
-static void *hand_work(void *argument) {
-    struct hand *h = argument;
-    pin(h->index);
+/* One row on this thread. */
+static void hand_run(struct hand *h) {
     chunk_prepare(h, user_draw);
     runs[h->load->call](h); /* pages, caches and predictors learn */
     h->allowed_count = 0;
@@ -249,7 +257,50 @@ static void *hand_work(void *argument) {
         h->wall_ns += less(last.wall_ns - first.wall_ns, stamp_cost.wall_ns);
         h->call_count += BENCH_CHUNK * runs_a_stamp;
     } while (read_ns(CLOCK_MONOTONIC) < end_ns);
-    return NULL;
+}
+
+static void *hand_work(void *argument) {
+    struct hand *h = argument;
+    pin(h->index);
+    for (;;) {
+        pthread_barrier_wait(&h->crew->begin);
+        if (h->crew->is_over) return NULL;
+        if (h->load) hand_run(h);
+        pthread_barrier_wait(&h->crew->end);
+    }
+}
+
+struct bench_crew *bench_crew_new(unsigned threads) {
+    REQUIRE(threads >= 1);
+    REQUIRE(threads <= BENCH_THREADS_MAX);
+    struct bench_crew *crew = calloc(1, sizeof *crew);
+    if (!crew) return NULL;
+    crew->hands = calloc(threads, sizeof *crew->hands);
+    if (!crew->hands) {
+        free(crew);
+        return NULL;
+    }
+    crew->count = threads;
+    pthread_barrier_init(&crew->begin, NULL, threads + 1);
+    pthread_barrier_init(&crew->end, NULL, threads + 1);
+    for (unsigned i = 0; i < threads; i++) {
+        crew->hands[i].crew  = crew;
+        crew->hands[i].index = i;
+        /* The others would wait for it forever: there is nothing to save. */
+        INVARIANT(pthread_create(&crew->threads[i], NULL, hand_work, &crew->hands[i]) == 0);
+    }
+    return crew;
+}
+
+void bench_crew_free(struct bench_crew *crew) {
+    if (!crew) return;
+    crew->is_over = true;
+    pthread_barrier_wait(&crew->begin);
+    for (unsigned i = 0; i < crew->count; i++) pthread_join(crew->threads[i], NULL);
+    pthread_barrier_destroy(&crew->begin);
+    pthread_barrier_destroy(&crew->end);
+    free(crew->hands);
+    free(crew);
 }
 
 /* Threads side by side: their rates add up. */
@@ -266,36 +317,28 @@ static struct bench_time time_of(const struct hand *hands, unsigned count) {
         .ns = 1 / rate, .wall_ns = 1 / wall_rate, .allowed = (double)allowed / (double)calls};
 }
 
-bool bench_run(const struct bench_load *load, double seconds, uint64_t seed,
-               struct bench_time *time) {
+struct bench_time bench_run(struct bench_crew *crew, const struct bench_load *load, double seconds,
+                            uint64_t seed) {
     REQUIRE(load->threads >= 1);
-    REQUIRE(load->threads <= BENCH_THREADS_MAX);
+    REQUIRE(load->threads <= crew->count);
     REQUIRE(load->batch <= MANY_MAX);
 
     struct random     seeds = {.state = seed};
-    pthread_t         threads[BENCH_THREADS_MAX];
     pthread_barrier_t start;
-    struct hand      *hands = calloc(load->threads, sizeof *hands);
-    if (!hands) return false;
-
     pthread_barrier_init(&start, NULL, load->threads);
-    unsigned started = 0;
-    for (; started < load->threads; started++) {
-        struct hand *h = &hands[started];
-        h->load        = load;
-        h->index       = started;
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct hand *h = &crew->hands[i];
+        h->load        = i < load->threads ? load : NULL;
         h->seconds     = seconds;
         h->random      = random_split(&seeds);
         h->start       = &start;
+        h->spent_ns = h->wall_ns = h->call_count = h->allowed_count = 0;
         if (load->order == BENCH_ZIPF) h->zipf = zipf_of(load->world->user_count, 0.99);
-        /* The others would wait for it forever: there is nothing to save. */
-        INVARIANT(pthread_create(&threads[started], NULL, hand_work, h) == 0);
     }
-    for (unsigned i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    pthread_barrier_wait(&crew->begin);
+    pthread_barrier_wait(&crew->end);
     pthread_barrier_destroy(&start);
-    *time = time_of(hands, load->threads);
-    free(hands);
-    return true;
+    return time_of(crew->hands, load->threads);
 }
 
 /* ---- filling ---- */

@@ -54,6 +54,8 @@ struct bench_load {
     bool                      is_one_user; /* BENCH_HOT: all threads ask about the same user */
 };
 
+struct bench_crew;
+
 struct bench_time {
     double ns;      /* between two calls of all threads together, CPU time */
     double wall_ns; /* the same by the wall clock: more, if the machine was shared */
@@ -63,10 +65,14 @@ struct bench_time {
 /* Call once before all others: what taking the time costs. */
 void bench_calibrate(void);
 
-/* Runs the load for so long, on threads of its own, each pinned to a processor. False: no memory or no
- * thread. */
-bool bench_run(const struct bench_load *load, double seconds, uint64_t seed,
-               struct bench_time *time);
+/* Threads that stay for the whole benchmark, each pinned to a processor, as a server's do: what weir
+ * keeps for a thread is there in every row. NULL: no memory. */
+struct bench_crew *bench_crew_new(unsigned threads);
+void               bench_crew_free(struct bench_crew *crew);
+
+/* Runs the load for so long on load->threads of them. */
+struct bench_time bench_run(struct bench_crew *crew, const struct bench_load *load, double seconds,
+                            uint64_t seed);
 
 /* Asks about each of `count` users once, from `first` on. Returns CPU nanoseconds a user; negative: no
  * memory. */
