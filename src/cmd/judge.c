@@ -16,14 +16,15 @@
  *
  * Where decisions are instants (sent = received) the two agree and decide exactly.
  *
- * Sums are differences of running totals, so a window costs the same whatever it holds; only
- * intervals that overlap the window's edge are looked at one by one, and instants never are.
- * Memory: 40 bytes an admission for as long as it lies in the last window (and the horizon), about
- * 130 and the name for a counter, all from one bounded judge_memory. Counters that have nothing
+ * Sums are differences of running totals in two orders, by sent and by received, so a window costs the
+ * same whatever it holds and however long its intervals are. Only where a limit has just changed are
+ * the intervals that overlap the end of the window looked at one by one.
+ * Memory: 48 bytes an admission, 96 where there are intervals, for as long as it lies in the last
+ * window (and the horizon), about 200 and the name for a counter, all from one bounded judge_memory. Counters that have nothing
  * left are forgotten when memory has doubled since this was last done.
  *
- * Always true of a counter: entries ascend by (sent, received, limit); those before `judged` are
- * judged; entry.total is the sum of all costs up to and with it. Times lie within 2^62 and window
+ * Always true of a counter: while it has intervals, both rings hold the same admissions but for those
+ * that one has dropped earlier. Times lie within 2^62 and window
  * lengths within 2^61, so that no sum of those that meet here leaves 63 bits and a sign. */
 #include "cmd/judge.h"
 
@@ -42,33 +43,46 @@ enum {
 #define HOST_ALL         (UINT32_MAX - 1) /* the counter of all hosts together */
 #define FORGET_BYTES_MIN (UINT64_C(32) << 20)
 
+struct totals {
+    uint64_t all;
+    uint64_t brief; /* of the intervals that are shorter than the window */
+};
+
 struct entry {
-    int64_t  sent_ns;
-    int64_t  received_ns;
-    uint64_t total;
-    uint64_t limit;
-    uint64_t place; /* file in the upper 16 bits, line in the lower 48 */
+    int64_t       sent_ns;
+    int64_t       received_ns;
+    uint64_t      limit;
+    uint64_t      place;  /* file in the upper 16 bits, line in the lower 48 */
+    struct totals totals; /* of all costs up to and with this one */
+};
+
+/* Entries in one order. */
+struct ring {
+    struct entry *entries;
+    struct totals before; /* of those that have left the ring */
+    uint32_t      first;  /* where it begins */
+    uint32_t      count;
 };
 
 struct counter_of_user {
-    int64_t       window_ns;
-    struct entry *ring;
-    uint64_t      total_before; /* of the entry that left the ring last */
-    uint32_t      ring_room;    /* a power of two; 0: none yet */
-    uint32_t      first;        /* where the ring begins */
-    uint32_t      count;
-    uint32_t      judged;
-    uint32_t      certain_cursor; /* where the last window began, for either question */
-    uint32_t      possible_cursor;
-    int64_t       longest_ns;  /* the longest interval since the ring was last empty */
-    int64_t       sent_max_ns; /* the latest, since then */
-    int64_t  mixed_until_ns;   /* entries sent up to here may have other limits than last_limit */
-    uint64_t last_limit;
-    uint64_t limit_min, limit_max; /* of all that may be mixed */
-    uint32_t host;
-    uint32_t user_bytes;
-    bool     is_accused;
-    char     user[];
+    int64_t     window_ns;
+    struct ring sent;     /* ascends by (sent, received, limit) */
+    struct ring received; /* the same by (received, sent, limit); unused while all are instants */
+    uint32_t    room;     /* of each ring: a power of two; 0: none yet */
+    uint32_t    judged;   /* so many of `sent` */
+    bool        has_intervals;
+    bool        is_accused;
+    uint32_t    certain_cursor; /* where the last window began, by either question */
+    uint32_t    possible_cursor;
+    uint32_t    received_cursor; /* where the last that was judged stands in `received` */
+    uint32_t    host;
+    int64_t     longest_ns;     /* the longest interval since the rings were last empty */
+    int64_t     sent_max_ns;    /* the latest, since then */
+    int64_t     mixed_until_ns; /* entries sent up to here may have other limits than last_limit */
+    uint64_t    last_limit;
+    uint64_t    limit_min, limit_max; /* of all that may be mixed */
+    uint32_t    user_bytes;
+    char        user[];
 };
 
 struct slot {
@@ -108,7 +122,11 @@ static void                    counter_settle(struct judge *j, struct counter_of
 static void                    counter_drop(struct judge *j, struct counter_of_user *c);
 static bool     is_certain(struct judge *j, struct counter_of_user *c, uint32_t at, uint64_t *sum,
                            uint64_t *limit);
-static bool     is_possible(struct counter_of_user *c, uint32_t at);
+static void     counter_free(struct judge *j, struct counter_of_user *c);
+static uint32_t ring_drop(const struct counter_of_user *c, struct ring *ring, int64_t time_ns,
+                          uint32_t dropped_max);
+static struct totals received_totals(struct counter_of_user *c, const struct entry *last);
+static bool          is_possible(struct counter_of_user *c, uint32_t at);
 static uint64_t limit_of_last_certain(const struct counter_of_user *c, uint32_t from, uint32_t at);
 static void     accuse(struct judge *j, struct counter_of_user *c, uint32_t at, uint64_t sum,
                        uint64_t limit);
@@ -149,8 +167,7 @@ void judge_free(struct judge *j) {
     for (uint64_t i = 0; j->slots != NULL && i < j->slot_count; i++) {
         struct counter_of_user *c = j->slots[i].counter;
         if (c == NULL) continue;
-        judge_memory_give(&j->memory, c->ring, c->ring_room * sizeof *c->ring);
-        judge_memory_give(&j->memory, c, sizeof *c + c->user_bytes);
+        counter_free(j, c);
     }
     judge_memory_give(&j->memory, j->slots, j->slot_count * sizeof *j->slots);
     for (uint32_t i = 0; i < j->result.shown_count; i++) {
@@ -162,6 +179,12 @@ void judge_free(struct judge *j) {
     judge_memory_clear(&j->memory);
     free(j->shown);
     free(j);
+}
+
+static void counter_free(struct judge *j, struct counter_of_user *c) {
+    judge_memory_give(&j->memory, c->sent.entries, c->room * sizeof *c->sent.entries);
+    judge_memory_give(&j->memory, c->received.entries, c->room * sizeof *c->received.entries);
+    judge_memory_give(&j->memory, c, sizeof *c + c->user_bytes);
 }
 
 /* ---- lines ---- */
@@ -232,28 +255,36 @@ uint64_t judge_live_admissions(const struct judge *j) { return j->admissions; }
 
 /* ---- a counter's ring ---- */
 
+static inline struct entry *entry_of(const struct counter_of_user *c, const struct ring *ring,
+                                     uint32_t index) {
+    return &ring->entries[(ring->first + index) & (c->room - 1)];
+}
+
 static inline struct entry *entry_at(const struct counter_of_user *c, uint32_t index) {
-    return &c->ring[(c->first + index) & (c->ring_room - 1)];
+    return entry_of(c, &c->sent, index);
 }
 
-/* The sum of all costs before entry `index`. */
-static inline uint64_t total_before(const struct counter_of_user *c, uint32_t index) {
-    return index == 0 ? c->total_before : entry_at(c, index - 1)->total;
+/* Of all costs before entry `index`. */
+static inline struct totals totals_before(const struct counter_of_user *c, const struct ring *ring,
+                                          uint32_t index) {
+    return index == 0 ? ring->before : entry_of(c, ring, index - 1)->totals;
 }
 
-static inline uint64_t cost_at(const struct counter_of_user *c, uint32_t index) {
-    return entry_at(c, index)->total - total_before(c, index);
+static inline int64_t time_in(const struct counter_of_user *c, const struct ring *ring,
+                              uint32_t index) {
+    const struct entry *e = entry_of(c, ring, index);
+    return ring == &c->sent ? e->sent_ns : e->received_ns;
 }
 
-/* The first entry that was sent after `time_ns`. Windows move little, so the last answer is near. */
-static uint32_t first_sent_after(const struct counter_of_user *c, int64_t time_ns,
-                                 uint32_t cursor) {
-    uint32_t low = 0, high = c->count;
-    if (cursor > c->count) cursor = c->count;
+/* The first entry after `time_ns` in a ring's order. Windows move little: the last answer is near. */
+static uint32_t first_after(const struct counter_of_user *c, const struct ring *ring,
+                            int64_t time_ns, uint32_t cursor) {
+    uint32_t low = 0, high = ring->count;
+    if (cursor > ring->count) cursor = ring->count;
     for (int step = 0; step < NEAR_STEPS; step++) {
-        if (cursor < c->count && entry_at(c, cursor)->sent_ns <= time_ns) {
+        if (cursor < ring->count && time_in(c, ring, cursor) <= time_ns) {
             low = ++cursor;
-        } else if (cursor > 0 && entry_at(c, cursor - 1)->sent_ns > time_ns) {
+        } else if (cursor > 0 && time_in(c, ring, cursor - 1) > time_ns) {
             high = --cursor;
         } else {
             return cursor;
@@ -261,7 +292,7 @@ static uint32_t first_sent_after(const struct counter_of_user *c, int64_t time_n
     }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (entry_at(c, middle)->sent_ns <= time_ns) {
+        if (time_in(c, ring, middle) <= time_ns) {
             low = middle + 1;
         } else {
             high = middle;
@@ -270,37 +301,111 @@ static uint32_t first_sent_after(const struct counter_of_user *c, int64_t time_n
     return low;
 }
 
-static bool ring_grow(struct judge *j, struct counter_of_user *c) {
-    uint32_t room = c->ring_room == 0 ? RING_ENTRIES_MIN : 2 * c->ring_room;
+static struct entry *ring_copy(struct judge *j, struct counter_of_user *c, const struct ring *ring,
+                               uint32_t room) {
+    j->filled            = c; /* it may be empty, and is not to be forgotten now */
+    struct entry *copied = take(j, room * sizeof *copied);
+    j->filled            = NULL;
+    if (copied == NULL) return NULL;
+    /* Only now: making room may have dropped entries. */
+    for (uint32_t i = 0; i < ring->count; i++) copied[i] = *entry_of(c, ring, i);
+    return copied;
+}
+
+static void ring_replace(struct judge *j, struct counter_of_user *c, struct ring *ring,
+                         struct entry *entries) {
+    judge_memory_give(&j->memory, ring->entries, c->room * sizeof *entries);
+    ring->entries = entries;
+    ring->first   = 0;
+}
+
+static bool counter_grow(struct judge *j, struct counter_of_user *c) {
+    uint32_t room = c->room == 0 ? RING_ENTRIES_MIN : 2 * c->room;
     if (room == 0) return false;
-    j->filled          = c; /* it may be empty, and is not to be forgotten now */
-    struct entry *ring = take(j, room * sizeof *ring);
-    j->filled          = NULL;
-    if (ring == NULL) return false;
-    for (uint32_t i = 0; i < c->count; i++) ring[i] = *entry_at(c, i);
-    judge_memory_give(&j->memory, c->ring, c->ring_room * sizeof *ring);
-    c->ring      = ring;
-    c->ring_room = room;
-    c->first     = 0;
+    /* What may drop entries comes first, so that both copies are of the same ones. */
+    counter_settle(j, c);
+    struct entry *received = NULL;
+    if (c->received.entries != NULL) {
+        received = ring_copy(j, c, &c->received, room);
+        if (received == NULL) return false;
+    }
+    uint32_t      dropped_before = c->received.count;
+    struct entry *sent           = ring_copy(j, c, &c->sent, room);
+    INVARIANT(c->received.count == dropped_before);
+    if (sent == NULL) {
+        judge_memory_give(&j->memory, received, room * sizeof *received);
+        return false;
+    }
+    if (received != NULL) ring_replace(j, c, &c->received, received);
+    ring_replace(j, c, &c->sent, sent);
+    c->room = room;
     return true;
+}
+
+/* From the first interval on there are two orders. What came before were instants, whose orders are
+ * one and the same. */
+static bool counter_begin_intervals(struct judge *j, struct counter_of_user *c) {
+    if (c->received.entries == NULL) {
+        c->received.entries = ring_copy(j, c, &c->sent, c->room);
+        if (c->received.entries == NULL) return false;
+    } else {
+        for (uint32_t i = 0; i < c->sent.count; i++) c->received.entries[i] = *entry_at(c, i);
+    }
+    c->received.first  = 0;
+    c->received.count  = c->sent.count;
+    c->received.before = c->sent.before;
+    c->has_intervals   = true;
+    return true;
+}
+
+static bool is_in_order(const struct entry *a, const struct entry *b, bool by_received) {
+    int64_t a_first = by_received ? a->received_ns : a->sent_ns;
+    int64_t b_first = by_received ? b->received_ns : b->sent_ns;
+    if (a_first != b_first) return a_first < b_first;
+    int64_t a_second = by_received ? a->sent_ns : a->received_ns;
+    int64_t b_second = by_received ? b->sent_ns : b->received_ns;
+    if (a_second != b_second) return a_second < b_second;
+    return a->limit <= b->limit;
+}
+
+/* Lines come nearly in order: from the end it is not far. Returns where it stands now. */
+static uint32_t ring_insert(struct counter_of_user *c, struct ring *ring, struct entry entry,
+                            uint64_t cost, uint64_t brief) {
+    uint32_t at = ring->count;
+    for (; at > 0; at--) {
+        const struct entry *before = entry_of(c, ring, at - 1);
+        if (is_in_order(before, &entry, ring == &c->received)) break;
+        struct entry *moved = entry_of(c, ring, at);
+        *moved              = *before;
+        moved->totals.all += cost;
+        moved->totals.brief += brief;
+    }
+    entry.totals = totals_before(c, ring, at);
+    entry.totals.all += cost;
+    entry.totals.brief += brief;
+    ring->count++;
+    *entry_of(c, ring, at) = entry;
+    return at;
 }
 
 static bool counter_insert(struct judge *j, struct counter_of_user *c,
                            const struct judge_line *line, int64_t widen_ns) {
-    if (c->count == c->ring_room && !ring_grow(j, c)) return false;
+    if (c->sent.count == c->room && !counter_grow(j, c)) return false;
 
-    struct entry entry = {.sent_ns     = line->sent_ns - widen_ns,
-                          .received_ns = line->received_ns + widen_ns,
-                          .limit       = line->limit,
-                          .place       = (uint64_t)line->file << 48 | line->number};
-    if (c->count == 0) {
+    struct entry entry     = {.sent_ns     = line->sent_ns - widen_ns,
+                              .received_ns = line->received_ns + widen_ns,
+                              .limit       = line->limit,
+                              .place       = (uint64_t)line->file << 48 | line->number};
+    int64_t      length_ns = entry.received_ns - entry.sent_ns;
+    if (length_ns > 0 && !c->has_intervals && !counter_begin_intervals(j, c)) return false;
+
+    if (c->sent.count == 0) {
         c->longest_ns     = 0;
         c->sent_max_ns    = INT64_MIN;
         c->mixed_until_ns = INT64_MIN;
         c->last_limit     = entry.limit;
         c->limit_min = c->limit_max = entry.limit;
     }
-    int64_t length_ns = entry.received_ns - entry.sent_ns;
     if (length_ns > c->longest_ns) c->longest_ns = length_ns;
     if (entry.limit != c->last_limit) {
         c->mixed_until_ns = c->sent_max_ns > entry.sent_ns ? c->sent_max_ns : entry.sent_ns;
@@ -310,30 +415,17 @@ static bool counter_insert(struct judge *j, struct counter_of_user *c,
     }
     if (entry.sent_ns > c->sent_max_ns) c->sent_max_ns = entry.sent_ns;
 
-    /* Lines come nearly in order: from the end it is not far. */
-    uint32_t at = c->count;
-    for (; at > 0; at--) {
-        const struct entry *before = entry_at(c, at - 1);
-        if (before->sent_ns < entry.sent_ns) break;
-        if (before->sent_ns == entry.sent_ns) {
-            if (before->received_ns < entry.received_ns) break;
-            if (before->received_ns == entry.received_ns && before->limit <= entry.limit) break;
-        }
-        struct entry *moved = entry_at(c, at);
-        *moved              = *before;
-        moved->total += line->cost;
-    }
+    uint64_t brief = length_ns < c->window_ns ? line->cost : 0;
+    uint32_t at    = ring_insert(c, &c->sent, entry, line->cost, brief);
     INVARIANT(at >= c->judged);
-    c->count++;
-    entry.total      = total_before(c, at) + line->cost;
-    *entry_at(c, at) = entry;
+    if (c->has_intervals) ring_insert(c, &c->received, entry, line->cost, brief);
     j->admissions++;
     return true;
 }
 
 /* Judges what the edge has passed, and drops what no window can hold any more. */
 static void counter_settle(struct judge *j, struct counter_of_user *c) {
-    for (; c->judged < c->count; c->judged++) {
+    for (; c->judged < c->sent.count; c->judged++) {
         uint32_t at = c->judged;
         if (entry_at(c, at)->received_ns >= j->edge_ns) break;
 
@@ -352,21 +444,34 @@ static void counter_settle(struct judge *j, struct counter_of_user *c) {
  * window before that, none needs to know. */
 static void counter_drop(struct judge *j, struct counter_of_user *c) {
     int64_t sent_ns = j->edge_ns;
-    if (c->judged < c->count && entry_at(c, c->judged)->sent_ns < sent_ns)
+    if (c->judged < c->sent.count && entry_at(c, c->judged)->sent_ns < sent_ns)
         sent_ns = entry_at(c, c->judged)->sent_ns;
     if (sent_ns < INT64_MIN / 4) return;
 
-    uint32_t dropped = 0;
-    while (dropped < c->judged && entry_at(c, 0)->received_ns <= sent_ns - c->window_ns) {
-        c->total_before = entry_at(c, 0)->total;
-        c->first        = (c->first + 1) & (c->ring_room - 1);
-        c->count--;
-        c->judged--;
-        dropped++;
-    }
+    uint32_t dropped = ring_drop(c, &c->sent, sent_ns - c->window_ns, c->judged);
+    c->judged -= dropped;
     c->certain_cursor  = c->certain_cursor > dropped ? c->certain_cursor - dropped : 0;
     c->possible_cursor = c->possible_cursor > dropped ? c->possible_cursor - dropped : 0;
     j->admissions -= dropped;
+    if (!c->has_intervals) return;
+
+    dropped            = ring_drop(c, &c->received, sent_ns - c->window_ns, c->received.count);
+    c->received_cursor = c->received_cursor > dropped ? c->received_cursor - dropped : 0;
+    if (c->sent.count > 0) return;
+    INVARIANT(c->received.count == 0);
+    c->has_intervals = false;
+}
+
+/* Drops from the front what was received up to `time_ns`, at most so many. */
+static uint32_t ring_drop(const struct counter_of_user *c, struct ring *ring, int64_t time_ns,
+                          uint32_t dropped_max) {
+    uint32_t dropped = 0;
+    for (; dropped < dropped_max && entry_of(c, ring, 0)->received_ns <= time_ns; dropped++) {
+        ring->before = entry_of(c, ring, 0)->totals;
+        ring->first  = (ring->first + 1) & (c->room - 1);
+        ring->count--;
+    }
+    return dropped;
 }
 
 /* ---- the two questions ---- */
@@ -385,19 +490,12 @@ static bool is_certain(struct judge *j, struct counter_of_user *c, uint32_t at, 
     int64_t            from_ns = last.received_ns - c->window_ns;
     if (last.sent_ns <= from_ns) return false; /* as long as a window: nothing is certain by it */
 
-    uint32_t from     = first_sent_after(c, from_ns, c->certain_cursor);
-    c->certain_cursor = from;
-    uint64_t admitted = last.total - total_before(c, from);
-    if (c->longest_ns > 0) {
-        for (uint32_t i = at; i > from; i--) {
-            if (last.received_ns - entry_at(c, i - 1)->sent_ns > c->longest_ns) break;
-            if (!is_in_certain(c, i - 1, at)) admitted -= cost_at(c, i - 1);
-        }
-        for (uint32_t i = at + 1; i < c->count; i++) {
-            if (entry_at(c, i)->sent_ns > last.received_ns) break;
-            if (is_in_certain(c, i, at)) admitted += cost_at(c, i);
-        }
-    }
+    /* Of the intervals shorter than a window, all that were sent up to from_ns were received before this
+     * one; so S is what was received up to this one, less those. Longer ones are never in S. */
+    uint32_t from          = first_after(c, &c->sent, from_ns, c->certain_cursor);
+    c->certain_cursor      = from;
+    struct totals up_to_it = c->has_intervals ? received_totals(c, &last) : last.totals;
+    uint64_t      admitted = up_to_it.brief - totals_before(c, &c->sent, from).brief;
 
     *sum   = admitted;
     *limit = last.limit;
@@ -407,6 +505,19 @@ static bool is_certain(struct judge *j, struct counter_of_user *c, uint32_t at, 
     return admitted > *limit;
 }
 
+/* Of all that were received up to `last`, those at the same time by their order in `sent`. */
+static struct totals received_totals(struct counter_of_user *c, const struct entry *last) {
+    uint32_t at = c->received_cursor + 1;
+    if (at >= c->received.count || entry_of(c, &c->received, at)->place != last->place) {
+        at = first_after(c, &c->received, last->received_ns - 1, c->received_cursor);
+        for (; at < c->received.count; at++)
+            if (entry_of(c, &c->received, at)->place == last->place) break;
+        INVARIANT(at < c->received.count);
+    }
+    c->received_cursor = at;
+    return entry_of(c, &c->received, at)->totals;
+}
+
 /* Of S, those that may be the last are those received no earlier than any of S was sent; the largest
  * of their limits is the one that certainly applied or was exceeded. */
 static uint64_t limit_of_last_certain(const struct counter_of_user *c, uint32_t from, uint32_t at) {
@@ -414,7 +525,7 @@ static uint64_t limit_of_last_certain(const struct counter_of_user *c, uint32_t 
     int64_t  sent_ns = entry_at(c, at)->sent_ns;
     uint64_t limit   = entry_at(c, at)->limit;
     uint32_t end     = at + 1;
-    for (; end < c->count && entry_at(c, end)->sent_ns <= last_ns; end++)
+    for (; end < c->sent.count && entry_at(c, end)->sent_ns <= last_ns; end++)
         if (is_in_certain(c, end, at)) sent_ns = entry_at(c, end)->sent_ns;
     for (uint32_t i = end; i > from; i--) {
         const struct entry *e = entry_at(c, i - 1);
@@ -430,16 +541,13 @@ static uint64_t limit_of_last_certain(const struct counter_of_user *c, uint32_t 
 static bool is_possible(struct counter_of_user *c, uint32_t at) {
     const struct entry last    = *entry_at(c, at);
     int64_t            from_ns = last.sent_ns - c->window_ns;
-    uint32_t           from    = first_sent_after(c, from_ns, c->possible_cursor);
-    c->possible_cursor         = from;
+    /* What was received up to from_ns was sent before, so P is what was sent up to this one, less those. */
+    const struct ring *ring = c->has_intervals ? &c->received : &c->sent;
+    uint32_t           from = first_after(c, ring, from_ns, c->possible_cursor);
+    c->possible_cursor      = from;
 
-    uint64_t admitted = last.total - total_before(c, from);
-    for (uint32_t i = from; i > 0; i--) {
-        const struct entry *e = entry_at(c, i - 1);
-        if (from_ns - e->sent_ns >= c->longest_ns) break;
-        if (e->received_ns > from_ns) admitted += cost_at(c, i - 1);
-    }
-    uint64_t limit = last.limit;
+    uint64_t admitted = last.totals.all - totals_before(c, ring, from).all;
+    uint64_t limit    = last.limit;
     if (c->limit_min != c->limit_max && admitted > c->limit_min) {
         for (uint32_t i = at; i > 0; i--) {
             const struct entry *e = entry_at(c, i - 1);
@@ -470,7 +578,7 @@ static void accuse(struct judge *j, struct counter_of_user *c, uint32_t at, uint
                                    .end_ns    = last.received_ns};
     if (c->host != HOST_ALL) v.host = j->hosts[c->host];
     uint64_t first_place = last.place;
-    for (uint32_t i = c->certain_cursor; i < c->count; i++) {
+    for (uint32_t i = c->certain_cursor; i < c->sent.count; i++) {
         const struct entry *e = entry_at(c, i);
         if (e->sent_ns > last.received_ns) break;
         if (!is_in_certain(c, i, at)) continue;
@@ -579,11 +687,15 @@ void judge_hint(const struct judge *j, struct judge_line *line, int step) {
         __builtin_prefetch(c);
         __builtin_prefetch((const char *)c + 64);
         __builtin_prefetch((const char *)c + 128);
-    } else if (c->ring != NULL) {
+        __builtin_prefetch((const char *)c + 192);
+    } else if (c->room > 0) {
         __builtin_prefetch(entry_at(c, 0));
         __builtin_prefetch(entry_at(c, c->judged));
-        __builtin_prefetch(entry_at(c, c->count), 1);
+        __builtin_prefetch(entry_at(c, c->sent.count), 1);
         __builtin_prefetch(entry_at(c, c->certain_cursor));
+        if (!c->has_intervals) return;
+        __builtin_prefetch(entry_of(c, &c->received, 0));
+        __builtin_prefetch(entry_of(c, &c->received, c->received.count), 1);
     }
 }
 
@@ -610,12 +722,11 @@ static void forget_idle(struct judge *j) {
     for (uint64_t i = 0; i < j->slot_count;) {
         struct counter_of_user *c = j->slots[i].counter;
         if (c != NULL) counter_settle(j, c);
-        if (c == NULL || c->count > 0 || c == j->filled) {
+        if (c == NULL || c->sent.count > 0 || c == j->filled) {
             i++;
             continue;
         }
-        judge_memory_give(&j->memory, c->ring, c->ring_room * sizeof *c->ring);
-        judge_memory_give(&j->memory, c, sizeof *c + c->user_bytes);
+        counter_free(j, c);
         slot_empty(j, i); /* which may move another one here: look again */
         j->counters--;
     }

@@ -79,7 +79,7 @@ static struct judge_result judge_history(const struct history *h, struct judge *
                                       .horizon_ns      = h->horizon_ns,
                                       .has_clock_error = h->has_clock_error,
                                       .clock_error_ns  = h->clock_error_ns,
-                                      .shown_max       = LINES_MAX,
+                                      .shown_max       = 2 * LINES_MAX,
                                       .secret          = {h->seed, 7}};
     struct judge        *j         = judge_new(&options);
     int64_t              newest_ns = INT64_MIN;
@@ -390,6 +390,25 @@ TEST(one_busy_user_fits_into_little_memory_for_ever) {
     judge_end(j);
     CHECK_EQ(judge_result(j).windows, 1000000);
     CHECK_EQ(judge_result(j).fullest_admitted, 5000);
+    judge_free(j);
+}
+
+/* Three hundred stalled requests at any time, each as long as half a window: looking at all that they
+ * overlap would take hours here, and the timeout would tell. */
+TEST(long_intervals_do_not_make_the_judge_crawl) {
+    struct judge     *j    = judge_with(1 << 28, 10);
+    struct judge_line line = {
+        .user = view_of("ann"), .host = view_of(""), .limit = 1 << 20, .cost = 1, .allowed = true};
+    line.window_ns = 600000;
+    for (int64_t i = 0; i < 400000; i++) {
+        line.sent_ns     = i;
+        line.received_ns = i % 1000 == 0 ? i + 300000 : i + i % 7;
+        CHECK_EQ(judge_take(j, &line), JUDGE_TAKEN);
+        if (i >= 10) judge_advance(j, i - 10);
+    }
+    judge_end(j);
+    CHECK_EQ(judge_result(j).windows, 400000);
+    CHECK_EQ(judge_result(j).fullest_admitted, 400000);
     judge_free(j);
 }
 
