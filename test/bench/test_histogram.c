@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
-#include "histogram.h"
+#include "../../bench/load/histogram.h"
 
 static struct histogram *histogram_new(void) {
     struct histogram *h = calloc(1, sizeof *h);

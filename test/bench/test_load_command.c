@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "command.h"
+#include "../../bench/load/command.h"
 
 static const struct command_rule rule = {.limit = 100, .window_ms = 60000};
 
