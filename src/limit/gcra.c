@@ -75,6 +75,12 @@ bool gcra_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint6
     return true;
 }
 
+/* How many whole intervals fit; 128-bit division is slow, and intervals are mostly whole. */
+static inline uint64_t gcra_permits_in(fixed_ns time, fixed_ns interval) {
+    if ((uint64_t)interval == 0) return (uint64_t)(time >> FRACTION_BITS) / (uint64_t)(interval >> FRACTION_BITS);
+    return (uint64_t)(time / interval);
+}
+
 struct answer gcra_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                         uint64_t now_ns) {
     struct answer answer = {.retry_after_ns = LIMIT_NEVER};
@@ -84,7 +90,7 @@ struct answer gcra_look(const struct counter *c, const struct rule *rule, uint64
 
     fixed_ns interval  = gcra_interval(rule->limit, rule->window_ns);
     fixed_ns tolerance = interval * rule->burst;
-    if (ahead < tolerance) answer.remaining = (uint64_t)((tolerance - ahead) / interval);
+    if (ahead < tolerance) answer.remaining = gcra_permits_in(tolerance - ahead, interval);
     if (cost > rule->burst) return answer;
 
     fixed_ns needed       = ahead + interval * cost;

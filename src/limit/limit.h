@@ -11,6 +11,9 @@
 /* Takes `cost` >= 1 permits from the counter if the rule allows it. False: nothing changed. */
 bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
 
+/* Both: takes the cost if it may, and says what the rule says after. */
+struct answer limit_decide(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
+
 /* Makes the counter one that took `spent` permits just now; may be more than the rule's limit. */
 void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns);
 

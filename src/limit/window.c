@@ -186,13 +186,17 @@ static void path_redraw(struct counter *c, struct path_head *h, uint32_t code, u
 
 /* --- the decision --------------------------------------------------------------------------- */
 
-bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
-                  uint64_t now_ns) {
+#define LIVE_UNKNOWN UINT64_MAX
+
+/* As window_admit(); *live_after is then what is live, where that was found out. */
+static inline bool window_take(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                               uint64_t now_ns, uint64_t *live_after) {
     if (cost > limit) return false;
 
     uint32_t code = grid_code_for(limit);
     if (now_ns >= c->fresh_at_ns) {
         window_spend(c, limit, window_ns, cost, now_ns);
+        *live_after = cost;
         return true;
     }
 
@@ -206,7 +210,8 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
     if (now_ns <= newest_ns && drawn + cost <= limit && h.code <= code &&
         drawn + cost <= grid_quanta(h.code) * quantum) {
         path_add(c, &h, quantum, cost);
-        c->head = path_head_write(c->head, h);
+        c->head     = path_head_write(c->head, h);
+        *live_after = LIVE_UNKNOWN;
         return true;
     }
 
@@ -235,7 +240,27 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
 
     c->fresh_at_ns = newest_ns + window_ns;
     c->head        = path_head_write(c->head, h);
+    *live_after    = used + cost;
     return true;
+}
+
+bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                  uint64_t now_ns) {
+    uint64_t live_after;
+    return window_take(c, limit, window_ns, cost, now_ns, &live_after);
+}
+
+struct answer window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                            uint64_t now_ns) {
+    uint64_t live_after;
+    if (!window_take(c, limit, window_ns, cost, now_ns, &live_after)) {
+        return window_look(c, limit, window_ns, cost, now_ns);
+    }
+    struct answer answer = {.remaining = limit - live_after, .reset_after_ns = c->fresh_at_ns - now_ns};
+    if (live_after == LIVE_UNKNOWN) answer = window_look(c, limit, window_ns, cost, now_ns);
+    answer.allowed        = true;
+    answer.retry_after_ns = 0;
+    return answer;
 }
 
 struct answer window_look(const struct counter *c, uint64_t limit, uint64_t window_ns,

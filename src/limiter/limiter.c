@@ -220,6 +220,8 @@ static weir_status limiter_decide_group(struct limiter *l, const weir_request *r
         weir_status status = question_of(l, &requests[i], &question[sound]);
         index[sound]       = (uint8_t)i;
         if (status == WEIR_OK) {
+            /* Here and not in a loop of its own: the next hashes hide the way to memory. */
+            table_prefetch(l->table, question[sound].hash);
             sound++;
             continue;
         }

@@ -238,18 +238,29 @@ static inline bool line_admit_in_head(struct line *line, const struct table_ques
     return true;
 }
 
-/* Takes the cost from the counter in a locked line, and unlocks it. `c` is the counter after. */
-static inline bool line_admit(struct table *t, struct line *line, const struct table_question *q,
-                              uint64_t *now_ns, struct counter *c) {
-    *c = line_take(line);
-    if (c->fresh_at_ns == 0) *now_ns = table_time_for_new(t, *now_ns);
-    if (!limit_admit(c, &q->rule, q->cost, *now_ns)) {
-        line_unlock(line);
-        return false;
-    }
-    line_put(line, c);
+/* The time at which a counter is asked. */
+static inline uint64_t line_time(const struct table *t, const struct counter *c, uint64_t now_ns) {
+    return c->fresh_at_ns == 0 ? table_time_for_new(t, now_ns) : now_ns;
+}
+
+/* Decides on a locked line, and unlocks it. */
+static inline struct answer line_decide(struct table *t, struct line *line, const struct table_question *q,
+                                        uint64_t now_ns) {
+    struct counter c      = line_take(line);
+    struct answer  answer = limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
+    if (answer.allowed) line_put(line, &c);
     line_unlock(line);
-    return true;
+    return answer;
+}
+
+/* The same for those who only want to know whether it was taken. */
+static inline bool line_allow(struct table *t, struct line *line, const struct table_question *q, uint64_t now_ns) {
+    if (line_admit_in_head(line, q, now_ns)) return true;
+    struct counter c       = line_take(line);
+    bool           allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
+    if (allowed) line_put(line, &c);
+    line_unlock(line);
+    return allowed;
 }
 
 /* A denial that needs no lock: true, and `answer` says why. */
@@ -262,59 +273,67 @@ static inline bool line_denies(const struct line *line, const struct table_quest
     return !answer->allowed;
 }
 
-/* How a question was settled. */
-enum taken {
-    TAKEN_FROM_LINE, /* see the counter */
-    TAKEN_NOT,       /* see the counter */
-    TAKEN_ANSWERED,  /* see the answer */
-};
-
-/* Takes what the question asks for; its cost is above 0 and can pass. Some `*a` or some `*c`, the
- * counter after, is filled in. May raise *now_ns. */
-static inline enum taken table_take(struct table *t, const struct table_question *q, uint64_t *now_ns,
-                                    struct line **hint, struct counter *c, struct table_answer *a) {
+/* Finds the line that a question of cost > 0 that can pass is to be decided on, and locks it. NULL: `a`
+ * is the answer; it was denied by looking, or decided on a ring. */
+static inline struct line *table_lock_for(struct table *t, const struct table_question *q, uint64_t now_ns,
+                                          struct line **hint, bool *is_new, struct table_answer *a) {
+    *is_new = false;
     for (;;) {
         struct line *line = *hint;
         if (line == NULL || line_load(&line->tag) != q->hash) line = *hint = table_find(t, q->hash);
         if (line == NULL) {
-            line = table_bring_in(t, q, *now_ns, a);
-            if (line == NULL) return TAKEN_ANSWERED;
-            bool admitted = line_admit(t, line, q, now_ns, c);
-            grow_step(t, *now_ns);
-            return admitted ? TAKEN_FROM_LINE : TAKEN_NOT;
+            *is_new = true;
+            return table_bring_in(t, q, now_ns, a);
         }
-        if (line_denies(line, q, *now_ns, &a->answer)) return TAKEN_ANSWERED;
-        if (!line_lock_of(line, q->hash, t->yield)) continue;
-        return line_admit(t, line, q, now_ns, c) ? TAKEN_FROM_LINE : TAKEN_NOT;
+        if (line_denies(line, q, now_ns, &a->answer)) return NULL;
+        if (line_lock_of(line, q->hash, t->yield)) return line;
     }
 }
 
 bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint) {
     if (!table_can_pass(q)) return false;
 
-    struct line *line = *hint;
-    if (line != NULL && limit_has_room(line_load(&line->head), &q->rule, q->cost) &&
-        line_lock_of(line, q->hash, t->yield)) {
-        if (line_admit_in_head(line, q, now_ns)) return true;
-        line_unlock(line);
-    }
-    struct counter      c;
+    bool                is_new;
     struct table_answer a;
-    enum taken          taken = table_take(t, q, &now_ns, hint, &c, &a);
-    return taken == TAKEN_FROM_LINE || (taken == TAKEN_ANSWERED && a.answer.allowed);
+    struct line        *line = table_lock_for(t, q, now_ns, hint, &is_new, &a);
+    if (line == NULL) return a.answer.allowed;
+    bool allowed = line_allow(t, line, q, now_ns);
+    if (is_new) grow_step(t, now_ns);
+    return allowed;
+}
+
+/* What somebody without a line is told: that they are new, but for what may be theirs on the ring. */
+static void table_look_new(struct table *t, const struct table_question *q, uint64_t now_ns,
+                           struct table_answer *a) {
+    struct table_ring *r          = table_ring_for(t, q);
+    unsigned           ring_class = ring_class_for(q->rule.window_ns);
+
+    now_ns = table_time_for_new(t, now_ns);
+    ring_lock(t, r);
+    a->overflowed = ring_live(&r->ring, ring_class, now_ns) > 0;
+    if (a->overflowed) {
+        a->answer = ring_look(&r->ring, ring_class, table_ring_limit(&q->rule), table_cost_looked_at(q), now_ns);
+    }
+    ring_unlock(r);
+    if (!a->overflowed) {
+        a->answer = limit_look(&(struct counter){0}, &q->rule, table_cost_looked_at(q), now_ns);
+    }
 }
 
 /* What the user's counter says, without a change. */
 static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
-    struct counter c    = {0};
+    struct counter c;
     struct line   *line = table_find_surely(t, q->hash);
     if (line != NULL && !line_read(line, q->hash, &c)) {
         line = table_lock_line(t, q->hash);
-        c    = (struct counter){0};
         if (line != NULL) {
             c = line_take(line);
             line_unlock(line);
         }
+    }
+    if (line == NULL) {
+        table_look_new(t, q, now_ns, a);
+        return;
     }
     a->answer     = limit_look(&c, &q->rule, table_cost_looked_at(q), now_ns);
     a->overflowed = false;
@@ -327,15 +346,11 @@ void table_decide(struct table *t, const struct table_question *q, uint64_t now_
         table_look(t, q, now_ns, a);
         return;
     }
-    struct counter c;
-    enum taken     taken = table_take(t, q, &now_ns, hint, &c, a);
-    if (taken == TAKEN_ANSWERED) return;
-
-    a->answer = limit_look(&c, &q->rule, q->cost, now_ns);
-    if (taken == TAKEN_FROM_LINE) {
-        a->answer.allowed        = true;
-        a->answer.retry_after_ns = 0;
-    }
+    bool         is_new;
+    struct line *line = table_lock_for(t, q, now_ns, hint, &is_new, a);
+    if (line == NULL) return;
+    a->answer = line_decide(t, line, q, now_ns);
+    if (is_new) grow_step(t, now_ns);
 }
 
 /* --- many ----------------------------------------------------------------------------------- */
@@ -347,34 +362,31 @@ static inline struct line *bucket_fetch_line(struct bucket *b, uint32_t match) {
     return line;
 }
 
-/* Three rounds, so that the misses of a group overlap: the homes' prints, then the line that they
- * point to, or else the other place's prints, then that line. */
+void table_prefetch(struct table *t, uint64_t hash) {
+    __builtin_prefetch(&t->buckets[shape_place(table_shape(t), t->sizes, hash)], 0);
+}
+
+/* The lines that the homes' prints point to, or else the other place's prints, and then those lines. */
 static void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint) {
-    struct shape shape = table_shape(t);
-    uint32_t     place[BATCH];
-    size_t       missed[BATCH];
-    size_t       missed_count = 0;
+    struct shape   shape = table_shape(t);
+    struct bucket *other[BATCH];
+    uint8_t        missed[BATCH];
+    size_t         missed_count = 0;
 
     for (size_t i = 0; i < count; i++) {
-        place[i] = shape_place(shape, t->sizes, q[i].hash);
-        __builtin_prefetch(&t->buckets[place[i]], 0);
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct bucket *b    = &t->buckets[place[i]];
-        uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
-        if (mask != 0) {
-            hint[i] = bucket_fetch_line(b, mask);
+        struct bucket *home  = &t->buckets[shape_place(shape, t->sizes, q[i].hash)];
+        uint32_t       match = bucket_match(home, bucket_print_of(q[i].hash));
+        if (match != 0) {
+            hint[i] = bucket_fetch_line(home, match);
             continue;
         }
-        place[i] = shape_place(shape, t->sizes, shape_second_hash(q[i].hash));
-        __builtin_prefetch(&t->buckets[place[i]], 0);
-        missed[missed_count++] = i;
+        other[missed_count] = &t->buckets[shape_place(shape, t->sizes, shape_second_hash(q[i].hash))];
+        __builtin_prefetch(other[missed_count], 0);
+        missed[missed_count++] = (uint8_t)i;
     }
     for (size_t k = 0; k < missed_count; k++) {
-        size_t         i    = missed[k];
-        struct bucket *b    = &t->buckets[place[i]];
-        uint32_t       mask = bucket_match(b, bucket_print_of(q[i].hash));
-        hint[i]             = mask != 0 ? bucket_fetch_line(b, mask) : NULL;
+        uint32_t match  = bucket_match(other[k], bucket_print_of(q[missed[k]].hash));
+        hint[missed[k]] = match != 0 ? bucket_fetch_line(other[k], match) : NULL;
     }
 }
 
@@ -434,6 +446,10 @@ static bool joint_takes_from(const struct table_question *q, size_t count, uint6
     return false;
 }
 
+/* Who was brought in and has taken nothing yet equals new, and may have to get up again for the next of
+ * the same set, if the table is that full. */
+enum { ROUNDS_MAX = 16 };
+
 /* Locks all that are there. False: one is not there from whom something is to be taken. */
 static bool joint_lock(struct table *t, struct joint_set *set, const struct table_question *q, size_t count) {
     for (uint32_t i = 0; i < set->count; i++) {
@@ -449,18 +465,12 @@ static bool joint_lock(struct table *t, struct joint_set *set, const struct tabl
     return true;
 }
 
-/* Brings in all from whom something is to be taken. False: one finds no room; `a` tells which. */
-static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                           struct table_answer *a) {
+/* Brings in all from whom something is to be taken. False: one finds no room. */
+static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns) {
     for (size_t i = 0; i < count; i++) {
         if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
         struct line *line = table_bring_in(t, &q[i], now_ns, NULL);
-        if (line == NULL) {
-            atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
-            a[i].answer     = (struct answer){.retry_after_ns = q[i].rule.window_ns};
-            a[i].overflowed = true;
-            return false;
-        }
+        if (line == NULL) return false;
         line_unlock(line);
         grow_step(t, now_ns);
     }
@@ -474,7 +484,11 @@ static bool joint_ask(struct table *t, struct joint_set *set, const struct table
     for (size_t i = 0; i < count; i++) {
         struct joint *j = joint_find(set, q[i].hash);
         if (j->before.fresh_at_ns == 0) now_ns = table_time_for_new(t, now_ns);
-        a[i].answer = limit_look(&j->after, &q[i].rule, table_cost_looked_at(&q[i]), now_ns);
+        if (j->line == NULL) {
+            table_look_new(t, &q[i], now_ns, &a[i]);
+        } else {
+            a[i].answer = limit_look(&j->after, &q[i].rule, table_cost_looked_at(&q[i]), now_ns);
+        }
         if (q[i].cost > 0 && a[i].answer.allowed) {
             bool admitted = limit_admit(&j->after, &q[i].rule, q[i].cost, now_ns);
             INVARIANT(admitted);
@@ -484,12 +498,26 @@ static bool joint_ask(struct table *t, struct joint_set *set, const struct table
     return all;
 }
 
-/* Nothing is taken: says what each rule alone would say, where nobody has yet. */
+/* Nothing is taken: says what each rule alone would say. */
 static bool joint_refuse(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
                          struct table_answer *a) {
-    for (size_t i = 0; i < count; i++) {
-        if (!a[i].overflowed) table_look(t, &q[i], now_ns, &a[i]);
+    for (size_t i = 0; i < count; i++) table_look(t, &q[i], now_ns, &a[i]);
+    return false;
+}
+
+/* The same for lack of room: one who takes and has no line is denied until a window has passed; if all
+ * have one by now, the first who takes. */
+static bool joint_refuse_for_room(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
+                                  struct table_answer *a) {
+    size_t denied = count;
+    for (size_t i = count; i-- > 0;) {
+        if (q[i].cost > 0 && (denied == count || table_find(t, q[i].hash) == NULL)) denied = i;
     }
+    INVARIANT(denied < count);
+    joint_refuse(t, q, count, now_ns, a);
+    atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
+    a[denied].answer     = (struct answer){.retry_after_ns = q[denied].rule.window_ns};
+    a[denied].overflowed = true;
     return false;
 }
 
@@ -506,9 +534,10 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
 
     struct joint_set set;
     joint_gather(&set, q, count);
-    do {
-        if (!joint_bring_in(t, q, count, now_ns, a)) return joint_refuse(t, q, count, now_ns, a);
-    } while (!joint_lock(t, &set, q, count));
+    for (uint32_t round = 0; round == 0 || !joint_lock(t, &set, q, count); round++) {
+        bool has_room = round < ROUNDS_MAX && joint_bring_in(t, q, count, now_ns);
+        if (!has_room) return joint_refuse_for_room(t, q, count, now_ns, a);
+    }
 
     bool taken = joint_ask(t, &set, q, count, now_ns, a);
     for (uint32_t i = 0; i < set.count; i++) {
@@ -517,7 +546,8 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
         if (j->line != NULL) line_unlock(j->line);
     }
     for (size_t i = 0; i < count; i++) {
-        struct joint *j    = joint_find(&set, q[i].hash);
+        struct joint *j = joint_find(&set, q[i].hash);
+        if (j->line == NULL) continue;
         struct answer said = limit_look(taken ? &j->after : &j->before, &q[i].rule, 1, now_ns);
         a[i].answer.remaining      = said.remaining;
         a[i].answer.reset_after_ns = said.reset_after_ns;

@@ -60,7 +60,11 @@ bool table_allow(struct table *t, const struct table_question *q, uint64_t now_n
 void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
                   struct table_answer *a);
 
-/* As table_decide() for each in order, with their memory fetched ahead. */
+/* Asks for the first memory that a question about `hash` will touch, some work before it is put. */
+void table_prefetch(struct table *t, uint64_t hash);
+
+/* As table_decide() for each in order, with their memory fetched ahead; best after table_prefetch() for
+ * each. */
 void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
                        struct table_answer *a);
 
