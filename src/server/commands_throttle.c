@@ -90,7 +90,9 @@ static int64_t remaining_of(int64_t tolerance_ns, int64_t ttl_ns, int64_t interv
     int64_t next_ns = tolerance_ns - ttl_ns;
     if (next_ns <= -interval_ns) return 0;
     if (interval_ns < NS_PER_US) return next_ns / interval_ns;
-    return (int64_t)((double)(next_ns / NS_PER_US) / (double)(interval_ns / NS_PER_US));
+    int64_t next_us     = next_ns / NS_PER_US;
+    int64_t interval_us = interval_ns / NS_PER_US;
+    return (int64_t)((double)next_us / (double)interval_us);
 }
 
 /* The interval as it is counted: longer, where the host's clock may be wrong. */

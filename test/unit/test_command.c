@@ -241,8 +241,9 @@ static const char *cell_throttle(struct cell *cell, int64_t now, int64_t burst, 
         ttl          = next_tat - now;
         cell->tat_ns = next_tat;
     }
-    int64_t next = tolerance - ttl;
-    if (next > -interval) remaining = (int64_t)((double)(next / 1000) / (double)(interval / 1000));
+    int64_t next    = tolerance - ttl;
+    int64_t next_us = next / 1000, interval_us = interval / 1000;
+    if (next > -interval) remaining = (int64_t)((double)next_us / (double)interval_us);
     static char text[192];
     snprintf(text, sizeof text, "*5\r\n:%d\r\n:%lld\r\n:%lld\r\n:%lld\r\n:%lld\r\n", limited,
              (long long)burst + 1, (long long)remaining, (long long)retry,

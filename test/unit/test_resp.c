@@ -23,11 +23,11 @@ static char *told_of(const char *bytes, size_t count) {
         enum resp_outcome   outcome = resp_read(copy + at, count - at, words, &request);
         if (outcome == RESP_PARTIAL) {
             CHECK_GT(request.bytes_wanted, count - at);
-            used += (size_t)snprintf(told + used, room - used, "and %zu more", count - at);
+            snprintf(told + used, room - used, "and %zu more", count - at);
             break;
         }
         if (outcome == RESP_BROKEN) {
-            used += (size_t)snprintf(told + used, room - used, "broken: %s", request.problem);
+            snprintf(told + used, room - used, "broken: %s", request.problem);
             break;
         }
         CHECK_GT(request.bytes, 0);
