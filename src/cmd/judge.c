@@ -20,12 +20,12 @@
  * same whatever it holds and however long its intervals are. Only where a limit has just changed are
  * the intervals that overlap the end of the window looked at one by one.
  * Memory: 48 bytes an admission, 96 where there are intervals, for as long as it lies in the last
- * window (and the horizon), about 200 and the name for a counter, all from one bounded judge_memory. Counters that have nothing
- * left are forgotten when memory has doubled since this was last done.
+ * window (and the horizon); about 200 and the name for a counter; all from one bounded judge_memory.
+ * Counters that have nothing left are forgotten when memory has doubled since this was last done.
  *
  * Always true of a counter: while it has intervals, both rings hold the same admissions but for those
- * that one has dropped earlier. Times lie within 2^62 and window
- * lengths within 2^61, so that no sum of those that meet here leaves 63 bits and a sign. */
+ * that one has dropped earlier. Times lie within 2^62 and window lengths within 2^61, so that no sum
+ * of those that meet here leaves 63 bits and a sign. */
 #include "cmd/judge.h"
 
 #include <stdlib.h>

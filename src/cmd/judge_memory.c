@@ -4,10 +4,12 @@
  *
  * The judge promises a bound and must notice before the system does, so it counts what it takes.
  * Small blocks are cut from chunks and kept in a list for each size when they come back; large ones
- * go to the system and back. Sizes are multiples of 16 up to 1 KiB, then powers of two, so that
- * rings which double find the blocks that smaller users left. */
+ * go to the system and back. Sizes are multiples of 16 up to 1 KiB, then powers of two and
+ * their halves more (1.5, 2, 3, 4, 6 KiB), which rings of 48-byte entries fill to the last byte when they
+ * double; and they find the blocks that others left. */
 #include "cmd/judge_memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum {
@@ -28,9 +30,10 @@ static size_t class_of(size_t bytes, size_t *rounded) {
         return steps - 1;
     }
     size_t class = SMALL / STEP;
-    size_t size  = 2 * SMALL;
+    size_t size  = SMALL + SMALL / 2;
     while (size < bytes) {
-        size *= 2;
+        bool is_power = (size & (size - 1)) == 0;
+        size += is_power ? size / 2 : size / 3;
         class ++;
     }
     *rounded = size;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JUDGE_MEMORY_CLASSES = 64 + 48 };
+enum { JUDGE_MEMORY_CLASSES = 64 + 96 };
 
 struct judge_memory {
     uint64_t bytes_max;  /* the bound */
