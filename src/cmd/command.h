@@ -2,10 +2,10 @@
  *
  * command: the verbs of the binary, and what their exit codes mean.
  *
- * A verb is one line of the table below and one function <verb>_main in src/cmd/, in a file named after it. To add
- * one, write its file first and then its line, in the order in which `weir --help` shows them. The
- * function gets its own name as words[0], prints its own --help (args_parse() does), and returns an
- * exit code by way of terminal_finish(). */
+ * A verb is one line of the table below and one function <verb>_main in a file of src/cmd named after
+ * it. To add one, write its file first and then its line, in the order in which `weir --help` shows
+ * them. The function gets its own name as words[0], prints its own --help (args_parse() does), and
+ * returns an exit code by way of terminal_finish(). */
 #ifndef WEIR_CMD_COMMAND_H
 #define WEIR_CMD_COMMAND_H
 
