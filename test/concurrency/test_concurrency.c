@@ -212,7 +212,7 @@ static void rush_run(struct crew_member *m) {
 }
 
 TEST(everybody_comes_at_once) {
-    struct rush r = {.users = seeds_share(check_effort(1000000)) + 20000};
+    struct rush r = {.users = seeds_share(check_effort(600000)) + 20000};
     r.limiter     = limiter_for(r.users * 9 / 8 + 1000);
     r.taken       = calloc(r.users, sizeof *r.taken);
     crew_run(RUSH_THREADS, rush_run, &r);

@@ -150,7 +150,7 @@ static void yield(unsigned spins) {
     sched_yield();
 }
 
-static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t limit, struct random *r) {
+static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t limit, struct line **hint, struct random *r) {
     static const enum kind kinds[] = {KIND_DECIDE, KIND_DECIDE, KIND_DECIDE, KIND_LOOK, KIND_ALLOW, KIND_JOINT, KIND_RESET};
     *c = (struct call){.kind = kinds[random_below(r, sizeof kinds / sizeof *kinds)], .cost = 1 + random_below(r, 2)};
     if (c->kind == KIND_RESET && random_below(r, 4) != 0) c->kind = KIND_DECIDE;
@@ -166,11 +166,11 @@ static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t li
     switch (c->kind) {
     case KIND_DECIDE:
     case KIND_LOOK:
-        table_decide(p->table, q, c->now_ns, a);
+        table_decide(p->table, q, c->now_ns, hint, a);
         c->allowed   = a[0].answer.allowed;
         c->remaining = a[0].answer.remaining;
         break;
-    case KIND_ALLOW: c->allowed = table_allow(p->table, q, c->now_ns); break;
+    case KIND_ALLOW: c->allowed = table_allow(p->table, q, c->now_ns, hint); break;
     case KIND_JOINT: c->allowed = table_decide_joint(p->table, q, 2, c->now_ns, a); break;
     case KIND_RESET: table_reset(p->table, hash); break;
     case KIND_COUNT: break;
@@ -179,7 +179,8 @@ static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t li
 }
 
 static void play_run(struct crew_member *m) {
-    struct play *p = m->work;
+    struct play *p    = m->work;
+    struct line *hint = NULL; /* kept from user to user: a wrong one must be noticed */
     for (uint64_t round = 0; round < p->rounds; round++) {
         struct history *h    = &p->histories[round];
         struct random   seed = {.state = p->user_seed + round};
@@ -189,9 +190,10 @@ static void play_run(struct crew_member *m) {
             if (spins > 10000) sched_yield();
         }
         for (unsigned i = 0; i < CALLS; i++) {
-            call_make(p, &h->call[m->index * CALLS + i], hash, h->limit, &m->random);
+            call_make(p, &h->call[m->index * CALLS + i], hash, h->limit, &hint, &m->random);
+            struct line          *fresh_hint = NULL;
             struct table_question q = question(random_next(&m->random), 5, 1000000000, 1);
-            if (i < NEWCOMERS) CHECK(table_allow(p->table, &q, start));
+            if (i < NEWCOMERS) CHECK(table_allow(p->table, &q, start, &fresh_hint));
         }
     }
 }
