@@ -107,7 +107,7 @@ WEIR_API const char *weir_version(void);
 typedef enum weir_algorithm {
     WEIR_STRICT = 0, /* a sliding window: never above the limit in any window */
     WEIR_GCRA   = 1, /* a leaky bucket: `burst` at once, then limit/window evenly; up to
-                        burst + limit in some window */
+                        burst + limit - 1 in some window */
     WEIR_FIXED  = 2, /* windows at multiples of `window` on the limiter's clock; up to twice the
                         limit in some window */
 } weir_algorithm;

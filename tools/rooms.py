@@ -22,8 +22,10 @@ ROOMS = {
     "lease":   {"base", "limit"},
     "wire":    {"base", "limit/request.h"},
     "store":   {"base", "limit", "table", "wire", "os"},
-    # Memory for its table and a way to let another thread run, and no more of os: never a clock.
-    "limiter": {"base", "limit", "table", "lease", "store/store.h", "os/memory.h", "os/processor.h"},
+    # Memory for its table, a way to let another thread run and a number for each thread, and no more
+    # of os: never a clock.
+    "limiter": {"base", "limit", "table", "lease", "store/store.h", "os/memory.h", "os/processor.h",
+                "os/slot.h"},
     "server":  {"base", "limit", "limiter", "wire", "os"},
     "os":      {"base"},
     "sim":     {"base", "limit", "table", "lease", "store", "limiter", "wire", "server"},

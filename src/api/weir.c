@@ -163,7 +163,7 @@ static void explain_strict(const struct rule *rule, weir_explanation *e) {
 
 static void explain_gcra(const struct rule *rule, weir_explanation *e) {
     if (rule->limit == 0) return;
-    e->worst_window = rule->burst + rule->limit;
+    e->worst_window = rule->burst + rule->limit - 1; /* burst, then one each interval, the last outside */
     e->burst        = rule->burst;
     e->interval_ns  = (int64_t)gcra_interval_ns(rule->limit, rule->window_ns);
 }

@@ -4,8 +4,8 @@
  *
  * The generic cell rate algorithm (ITU-T I.371) in its virtual scheduling form: one time, TAT, when
  * the bucket will have drained. A request adds cost * interval to it and passes if TAT is then at
- * most burst * interval ahead of now. Not strict: burst + floor(rate * window) pass in the worst
- * window.
+ * most burst * interval ahead of now. Not strict: in the worst window pass the burst and
+ * then one permit each interval, burst + ceil(rate * window) - 1.
  *
  *     body[0], body[1]  TAT: whole nanoseconds, and a fraction in 1/2^64
  *     fresh_at_ns       TAT rounded up

@@ -3,7 +3,7 @@
  * memo: where were the users that this thread asked about a moment ago?
  *
  * A hot user is asked about again and again, and hashing the name and finding the line then cost more
- * than deciding. Each of the first 63 threads keeps 64 users by their names: a cache line each, in a
+ * than deciding. 63 threads at a time keep 64 users each by their names: a cache line each, in a
  * place chosen by a quick mix of the name that needs no secret, since a clash only costs a miss.
  * Nothing is decided here: what a memo says is checked against the line's tag. */
 #ifndef WEIR_LIMITER_MEMO_H
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "limiter/tally.h"
+#include "os/slot.h"
 
 enum {
     MEMO_USERS      = 64,
@@ -31,7 +31,7 @@ struct memo {
 _Static_assert(sizeof(struct memo) == 64, "a memo is a cache line");
 
 struct memos {
-    _Alignas(64) struct memo memo[TALLY_SLOTS][MEMO_USERS];
+    _Alignas(64) struct memo memo[SLOT_COUNT][MEMO_USERS];
 };
 
 static inline uint64_t memo_load(const char *p) {
@@ -49,10 +49,10 @@ static inline bool memo_same_bytes(const char *a, const char *b, size_t bytes) {
 
 /* The place of a user's memo; NULL: this user or this thread has none. */
 static inline struct memo *memo_place(struct memos *memos, uint64_t word, const char *user, size_t user_bytes) {
-    unsigned thread = tally_this_thread();
-    if (thread >= TALLY_SLOTS || user_bytes > MEMO_USER_BYTES || user_bytes < 8) return NULL;
+    unsigned slot = slot_mine();
+    if (slot == SLOT_SHARED || user_bytes > MEMO_USER_BYTES || user_bytes < 8) return NULL;
     uint64_t mix = (memo_load(user) ^ memo_load(user + user_bytes - 8) * 3 ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return &memos->memo[thread][mix >> 58];
+    return &memos->memo[slot][mix >> 58];
 }
 
 static inline bool memo_is_of(const struct memo *m, uint64_t word, const char *user, size_t user_bytes) {

@@ -368,7 +368,7 @@ TEST(explain_tells_what_each_rule_means) {
     r.burst     = 16;
     CHECK_EQ(weir_explain(&r, &e), WEIR_OK);
     CHECK(!e.is_strict);
-    CHECK_EQ(e.worst_window, 46);
+    CHECK_EQ(e.worst_window, 45);
     CHECK_EQ(e.burst, 16);
     CHECK_EQ(e.interval_ns, 2 * WEIR_SECOND);
 
