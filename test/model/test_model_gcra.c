@@ -4,7 +4,7 @@
  * with one limit the bucket's level is a multiple of 1/limit ns, so that 128 bits hold it exactly.
  *
  *     never more   what is admitted the exact bucket admits too, so in every window of any length w at
- *                  most burst + floor(limit * w / window) pass; the latter is judged by the log as well
+ *                  most burst + floor(limit * (w - 1 ns) / window) pass: judged by the log as well
  *     useful       what is denied the exact bucket denies one nanosecond earlier; and at the same
  *                  instant if a permit is worth a whole number of nanoseconds
  *     exact        retry_after, remaining and reset_after, on copies
@@ -125,9 +125,9 @@ static bool windows_hold(const struct trial *t, const struct rule *rule, struct 
             length_ns     = until_ns - t->log.at_ns[t->log.count - back] + random_below(r, 2);
         }
         if (length_ns == 0) continue;
-        wide most = rule->burst + (wide)rule->limit * length_ns / rule->window_ns;
+        wide most = rule->burst + (wide)rule->limit * (length_ns - 1) / rule->window_ns;
         if (exact_log_within(&t->log, until_ns, length_ns) > most) {
-            return fail(failure, "PROMISE BROKEN: more than burst + floor(rate * w) in a window of length w");
+            return fail(failure, "PROMISE BROKEN: more than burst + floor(rate * (w - 1 ns)) in a window of length w");
         }
     }
     return true;
