@@ -14,11 +14,11 @@
 enum { CREW_MAX = 16 };
 
 struct crew_member {
-    pthread_t           thread;
-    size_t              index;
-    struct random       random; /* of its own, from the run's seed */
-    void               *work;
-    _Atomic size_t     *waiting;
+    pthread_t       thread;
+    size_t          index;
+    struct random   random; /* of its own, from the run's seed */
+    void           *work;
+    _Atomic size_t *waiting;
     void (*run)(struct crew_member *);
 };
 
@@ -37,8 +37,11 @@ static inline void crew_run(size_t count, void (*run)(struct crew_member *), voi
     _Atomic size_t     waiting = count;
     CHECK_LE(count, CREW_MAX);
     for (size_t i = 0; i < count; i++) {
-        member[i] = (struct crew_member){
-            .index = i, .random = random_split(&random), .work = work, .waiting = &waiting, .run = run};
+        member[i] = (struct crew_member){.index   = i,
+                                         .random  = random_split(&random),
+                                         .work    = work,
+                                         .waiting = &waiting,
+                                         .run     = run};
         CHECK_EQ(pthread_create(&member[i].thread, NULL, crew_begin, &member[i]), 0);
     }
     for (size_t i = 0; i < count; i++) CHECK_EQ(pthread_join(member[i].thread, NULL), 0);

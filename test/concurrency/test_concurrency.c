@@ -27,7 +27,8 @@ static struct limiter *limiter_for(uint64_t users_max) {
     return l;
 }
 
-static weir_request request_for(const char *name, uint64_t limit, int64_t window_ns, uint64_t cost) {
+static weir_request request_for(const char *name, uint64_t limit, int64_t window_ns,
+                                uint64_t cost) {
     weir_request r = weir_request_for(name, strlen(name), limit, window_ns);
     r.cost         = cost;
     return r;
@@ -61,10 +62,11 @@ static void hot_run(struct crew_member *m) {
         weir_decision d[8];
         uint64_t      taken = 0, refused = 0;
         size_t        count = 1;
-        for (size_t k = 0; k < 8; k++) r[k] = request_for("hot", hot->limit, WEIR_HOUR, 1 + random_below(&m->random, 3));
+        for (size_t k = 0; k < 8; k++)
+            r[k] = request_for("hot", hot->limit, WEIR_HOUR, 1 + random_below(&m->random, 3));
         switch (random_below(&m->random, 4)) {
         case 0:
-            r[0].cost  = 1;
+            r[0].cost    = 1;
             d[0].allowed = limiter_allow(hot->limiter, "hot", 3, hot->limit, WEIR_HOUR, start);
             break;
         case 1: CHECK_EQ(limiter_decide(hot->limiter, r, start, d), WEIR_OK); break;
@@ -77,12 +79,15 @@ static void hot_run(struct crew_member *m) {
             CHECK_EQ(limiter_decide_all(hot->limiter, r, count, start, d), WEIR_OK);
             bool all = true;
             for (size_t k = 0; k < count; k++) all = all && d[k].allowed;
-            if (!all) for (size_t k = 0; k < count; k++) d[k].allowed = false;
+            if (!all)
+                for (size_t k = 0; k < count; k++) d[k].allowed = false;
         }
         }
         for (size_t k = 0; k < count; k++) {
-            if (d[k].allowed) taken += r[k].cost;
-            else refused++;
+            if (d[k].allowed)
+                taken += r[k].cost;
+            else
+                refused++;
         }
         atomic_fetch_add(&hot->admitted, taken);
         atomic_fetch_add(&hot->denied, refused);
@@ -92,8 +97,9 @@ static void hot_run(struct crew_member *m) {
 TEST(a_hot_user_gets_exactly_the_limit) {
     static const uint64_t limits[] = {1, 100, 10000, 1000000};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        struct hot hot = {.limiter = limiter_for(100), .limit = limits[i],
-                          .rounds = seeds_share(check_effort(200000)) + 50};
+        struct hot hot = {.limiter = limiter_for(100),
+                          .limit   = limits[i],
+                          .rounds  = seeds_share(check_effort(200000)) + 50};
         crew_run(THREADS, hot_run, &hot);
         uint64_t left = remaining_of(hot.limiter, "hot", hot.limit, start);
         CHECK_EQ(hot.admitted + left, hot.limit);
@@ -107,7 +113,7 @@ TEST(a_hot_user_gets_exactly_the_limit) {
 struct crowd {
     struct limiter   *limiter;
     uint64_t          users, rounds, limit;
-    _Atomic uint64_t *taken;   /* by user */
+    _Atomic uint64_t *taken; /* by user */
     _Atomic uint64_t  allowed, denied, refused;
 };
 
@@ -189,9 +195,9 @@ TEST(growth_under_load_loses_no_permit_and_no_count) {
 enum { RUSH_THREADS = 2 };
 
 struct rush {
-    struct limiter  *limiter;
-    uint64_t         users;
-    _Atomic uint64_t arrived;
+    struct limiter   *limiter;
+    uint64_t          users;
+    _Atomic uint64_t  arrived;
     _Atomic uint32_t *taken;
 };
 
@@ -205,7 +211,8 @@ static void rush_run(struct crew_member *m) {
             if (spins > 2000) sched_yield();
         }
         if (limiter_allow(r->limiter, name, strlen(name), 1, WEIR_HOUR, start)) {
-            CHECK_SAYS(atomic_fetch_add(&r->taken[u], 1) == 0, "user %s with limit 1 was admitted twice", name);
+            CHECK_SAYS(atomic_fetch_add(&r->taken[u], 1) == 0,
+                       "user %s with limit 1 was admitted twice", name);
         }
     }
 }
@@ -241,7 +248,8 @@ static void full_run(struct crew_member *m) {
             weir_request r = request_for(name, 5, WEIR_HOUR, 1);
             CHECK_EQ(limiter_decide(f->limiter, &r, start + 1, &d), WEIR_OK);
             CHECK_EQ(d.how, WEIR_HOW_STRICT);
-            CHECK_SAYS(!d.allowed, "%s had used all up and was admitted: the table forgot them", name);
+            CHECK_SAYS(!d.allowed, "%s had used all up and was admitted: the table forgot them",
+                       name);
             continue;
         }
         snprintf(name, sizeof name, "newcomer %" PRIu64, who);
@@ -294,12 +302,15 @@ static void churn_run(struct crew_member *m) {
         weir_request r      = weir_request_for(name, strlen(name), 1, 200 * WEIR_MICROSECOND);
         uint64_t     now_ns = atomic_fetch_add(&c->clock_ns, 700);
         CHECK_EQ(limiter_decide(c->limiter, &r, now_ns, &first), WEIR_OK);
-        CHECK_EQ(limiter_decide(c->limiter, &r, now_ns + 1 + random_below(&m->random, AHEAD_NS_MAX), &second), WEIR_OK);
+        CHECK_EQ(limiter_decide(c->limiter, &r, now_ns + 1 + random_below(&m->random, AHEAD_NS_MAX),
+                                &second),
+                 WEIR_OK);
         /* Unless the time of all has gone on so far that the user was forgotten meanwhile: the second call
          * is then late, and counts when they were forgotten. */
         bool is_timely = atomic_load(&c->clock_ns) + AHEAD_NS_MAX < now_ns + (uint64_t)r.window_ns;
         if (first.allowed && second.allowed && is_timely) {
-            CHECK_SAYS(false, "user %s passed twice in half a window (how %d and %d)", name, first.how, second.how);
+            CHECK_SAYS(false, "user %s passed twice in half a window (how %d and %d)", name,
+                       first.how, second.how);
         }
         if (!first.allowed) CHECK_EQ(first.how, WEIR_HOW_OVERFLOW);
         atomic_fetch_add(&c->admitted, first.allowed);
@@ -308,7 +319,9 @@ static void churn_run(struct crew_member *m) {
 }
 
 TEST(users_who_come_and_go_pass_once_a_window) {
-    struct churn c = {.limiter = limiter_for(1000), .rounds = seeds_share(check_effort(500000)) + 1000, .clock_ns = start};
+    struct churn c = {.limiter  = limiter_for(1000),
+                      .rounds   = seeds_share(check_effort(500000)) + 1000,
+                      .clock_ns = start};
     crew_run(THREADS, churn_run, &c);
     weir_statistics s = stats_of(c.limiter);
     CHECK_LE(s.users, 1000);
@@ -335,8 +348,8 @@ static void looks_run(struct crew_member *m) {
             snprintf(name, sizeof name, "victim %" PRIu64, random_below(&m->random, l->victims));
             weir_request r = request_for(name, 3, WEIR_HOUR, random_below(&m->random, 2));
             CHECK_EQ(limiter_decide(l->limiter, &r, start, &d), WEIR_OK);
-            CHECK_SAYS(!d.allowed, "%s has nothing left, and a %s said that %" PRIu64 " are left", name,
-                       r.cost == 0 ? "look" : "decision", d.remaining);
+            CHECK_SAYS(!d.allowed, "%s has nothing left, and a %s said that %" PRIu64 " are left",
+                       name, r.cost == 0 ? "look" : "decision", d.remaining);
         }
         return;
     }
@@ -387,7 +400,8 @@ static void *nothing_run(void *limiter) {
 }
 
 TEST(no_decision_goes_uncounted_however_many_threads_there_were) {
-    struct account a = {.limiter = limiter_for(10), .rounds = seeds_share(check_effort(300000)) + 1000};
+    struct account a      = {.limiter = limiter_for(10),
+                             .rounds  = seeds_share(check_effort(300000)) + 1000};
     uint64_t       others = 0;
     for (unsigned turn = 0; turn < 10; turn++) {
         crew_run(4, account_run, &a);
@@ -422,7 +436,8 @@ TEST(threads_that_share_a_slot_do_not_overwrite_counts) {
     struct limiter *l = limiter_for(10);
     for (unsigned round = 0; round < GUEST_ROUNDS; round++) {
         pthread_t thread[GUESTS];
-        for (unsigned i = 0; i < GUESTS; i++) CHECK_EQ(pthread_create(&thread[i], NULL, guest_run, l), 0);
+        for (unsigned i = 0; i < GUESTS; i++)
+            CHECK_EQ(pthread_create(&thread[i], NULL, guest_run, l), 0);
         (void)guest_run(l);
         for (unsigned i = 0; i < GUESTS; i++) CHECK_EQ(pthread_join(thread[i], NULL), 0);
     }
@@ -455,7 +470,8 @@ static void timed_run(struct crew_member *m) {
         if (call.before_ns >= t->until_ns) break;
         CHECK_EQ(limiter_decide(t->limiter, &r, call.before_ns, &d), WEIR_OK);
         call.after_ns = clock_now_ns();
-        if (d.allowed && t->count[m->index] < t->count_max) t->calls[m->index][t->count[m->index]++] = call;
+        if (d.allowed && t->count[m->index] < t->count_max)
+            t->calls[m->index][t->count[m->index]++] = call;
         if (random_below(&m->random, 20) == 0) { /* others come and go, so that lines are moved */
             char other[NAME_BYTES];
             snprintf(other, sizeof other, "%" PRIu64, random_below(&m->random, 5000));
@@ -473,9 +489,13 @@ static int call_order(const void *a, const void *b) {
 /* Convicts only what is certain: calls that began after x and returned by x + window were all
  * admitted within that window. */
 TEST(no_window_of_the_real_clock_is_above_the_limit) {
-    static const int64_t windows[] = {20 * WEIR_MICROSECOND, WEIR_MILLISECOND, 50 * WEIR_MILLISECOND};
+    static const int64_t windows[] = {20 * WEIR_MICROSECOND, WEIR_MILLISECOND,
+                                      50 * WEIR_MILLISECOND};
     for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
-        struct timed t = {.limiter = limiter_for(600), .limit = 50, .window_ns = windows[w], .count_max = 2000000};
+        struct timed t = {.limiter   = limiter_for(600),
+                          .limit     = 50,
+                          .window_ns = windows[w],
+                          .count_max = 2000000};
         for (size_t i = 0; i < THREADS; i++) t.calls[i] = malloc(t.count_max * sizeof *t.calls[i]);
         t.until_ns = clock_now_ns() + check_effort(1500) * 1000000 + 100000000;
         crew_run(THREADS, timed_run, &t);
@@ -499,11 +519,13 @@ TEST(no_window_of_the_real_clock_is_above_the_limit) {
             for (size_t i = last + 1; i-- > 0 && all[i].after_ns > from_ns;) {
                 if (all[i].before_ns > from_ns) sum += all[i].cost;
             }
-            CHECK_SAYS(sum <= t.limit, "%" PRIu64 " were certainly admitted within %" PRId64 "ns, limit %" PRIu64,
+            CHECK_SAYS(sum <= t.limit,
+                       "%" PRIu64 " were certainly admitted within %" PRId64 "ns, limit %" PRIu64,
                        sum, t.window_ns, t.limit);
             if (sum > worst) worst = sum;
         }
-        printf("window %" PRId64 "ns: %zu admitted, at most %" PRIu64 " of %" PRIu64 " certainly in one window\n",
+        printf("window %" PRId64 "ns: %zu admitted, at most %" PRIu64 " of %" PRIu64
+               " certainly in one window\n",
                t.window_ns, count, worst, t.limit);
         free(all);
         limiter_free(t.limiter);

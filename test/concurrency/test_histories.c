@@ -20,11 +20,11 @@
 #include "table/table.h"
 
 enum {
-    THREADS      = 3,
-    CALLS        = 5, /* of a thread in a history */
-    CALLS_ALL    = THREADS * CALLS,
-    NEWCOMERS    = 4, /* whom each thread brings in besides, so that lines move */
-    STATES_MAX   = 200000,
+    THREADS    = 3,
+    CALLS      = 5, /* of a thread in a history */
+    CALLS_ALL  = THREADS * CALLS,
+    NEWCOMERS  = 4, /* whom each thread brings in besides, so that lines move */
+    STATES_MAX = 200000,
 };
 
 static const uint64_t window_ns = 160;
@@ -49,9 +49,9 @@ struct history {
 
 struct search {
     const struct history *history;
-    uint64_t              taken[CALLS_ALL + 1], at_ns[CALLS_ALL + 1]; /* the log: admissions in order */
-    size_t                count;
-    uint64_t              states;
+    uint64_t taken[CALLS_ALL + 1], at_ns[CALLS_ALL + 1]; /* the log: admissions in order */
+    size_t   count;
+    uint64_t states;
 };
 
 static uint64_t log_within(const struct search *s, uint64_t now_ns) {
@@ -91,7 +91,8 @@ static bool search_step(struct search *s, uint32_t done) {
 
     uint64_t first_end = UINT64_MAX;
     for (unsigned i = 0; i < CALLS_ALL; i++) {
-        if (!(done >> i & 1) && s->history->call[i].ended < first_end) first_end = s->history->call[i].ended;
+        if (!(done >> i & 1) && s->history->call[i].ended < first_end)
+            first_end = s->history->call[i].ended;
     }
     struct search saved = *s;
     for (unsigned i = 0; i < CALLS_ALL; i++) {
@@ -107,7 +108,7 @@ static bool search_step(struct search *s, uint32_t done) {
 }
 
 static bool history_is_linear(const struct history *h, uint64_t *states) {
-    struct search s = {.history = h};
+    struct search s  = {.history = h};
     bool          ok = search_step(&s, 0);
     *states += s.states;
     return ok;
@@ -115,12 +116,15 @@ static bool history_is_linear(const struct history *h, uint64_t *states) {
 
 static void history_print(const struct history *h, uint64_t round) {
     static const char *const names[] = {"decide", "look", "allow", "joint", "reset"};
-    fprintf(stderr, "history %" PRIu64 ", limit %" PRIu64 " per %" PRIu64 "ns:\n", round, h->limit, window_ns);
+    fprintf(stderr, "history %" PRIu64 ", limit %" PRIu64 " per %" PRIu64 "ns:\n", round, h->limit,
+            window_ns);
     for (unsigned i = 0; i < CALLS_ALL; i++) {
         const struct call *c = &h->call[i];
-        fprintf(stderr, "  thread %u [%5" PRIu64 ", %5" PRIu64 "] at %+5" PRId64 "ns %s %" PRIu64 " -> %s, %" PRIu64 " left\n",
-                i / CALLS, c->began, c->ended, (int64_t)(c->now_ns - start), names[c->kind], c->cost,
-                c->allowed ? "allowed" : "denied", c->remaining);
+        fprintf(stderr,
+                "  thread %u [%5" PRIu64 ", %5" PRIu64 "] at %+5" PRId64 "ns %s %" PRIu64
+                " -> %s, %" PRIu64 " left\n",
+                i / CALLS, c->began, c->ended, (int64_t)(c->now_ns - start), names[c->kind],
+                c->cost, c->allowed ? "allowed" : "denied", c->remaining);
     }
 }
 
@@ -134,9 +138,12 @@ struct play {
     _Atomic uint64_t arrived; /* at the barrier between histories */
 };
 
-static struct table_question question(uint64_t hash, uint64_t limit, uint64_t window, uint64_t cost) {
+static struct table_question question(uint64_t hash, uint64_t limit, uint64_t window,
+                                      uint64_t cost) {
     return (struct table_question){
-        .hash = hash, .rule = {.limit = limit, .window_ns = window, .algorithm = ALGORITHM_STRICT}, .cost = cost};
+        .hash = hash,
+        .rule = {.limit = limit, .window_ns = window, .algorithm = ALGORITHM_STRICT},
+        .cost = cost};
 }
 
 /* Some time, so that calls overlap even where one processor plays all the threads. */
@@ -150,18 +157,22 @@ static void yield(unsigned spins) {
     sched_yield();
 }
 
-static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t limit, struct line **hint, struct random *r) {
-    static const enum kind kinds[] = {KIND_DECIDE, KIND_DECIDE, KIND_DECIDE, KIND_LOOK, KIND_ALLOW, KIND_JOINT, KIND_RESET};
-    *c = (struct call){.kind = kinds[random_below(r, sizeof kinds / sizeof *kinds)], .cost = 1 + random_below(r, 2)};
+static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t limit,
+                      struct line **hint, struct random *r) {
+    static const enum kind kinds[] = {KIND_DECIDE, KIND_DECIDE, KIND_DECIDE, KIND_LOOK,
+                                      KIND_ALLOW,  KIND_JOINT,  KIND_RESET};
+    *c = (struct call){.kind = kinds[random_below(r, sizeof kinds / sizeof *kinds)],
+                       .cost = 1 + random_below(r, 2)};
     if (c->kind == KIND_RESET && random_below(r, 4) != 0) c->kind = KIND_DECIDE;
     if (c->kind == KIND_LOOK) c->cost = 0;
     if (c->kind == KIND_JOINT) c->cost = 2;
 
-    struct table_question q[2] = {question(hash, limit, window_ns, c->kind == KIND_JOINT ? 1 : c->cost),
-                                  question(hash, limit, window_ns, 1)};
-    struct table_answer   a[2] = {0};
-    c->began  = atomic_fetch_add(&p->ticket, 1);
-    c->now_ns = atomic_fetch_add(&p->clock_ns, random_below(r, 40));
+    struct table_question q[2] = {
+        question(hash, limit, window_ns, c->kind == KIND_JOINT ? 1 : c->cost),
+        question(hash, limit, window_ns, 1)};
+    struct table_answer a[2] = {0};
+    c->began                 = atomic_fetch_add(&p->ticket, 1);
+    c->now_ns                = atomic_fetch_add(&p->clock_ns, random_below(r, 40));
     dawdle(r); /* A thread may lose its processor between the clock and the table: a late call. */
     switch (c->kind) {
     case KIND_DECIDE:
@@ -192,21 +203,23 @@ static void play_run(struct crew_member *m) {
         for (unsigned i = 0; i < CALLS; i++) {
             call_make(p, &h->call[m->index * CALLS + i], hash, h->limit, &hint, &m->random);
             struct line          *fresh_hint = NULL;
-            struct table_question q = question(random_next(&m->random), 5, 1000000000, 1);
+            struct table_question q          = question(random_next(&m->random), 5, 1000000000, 1);
             if (i < NEWCOMERS) CHECK(table_allow(p->table, &q, start, &fresh_hint));
         }
     }
 }
 
 TEST(every_history_of_a_user_has_an_order_that_explains_it) {
-    struct play p = {.rounds = seeds_share(check_effort(60000)) + 200, .user_seed = check_seed(), .clock_ns = start};
+    struct play p         = {.rounds    = seeds_share(check_effort(60000)) + 200,
+                             .user_seed = check_seed(),
+                             .clock_ns  = start};
     uint64_t    users_max = p.rounds * (THREADS * NEWCOMERS + 1) * 9 / 8 + 1000;
     size_t      bytes     = table_bytes(users_max);
     void       *memory    = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
     CHECK_NE(memory, NULL);
     memset(memory, 0, bytes);
-    p.table     = table_init(memory, &(struct table_options){.users_max = users_max, .yield = yield});
-    p.histories = calloc(p.rounds, sizeof *p.histories);
+    p.table = table_init(memory, &(struct table_options){.users_max = users_max, .yield = yield});
+    p.histories     = calloc(p.rounds, sizeof *p.histories);
     struct random r = {.state = check_seed()};
     for (uint64_t i = 0; i < p.rounds; i++) p.histories[i].limit = 1 + random_below(&r, 6);
 
@@ -216,7 +229,8 @@ TEST(every_history_of_a_user_has_an_order_that_explains_it) {
         const struct history *h = &p.histories[i];
         for (unsigned a = 0; a < CALLS; a++) {
             for (unsigned b = CALLS; b < CALLS_ALL; b++) {
-                overlapping += h->call[a].began < h->call[b].ended && h->call[b].began < h->call[a].ended;
+                overlapping +=
+                    h->call[a].began < h->call[b].ended && h->call[b].began < h->call[a].ended;
             }
         }
         if (!history_is_linear(h, &states)) {
@@ -224,7 +238,8 @@ TEST(every_history_of_a_user_has_an_order_that_explains_it) {
             CHECK_SAYS(false, "no order of the calls explains history %" PRIu64, i);
         }
     }
-    printf("%" PRIu64 " histories of %d calls, %" PRIu64 " pairs of calls overlapped, %" PRIu64 " states searched\n",
+    printf("%" PRIu64 " histories of %d calls, %" PRIu64 " pairs of calls overlapped, %" PRIu64
+           " states searched\n",
            p.rounds, CALLS_ALL, overlapping, states);
     CHECK_GT(overlapping, p.rounds / 10);
     free(p.histories);
@@ -235,7 +250,11 @@ TEST(every_history_of_a_user_has_an_order_that_explains_it) {
 TEST(a_history_that_no_order_explains_is_found_out) {
     struct history h = {.limit = 1};
     for (unsigned i = 0; i < CALLS_ALL; i++) {
-        h.call[i] = (struct call){.kind = KIND_ALLOW, .began = 2 * i, .ended = 2 * i + 1, .now_ns = start, .cost = 1,
+        h.call[i] = (struct call){.kind    = KIND_ALLOW,
+                                  .began   = 2 * i,
+                                  .ended   = 2 * i + 1,
+                                  .now_ns  = start,
+                                  .cost    = 1,
                                   .allowed = i == 0};
     }
     uint64_t states = 0;
@@ -245,10 +264,10 @@ TEST(a_history_that_no_order_explains_is_found_out) {
     h.call[3].allowed = false;
     h.call[0].allowed = false; /* The first call found a limit of 1 used up by nobody. */
     CHECK(!history_is_linear(&h, &states));
-    h.call[0].began = 2; /* It may have been after the second, if that was admitted. */
-    h.call[0].ended = 5;
-    h.call[1].began = 3;
-    h.call[1].ended = 4;
+    h.call[0].began   = 2; /* It may have been after the second, if that was admitted. */
+    h.call[0].ended   = 5;
+    h.call[1].began   = 3;
+    h.call[1].ended   = 4;
     h.call[1].allowed = true;
     CHECK(history_is_linear(&h, &states));
 }

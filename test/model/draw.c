@@ -29,7 +29,9 @@ static uint64_t draw_any_limit(struct random *r) {
 uint64_t draw_window_ns(struct random *r) {
     uint64_t window_ns = 0;
     switch (random_below(r, 8)) {
-    case 0: window_ns = random_between(r, 1, 2000); break; /* below a microsecond: replays of ticks */
+    case 0:
+        window_ns = random_between(r, 1, 2000);
+        break; /* below a microsecond: replays of ticks */
     case 1: window_ns = UINT64_C(1000) * draw_log_uniform(r, 1000); break;
     case 2: window_ns = LIMIT_WINDOW_MAX - random_below(r, 3); break;
     case 3: window_ns = draw_beside(r, UINT64_C(1) << random_between(r, 10, 58), 1); break;

@@ -22,7 +22,9 @@ static inline uint64_t draw_beside(struct random *r, uint64_t value, uint64_t di
 }
 
 /* The time to the next event of a Poisson stream with mean 1. */
-static inline double draw_exponential(struct random *r) { return -__builtin_log(1.0 - random_unit(r)); }
+static inline double draw_exponential(struct random *r) {
+    return -__builtin_log(1.0 - random_unit(r));
+}
 
 /* 1 to LIMIT_MAX, with a liking for small ones, powers of two and multiples of 160. */
 uint64_t draw_limit(struct random *r);

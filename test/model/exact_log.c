@@ -21,8 +21,8 @@ void exact_log_add(struct exact_log *log, uint64_t now_ns, uint64_t cost) {
         log->total     = realloc(log->total, log->count_max * sizeof *log->total);
         REQUIRE(log->at_ns != NULL && log->total != NULL);
     }
-    uint64_t newest_ns = exact_log_newest_ns(log);
-    uint64_t before    = log->count == 0 ? 0 : log->total[log->count - 1];
+    uint64_t newest_ns     = exact_log_newest_ns(log);
+    uint64_t before        = log->count == 0 ? 0 : log->total[log->count - 1];
     log->at_ns[log->count] = now_ns > newest_ns ? now_ns : newest_ns;
     log->total[log->count] = before + cost;
     log->count++;

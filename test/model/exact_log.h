@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 struct exact_log {
-    uint64_t *at_ns;      /* never decreasing */
-    uint64_t *total;      /* all permits up to and with this entry */
+    uint64_t *at_ns; /* never decreasing */
+    uint64_t *total; /* all permits up to and with this entry */
     size_t    count;
     size_t    count_max;
 };

@@ -33,7 +33,8 @@ void program_shorten(struct program *program, program_fails_fn *fails, char *fai
         for (size_t from = 0; from + chunk <= program->count;) {
             size_t after = program->count - from - chunk;
             memcpy(shorter.steps, program->steps, from * sizeof *shorter.steps);
-            memcpy(shorter.steps + from, program->steps + from + chunk, after * sizeof *shorter.steps);
+            memcpy(shorter.steps + from, program->steps + from + chunk,
+                   after * sizeof *shorter.steps);
             shorter.count = from + after;
             if (fails(&shorter, failure)) {
                 memcpy(program->steps, shorter.steps, shorter.count * sizeof *shorter.steps);
@@ -55,17 +56,21 @@ void program_report(struct program *program, program_fails_fn *fails, const char
     fprintf(stderr, "A program of %zu steps fails: %s\n", length, failure);
     program_shorten(program, fails, failure);
     program_print(program, rule_tail, failure);
-    CHECK_SAYS(false, "%s\n    this program alone: --seed %" PRIu64 ", and an effort that gives it %zu steps",
+    CHECK_SAYS(false,
+               "%s\n    this program alone: --seed %" PRIu64
+               ", and an effort that gives it %zu steps",
                failure, program->seed, length);
     abort();
 }
 
 void program_print(const struct program *program, const char *rule_tail, const char *failure) {
-    fprintf(stderr, "# %s\n# The counter's head begins as 0x%" PRIx64 ".\n", failure, program->head_top);
+    fprintf(stderr, "# %s\n# The counter's head begins as 0x%" PRIx64 ".\n", failure,
+            program->head_top);
     for (size_t i = 0; i < program->count; i++) {
         struct program_step s = program->steps[i];
         if (i == 0 || s.limit != program->steps[i - 1].limit) {
-            fprintf(stderr, "rule %" PRIu64 " per %" PRIu64 "ns%s\n", s.limit, program->window_ns, rule_tail);
+            fprintf(stderr, "rule %" PRIu64 " per %" PRIu64 "ns%s\n", s.limit, program->window_ns,
+                    rule_tail);
         }
         fprintf(stderr, "at %" PRIu64 "ns ask ann cost %" PRIu64 " -> ?%s\n", s.now_ns, s.cost,
                 i + 1 == program->count ? "   # this one is wrong" : "");

@@ -21,9 +21,9 @@
 enum { SEEDS_SANITIZED_SHARE = 8, SEEDS_LINE_BYTES = 512 };
 
 size_t seeds_read(const char *program, uint64_t *seeds) {
-    char path[SEEDS_LINE_BYTES] = __FILE__;
-    char *name = strrchr(path, '/');
-    name       = name == NULL ? path : name + 1;
+    char  path[SEEDS_LINE_BYTES] = __FILE__;
+    char *name                   = strrchr(path, '/');
+    name                         = name == NULL ? path : name + 1;
     snprintf(name, sizeof path - (size_t)(name - path), "seeds.txt");
 
     FILE *file = fopen(path, "r");
@@ -36,7 +36,8 @@ size_t seeds_read(const char *program, uint64_t *seeds) {
         int fields = sscanf(line, "%511s %" SCNu64, word, &seed);
         CHECK_SAYS(fields == 2, "%s:%d: not '<program> <seed>': %s", path, number, line);
         if (strcmp(word, program) != 0) continue;
-        CHECK_SAYS(count < SEEDS_MAX, "%s holds more than %d seeds of %s", path, SEEDS_MAX, program);
+        CHECK_SAYS(count < SEEDS_MAX, "%s holds more than %d seeds of %s", path, SEEDS_MAX,
+                   program);
         seeds[count++] = seed;
     }
     fclose(file);

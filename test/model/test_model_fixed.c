@@ -27,12 +27,13 @@ struct trial {
     uint64_t       allowed_count, denied_count;
 };
 
-static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step step, char *failure) {
-    const struct counter before = t->counter;
-    uint64_t             index  = step.now_ns / window_ns;
-    bool                 is_new = !t->has_taken || index > t->window_index;
-    uint64_t             taken  = is_new ? 0 : t->taken;
-    uint64_t             left   = taken < step.limit ? step.limit - taken : 0;
+static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step step,
+                       char *failure) {
+    const struct counter before  = t->counter;
+    uint64_t             index   = step.now_ns / window_ns;
+    bool                 is_new  = !t->has_taken || index > t->window_index;
+    uint64_t             taken   = is_new ? 0 : t->taken;
+    uint64_t             left    = taken < step.limit ? step.limit - taken : 0;
     uint64_t             ends_ns = ((is_new ? index : t->window_index) + 1) * window_ns;
 
     struct answer expected = {
@@ -46,15 +47,16 @@ static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step 
         expected.retry_after_ns = ends_ns - step.now_ns;
     }
 
-    t->look      = fixed_look(&t->counter, step.limit, window_ns, step.cost, step.now_ns);
-    bool allowed = fixed_admit(&t->counter, step.limit, window_ns, step.cost, step.now_ns);
-    const char *wrong = NULL;
+    t->look             = fixed_look(&t->counter, step.limit, window_ns, step.cost, step.now_ns);
+    bool        allowed = fixed_admit(&t->counter, step.limit, window_ns, step.cost, step.now_ns);
+    const char *wrong   = NULL;
     if (allowed != expected.allowed) wrong = "fixed_admit is wrong";
     if (t->look.allowed != expected.allowed) wrong = "fixed_look.allowed is wrong";
     if (t->look.remaining != expected.remaining) wrong = "remaining is wrong";
     if (t->look.retry_after_ns != expected.retry_after_ns) wrong = "retry_after is wrong";
     if (t->look.reset_after_ns != expected.reset_after_ns) wrong = "reset_after is wrong";
-    if (!allowed && memcmp(&before, &t->counter, sizeof before) != 0) wrong = "the denial changed the counter";
+    if (!allowed && memcmp(&before, &t->counter, sizeof before) != 0)
+        wrong = "the denial changed the counter";
     if ((before.head ^ t->counter.head) & ~COUNTER_HEAD_MASK) wrong = "the storer's bits changed";
     if (t->counter.fresh_at_ns < before.fresh_at_ns) wrong = "fresh_at_ns decreased";
 
@@ -98,7 +100,9 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
         uint64_t asked_ns = 0;
         switch (random_below(&r, 6)) {
         case 0: now_ns += draw_log_uniform(&r, program.window_ns); break;
-        case 1: now_ns = (now_ns / program.window_ns + 1) * program.window_ns - random_below(&r, 2); break;
+        case 1:
+            now_ns = (now_ns / program.window_ns + 1) * program.window_ns - random_below(&r, 2);
+            break;
         case 2: now_ns += draw_log_uniform(&r, program.window_ns / 100 + 1); break;
         default: break;
         }
@@ -112,11 +116,14 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
         switch (random_below(&r, 6)) {
         case 0: cost = draw_log_uniform(&r, limit + 1); break;
         case 1: cost = t.look.remaining + random_below(&r, 2); break;
-        case 2: if (random_below(&r, 20) == 0) cost = UINT64_MAX - random_below(&r, 2); break;
+        case 2:
+            if (random_below(&r, 20) == 0) cost = UINT64_MAX - random_below(&r, 2);
+            break;
         default: break;
         }
         if (cost == 0) cost = 1;
-        program.steps[program.count] = (struct program_step){.now_ns = asked_ns, .limit = limit, .cost = cost};
+        program.steps[program.count] =
+            (struct program_step){.now_ns = asked_ns, .limit = limit, .cost = cost};
         holds = trial_step(&t, program.window_ns, program.steps[program.count++], failure);
     }
     tally->programs++;

@@ -68,13 +68,17 @@ static bool answers_hold(const struct trial *t, const struct counter *before,
     uint64_t retry_ns = look.retry_after_ns;
     if (t->allowed && retry_ns != 0) return fail(failure, "allowed with a retry_after");
     if (!t->allowed && (step.cost > rule->burst || rule->limit == 0)) {
-        if (retry_ns != LIMIT_NEVER) return fail(failure, "can never pass, and retry_after is not never");
+        if (retry_ns != LIMIT_NEVER)
+            return fail(failure, "can never pass, and retry_after is not never");
     } else if (!t->allowed) {
-        if (retry_ns == LIMIT_NEVER || retry_ns == 0) return fail(failure, "retry_after is never or 0");
+        if (retry_ns == LIMIT_NEVER || retry_ns == 0)
+            return fail(failure, "retry_after is never or 0");
         uint64_t at_ns = step.now_ns + retry_ns;
         if (at_ns <= LIMIT_NOW_MAX) {
-            if (!would_pass(before, rule, step.cost, at_ns)) return fail(failure, "denied after retry_after");
-            if (would_pass(before, rule, step.cost, at_ns - 1)) return fail(failure, "passes before retry_after");
+            if (!would_pass(before, rule, step.cost, at_ns))
+                return fail(failure, "denied after retry_after");
+            if (would_pass(before, rule, step.cost, at_ns - 1))
+                return fail(failure, "passes before retry_after");
         }
     }
 
@@ -104,7 +108,8 @@ static bool bucket_holds(struct trial *t, const struct rule *rule, struct progra
     if (t->allowed) {
         /* A late call counts at the newest admission, no earlier. */
         uint64_t newest_ns = exact_log_newest_ns(&t->log);
-        if (after > (wide)newest_ns * rule->limit + top) return fail(failure, "PROMISE BROKEN: the exact bucket is full");
+        if (after > (wide)newest_ns * rule->limit + top)
+            return fail(failure, "PROMISE BROKEN: the exact bucket is full");
         t->full_at = after;
         return true;
     }
@@ -127,7 +132,9 @@ static bool windows_hold(const struct trial *t, const struct rule *rule, struct 
         if (length_ns == 0) continue;
         wide most = rule->burst + (wide)rule->limit * (length_ns - 1) / rule->window_ns;
         if (exact_log_within(&t->log, until_ns, length_ns) > most) {
-            return fail(failure, "PROMISE BROKEN: more than burst + floor(rate * (w - 1 ns)) in a window of length w");
+            return fail(
+                failure,
+                "PROMISE BROKEN: more than burst + floor(rate * (w - 1 ns)) in a window of length w");
         }
     }
     return true;
@@ -136,15 +143,16 @@ static bool windows_hold(const struct trial *t, const struct rule *rule, struct 
 static bool trial_step(struct trial *t, const struct rule *rule, struct program_step step,
                        bool one_rule, struct random *r, char *failure) {
     const struct counter before = t->counter;
-    t->look    = gcra_look(&t->counter, rule, step.cost, step.now_ns);
-    t->allowed = gcra_admit(&t->counter, rule, step.cost, step.now_ns);
+    t->look                     = gcra_look(&t->counter, rule, step.cost, step.now_ns);
+    t->allowed                  = gcra_admit(&t->counter, rule, step.cost, step.now_ns);
     t->allowed ? t->allowed_count++ : t->denied_count++;
 
     if (t->look.allowed != t->allowed) return fail(failure, "gcra_look and gcra_admit differ");
     if (!t->allowed && memcmp(&before, &t->counter, sizeof before) != 0) {
         return fail(failure, "the denial changed the counter");
     }
-    if ((before.head ^ t->counter.head) & ~COUNTER_HEAD_MASK) return fail(failure, "the storer's bits changed");
+    if ((before.head ^ t->counter.head) & ~COUNTER_HEAD_MASK)
+        return fail(failure, "the storer's bits changed");
     if (t->counter.fresh_at_ns < before.fresh_at_ns) return fail(failure, "fresh_at_ns decreased");
     if (t->allowed) exact_log_add(&t->log, step.now_ns, step.cost);
 
@@ -155,7 +163,9 @@ static bool trial_step(struct trial *t, const struct rule *rule, struct program_
 }
 
 static struct rule rule_of(const struct program *program, uint64_t limit) {
-    struct rule rule = {.limit = limit, .window_ns = program->window_ns, .burst = program->burst,
+    struct rule rule = {.limit     = limit,
+                        .window_ns = program->window_ns,
+                        .burst     = program->burst,
                         .algorithm = ALGORITHM_GCRA};
     return rule;
 }
@@ -193,8 +203,8 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
     struct program program;
     char           failure[PROGRAM_FAILURE_BYTES] = "";
     program_begin(&program, seed, steps);
-    program.window_ns = draw_window_ns(&r);
-    program.head_top  = random_next(&r) & ~COUNTER_HEAD_MASK;
+    program.window_ns  = draw_window_ns(&r);
+    program.head_top   = random_next(&r) & ~COUNTER_HEAD_MASK;
     uint64_t limits[2] = {draw_limit(&r), 0};
     limits[1]          = random_below(&r, 4) == 0 ? draw_limit(&r) : limits[0];
     if (random_below(&r, 100) == 0) limits[1] = 0;
@@ -204,15 +214,17 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
     uint64_t now_ns   = draw_start_ns(&r, program.window_ns);
     uint64_t cost_max = random_below(&r, 2) == 0 ? 1 : draw_log_uniform(&r, program.burst + 1);
     double   load     = 0.3 * (double)(1 + draw_log_uniform(&r, 100));
-    double   gap_ns   = (double)program.window_ns * (double)(cost_max + 1) / 2.0 / (double)limits[0] / load;
-    uint64_t late_in  = random_below(&r, 4) == 0 ? 2 + draw_log_uniform(&r, 100) : 0;
+    double   gap_ns =
+        (double)program.window_ns * (double)(cost_max + 1) / 2.0 / (double)limits[0] / load;
+    uint64_t late_in = random_below(&r, 4) == 0 ? 2 + draw_log_uniform(&r, 100) : 0;
 
     struct trial  t     = {.counter.head = program.head_top};
     struct random judge = {.state = program.seed};
     bool          holds = true, single = limits[0] == limits[1];
     while (holds && program.count < steps) {
         switch (random_below(&r, 8)) {
-        case 0: case 1: break;
+        case 0:
+        case 1: break;
         case 2: now_ns += random_below(&r, 3); break;
         case 3:
             if (!t.allowed && t.look.retry_after_ns <= LIMIT_NOW_MAX && t.look.retry_after_ns > 0) {
@@ -235,17 +247,24 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
             uint64_t late_ns = draw_log_uniform(&r, 2 * program.window_ns);
             asked_ns         = late_ns > now_ns ? 0 : now_ns - late_ns;
         }
-        struct program_step step = {.now_ns = asked_ns, .limit = limits[random_below(&r, 2)], .cost = 1};
-        struct rule         rule = rule_of(&program, step.limit);
+        struct program_step step = {
+            .now_ns = asked_ns, .limit = limits[random_below(&r, 2)], .cost = 1};
+        struct rule rule = rule_of(&program, step.limit);
         switch (random_below(&r, 8)) {
-        case 0: case 1: step.cost = random_between(&r, 1, cost_max); break;
-        case 2: step.cost = gcra_look(&t.counter, &rule, 1, asked_ns).remaining + random_below(&r, 2); break;
-        case 3: if (random_below(&r, 8) == 0) step.cost = random_below(&r, 2) == 0 ? UINT64_MAX : program.burst + 1; break;
+        case 0:
+        case 1: step.cost = random_between(&r, 1, cost_max); break;
+        case 2:
+            step.cost = gcra_look(&t.counter, &rule, 1, asked_ns).remaining + random_below(&r, 2);
+            break;
+        case 3:
+            if (random_below(&r, 8) == 0)
+                step.cost = random_below(&r, 2) == 0 ? UINT64_MAX : program.burst + 1;
+            break;
         default: break;
         }
         if (step.cost == 0) step.cost = 1;
         program.steps[program.count++] = step;
-        holds = trial_step(&t, &rule, step, single, &judge, failure);
+        holds                          = trial_step(&t, &rule, step, single, &judge, failure);
     }
     tally->programs++;
     tally->steps += program.count;
@@ -296,9 +315,11 @@ TEST(a_rule_fits_if_and_only_if_its_bucket_drains_within_2_to_the_62_ns) {
         bool below      = (wide)burst * window_ns < (wide)limit << 62;
         bool well_below = (wide)burst * window_ns < ((wide)limit << 62) - limit;
         if (gcra_rule_fits(limit, window_ns, burst)) {
-            CHECK_SAYS(below, "%" PRIu64 " per %" PRIu64 "ns burst %" PRIu64 " does not fit", limit, window_ns, burst);
+            CHECK_SAYS(below, "%" PRIu64 " per %" PRIu64 "ns burst %" PRIu64 " does not fit", limit,
+                       window_ns, burst);
         } else {
-            CHECK_SAYS(!well_below, "%" PRIu64 " per %" PRIu64 "ns burst %" PRIu64 " fits", limit, window_ns, burst);
+            CHECK_SAYS(!well_below, "%" PRIu64 " per %" PRIu64 "ns burst %" PRIu64 " fits", limit,
+                       window_ns, burst);
         }
     }
 }

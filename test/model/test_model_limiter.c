@@ -49,8 +49,10 @@ static void question_make(struct world *w, struct random *r, struct question *q)
     q->window = random_below(r, w->windows);
     snprintf(q->name, sizeof q->name, "user %u", (unsigned)q->user);
     uint64_t limit = w->limit[q->user];
-    if (w->has_changes && random_below(r, 4) == 0) limit = random_below(r, 2) == 0 ? draw_limit(r) : limit / 2;
-    q->request = weir_request_for(q->name, strlen(q->name), limit, (int64_t)w->window_ns[q->window]);
+    if (w->has_changes && random_below(r, 4) == 0)
+        limit = random_below(r, 2) == 0 ? draw_limit(r) : limit / 2;
+    q->request =
+        weir_request_for(q->name, strlen(q->name), limit, (int64_t)w->window_ns[q->window]);
     switch (random_below(r, 6)) {
     case 0: q->request.cost = 0; break;
     case 1: q->request.cost = draw_log_uniform(r, limit + 1); break;
@@ -61,15 +63,17 @@ static void question_make(struct world *w, struct random *r, struct question *q)
 
 static uint64_t world_seed; /* said with a failure: it plays this world first */
 
-static struct exact_log *log_of(struct world *w, const struct question *q) { return &w->log[q->user][q->window]; }
+static struct exact_log *log_of(struct world *w, const struct question *q) {
+    return &w->log[q->user][q->window];
+}
 
 static void judge_admission(struct world *w, const struct question *q) {
     struct exact_log *log = log_of(w, q);
     exact_log_add(log, w->now_ns, q->request.cost);
     uint64_t within = exact_log_within(log, w->now_ns, w->window_ns[q->window]);
     CHECK_SAYS(within <= q->request.limit,
-               "PROMISE BROKEN: %s has %" PRIu64 " in the %" PRIu64 "ns before %" PRIu64 "ns, limit %" PRIu64
-               " (%s; alone: --seed %" PRIu64 ")",
+               "PROMISE BROKEN: %s has %" PRIu64 " in the %" PRIu64 "ns before %" PRIu64
+               "ns, limit %" PRIu64 " (%s; alone: --seed %" PRIu64 ")",
                q->name, within, w->window_ns[q->window], w->now_ns, q->request.limit,
                w->has_shared ? "counters were shared" : "no counter was shared", world_seed);
 }
@@ -83,15 +87,17 @@ static void judge_answer(struct world *w, const struct question *q, const weir_d
     uint64_t window_ns = w->window_ns[q->window];
     uint64_t within    = exact_log_within(log_of(w, q), w->now_ns, window_ns);
     uint64_t free      = within < limit ? limit - within : 0;
-    CHECK_SAYS(d->remaining <= free || d->how == WEIR_HOW_OVERFLOW, "%s: %" PRIu64 " remain where %" PRIu64
-               " are free (alone: --seed %" PRIu64 ")", q->name, d->remaining, free, world_seed);
+    CHECK_SAYS(d->remaining <= free || d->how == WEIR_HOW_OVERFLOW,
+               "%s: %" PRIu64 " remain where %" PRIu64 " are free (alone: --seed %" PRIu64 ")",
+               q->name, d->remaining, free, world_seed);
     if (w->has_shared || w->has_changes) return;
     uint64_t           true_ns = window_ns + (window_ns * w->clock_error_ppm + 999999) / 1000000;
     struct window_grid grid    = window_grid_for(limit, true_ns);
     uint64_t           longer  = exact_log_within(log_of(w, q), w->now_ns, true_ns + grid.cell_ns);
     CHECK_SAYS(d->remaining + longer + grid.quantum - 1 >= limit,
-               "%s: only %" PRIu64 " remain of %" PRIu64 " with %" PRIu64 " used (alone: --seed %" PRIu64 ")", q->name,
-               d->remaining, limit, longer, world_seed);
+               "%s: only %" PRIu64 " remain of %" PRIu64 " with %" PRIu64
+               " used (alone: --seed %" PRIu64 ")",
+               q->name, d->remaining, limit, longer, world_seed);
 }
 
 static void step_single(struct world *w, struct random *r) {
@@ -99,7 +105,8 @@ static void step_single(struct world *w, struct random *r) {
     question_make(w, r, &q);
     if (random_below(r, 5) == 0) {
         q.request.cost = 1;
-        bool allowed = limiter_allow(w->limiter, q.name, strlen(q.name), q.request.limit, q.request.window_ns, w->now_ns);
+        bool allowed   = limiter_allow(w->limiter, q.name, strlen(q.name), q.request.limit,
+                                       q.request.window_ns, w->now_ns);
         if (allowed) judge_admission(w, &q);
         return;
     }
@@ -138,7 +145,8 @@ static void step_several(struct world *w, struct random *r, bool joint) {
 static void step_reset(struct world *w, struct random *r) {
     struct question q;
     weir_decision   d;
-    if (w->has_shared) return; /* What was taken on a shared counter is not reset: the log would not know. */
+    if (w->has_shared)
+        return; /* What was taken on a shared counter is not reset: the log would not know. */
     question_make(w, r, &q);
     q.request.cost = 0;
     CHECK_EQ(limiter_decide(w->limiter, &q.request, w->now_ns, &d), WEIR_OK);
@@ -148,7 +156,8 @@ static void step_reset(struct world *w, struct random *r) {
     CHECK_EQ(d.remaining, q.request.limit);
 }
 
-static void world_play(uint64_t seed, size_t steps, uint64_t *admitted, uint64_t *denied, uint64_t *shared) {
+static void world_play(uint64_t seed, size_t steps, uint64_t *admitted, uint64_t *denied,
+                       uint64_t *shared) {
     static struct world w;
     struct random       r = {.state = seed};
     memset(&w, 0, sizeof w);
@@ -160,12 +169,14 @@ static void world_play(uint64_t seed, size_t steps, uint64_t *admitted, uint64_t
         w.window_ns[i] = 1000 + draw_log_uniform(&r, (uint64_t)WEIR_DAY) + i;
         for (uint64_t k = 0; k < i; k++) w.window_ns[i] += w.window_ns[i] == w.window_ns[k];
     }
-    for (uint64_t u = 0; u < w.users; u++) w.limit[u] = random_below(&r, 3) == 0 ? draw_limit(&r) : random_between(&r, 1, 300);
+    for (uint64_t u = 0; u < w.users; u++)
+        w.limit[u] = random_below(&r, 3) == 0 ? draw_limit(&r) : random_between(&r, 1, 300);
     w.now_ns = draw_start_ns(&r, (uint64_t)WEIR_DAY) % (LIMIT_NOW_MAX / 2);
 
     struct limiter_options options = {.users_max = draw_log_uniform(&r, 2 * w.users * w.windows),
-                                      .clock_error_ppm = w.clock_error_ppm, .secret = {(uint8_t)seed}};
-    w.limiter = limiter_new(&options);
+                                      .clock_error_ppm = w.clock_error_ppm,
+                                      .secret          = {(uint8_t)seed}};
+    w.limiter                      = limiter_new(&options);
     CHECK_NE(w.limiter, NULL);
     bool resets = random_below(&r, 2) == 0;
     for (w.steps = 0; w.steps < steps; w.steps++) {
@@ -173,7 +184,9 @@ static void world_play(uint64_t seed, size_t steps, uint64_t *admitted, uint64_t
         switch (random_below(&r, 8)) {
         case 0: w.now_ns += draw_log_uniform(&r, window_ns); break;
         case 1: w.now_ns += random_below(&r, window_ns / 50 + 1); break;
-        case 2: if (random_below(&r, 20) == 0) w.now_ns += draw_beside(&r, window_ns, 1); break;
+        case 2:
+            if (random_below(&r, 20) == 0) w.now_ns += draw_beside(&r, window_ns, 1);
+            break;
         default: break;
         }
         uint64_t kind = random_below(&r, 20);
@@ -202,11 +215,12 @@ static void world_play(uint64_t seed, size_t steps, uint64_t *admitted, uint64_t
 /* The first world is that of the run's own seed, so that --seed repeats the one that failed. */
 TEST(no_user_of_a_busy_limiter_is_above_the_limit) {
     static uint64_t seeds[SEEDS_MAX];
-    size_t          count = seeds_read("model_limiter", seeds);
-    uint64_t        steps = seeds_share(check_effort(STEPS_FULL));
+    size_t          count    = seeds_read("model_limiter", seeds);
+    uint64_t        steps    = seeds_share(check_effort(STEPS_FULL));
     uint64_t        admitted = 0, denied = 0, shared = 0;
     if (steps < STEPS_MIN) steps = STEPS_MIN;
-    for (size_t i = 0; i < count; i++) world_play(seeds[i], STEPS_FULL, &admitted, &denied, &shared);
+    for (size_t i = 0; i < count; i++)
+        world_play(seeds[i], STEPS_FULL, &admitted, &denied, &shared);
 
     struct random r    = {.state = check_seed()};
     uint64_t      seed = check_seed();
@@ -215,8 +229,8 @@ TEST(no_user_of_a_busy_limiter_is_above_the_limit) {
         world_play(seed, steps, &admitted, &denied, &shared);
         seed = random_next(&r);
     }
-    printf("%d worlds, %" PRIu64 " admitted, %" PRIu64 " denied, %" PRIu64 " on shared counters\n", WORLDS, admitted, denied,
-           shared);
+    printf("%d worlds, %" PRIu64 " admitted, %" PRIu64 " denied, %" PRIu64 " on shared counters\n",
+           WORLDS, admitted, denied, shared);
     CHECK_GT(admitted, steps);
     CHECK_GT(denied, steps);
     CHECK_GT(shared, steps);

@@ -28,12 +28,14 @@ struct trial {
     uint64_t         allowed_count, denied_count;
 };
 
-static bool would_pass(const struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost, uint64_t now_ns) {
+static bool would_pass(const struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost,
+                       uint64_t now_ns) {
     struct ring copy = *r;
     return ring_admit(&copy, ring_class, limit, cost, now_ns);
 }
 
-static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step step, char *failure) {
+static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step step,
+                       char *failure) {
     const struct ring before     = t->ring;
     unsigned          ring_class = ring_class_for(window_ns);
     uint64_t          length_ns  = UINT64_C(1) << ring_class;
@@ -49,24 +51,32 @@ static bool trial_step(struct trial *t, uint64_t window_ns, struct program_step 
     uint64_t remaining = t->look.remaining, retry_ns = t->look.retry_after_ns;
     if (t->allowed) {
         exact_log_add(&t->log, step.now_ns, step.cost);
-        if (exact_log_within(&t->log, at_ns, length_ns) > step.limit) wrong = "PROMISE BROKEN: above the limit";
+        if (exact_log_within(&t->log, at_ns, length_ns) > step.limit)
+            wrong = "PROMISE BROKEN: above the limit";
         if (retry_ns != 0) wrong = "allowed with a retry_after";
     } else if (step.cost > step.limit) {
         if (retry_ns != LIMIT_NEVER) wrong = "can never pass, and retry_after is not never";
     } else {
         uint64_t reach_ns = length_ns + (length_ns >> 5);
-        if (exact_log_within(&t->log, at_ns, reach_ns) + step.cost <= step.limit) wrong = "DENIED WITHOUT NEED";
+        if (exact_log_within(&t->log, at_ns, reach_ns) + step.cost <= step.limit)
+            wrong = "DENIED WITHOUT NEED";
         if (memcmp(&before, &t->ring, sizeof before) != 0) wrong = "the denial changed the ring";
-        if (!would_pass(&before, ring_class, step.limit, step.cost, step.now_ns + retry_ns)) wrong = "denied after retry_after";
-        if (would_pass(&before, ring_class, step.limit, step.cost, step.now_ns + retry_ns - 1)) wrong = "passes before retry_after";
+        if (!would_pass(&before, ring_class, step.limit, step.cost, step.now_ns + retry_ns))
+            wrong = "denied after retry_after";
+        if (would_pass(&before, ring_class, step.limit, step.cost, step.now_ns + retry_ns - 1))
+            wrong = "passes before retry_after";
     }
-    if (remaining > 0 && !would_pass(&before, ring_class, step.limit, remaining, step.now_ns)) wrong = "`remaining` does not pass";
-    if (would_pass(&before, ring_class, step.limit, remaining + 1, step.now_ns)) wrong = "one more than `remaining` passes";
+    if (remaining > 0 && !would_pass(&before, ring_class, step.limit, remaining, step.now_ns))
+        wrong = "`remaining` does not pass";
+    if (would_pass(&before, ring_class, step.limit, remaining + 1, step.now_ns))
+        wrong = "one more than `remaining` passes";
 
-    struct answer after = ring_look(&t->ring, ring_class, step.limit, 1, step.now_ns);
+    struct answer after   = ring_look(&t->ring, ring_class, step.limit, 1, step.now_ns);
     uint64_t      back_ns = step.now_ns + after.reset_after_ns;
-    if (ring_live(&t->ring, ring_class, back_ns) != 0) wrong = "after reset_after something is still live";
-    if (after.reset_after_ns > 0 && ring_live(&t->ring, ring_class, back_ns - 1) == 0) wrong = "reset_after is too late";
+    if (ring_live(&t->ring, ring_class, back_ns) != 0)
+        wrong = "after reset_after something is still live";
+    if (after.reset_after_ns > 0 && ring_live(&t->ring, ring_class, back_ns - 1) == 0)
+        wrong = "reset_after is too late";
 
     if (wrong != NULL) snprintf(failure, PROGRAM_FAILURE_BYTES, "%s", wrong);
     return wrong == NULL;
@@ -89,9 +99,9 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
     char           failure[PROGRAM_FAILURE_BYTES] = "";
     bool           holds                          = true;
     program_begin(&program, seed, steps);
-    program.window_ns    = draw_window_ns(&r);
-    uint64_t now_ns      = draw_start_ns(&r, program.window_ns);
-    uint64_t length_ns   = UINT64_C(1) << ring_class_for(program.window_ns);
+    program.window_ns  = draw_window_ns(&r);
+    uint64_t now_ns    = draw_start_ns(&r, program.window_ns);
+    uint64_t length_ns = UINT64_C(1) << ring_class_for(program.window_ns);
     uint64_t limits[4];
     for (unsigned i = 0; i < 4; i++) limits[i] = draw_limit(&r);
     uint64_t limit_count = random_between(&r, 1, 4);
@@ -100,8 +110,13 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
         struct program_step step = {.limit = limits[random_below(&r, limit_count)], .cost = 1};
         switch (random_below(&r, 7)) {
         case 0: now_ns += draw_log_uniform(&r, 2 * length_ns); break;
-        case 1: now_ns = (now_ns / (length_ns / 32) + 1) * (length_ns / 32) - random_below(&r, 2); break;
-        case 2: if (!t.allowed && t.look.retry_after_ns < length_ns * 2) now_ns += t.look.retry_after_ns; break;
+        case 1:
+            now_ns = (now_ns / (length_ns / 32) + 1) * (length_ns / 32) - random_below(&r, 2);
+            break;
+        case 2:
+            if (!t.allowed && t.look.retry_after_ns < length_ns * 2)
+                now_ns += t.look.retry_after_ns;
+            break;
         case 3: now_ns += random_below(&r, length_ns / 64); break;
         default: break;
         }
@@ -114,12 +129,15 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
         switch (random_below(&r, 5)) {
         case 0: step.cost = draw_log_uniform(&r, step.limit + 1); break;
         case 1: step.cost = draw_log_uniform(&r, step.limit / 10 + 1); break;
-        case 2: step.cost = random_below(&r, 20) == 0 ? UINT64_MAX : t.look.remaining + random_below(&r, 2); break;
+        case 2:
+            step.cost =
+                random_below(&r, 20) == 0 ? UINT64_MAX : t.look.remaining + random_below(&r, 2);
+            break;
         default: break;
         }
         if (step.cost == 0) step.cost = 1;
         program.steps[program.count++] = step;
-        holds = trial_step(&t, program.window_ns, step, failure);
+        holds                          = trial_step(&t, program.window_ns, step, failure);
     }
     tally->programs++;
     tally->steps += program.count;

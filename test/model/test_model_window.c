@@ -30,18 +30,18 @@ static void play(uint64_t seed, size_t steps, struct program_tally *tally) {
 }
 
 TEST(seeds_that_once_failed_hold) {
-    static uint64_t     seeds[SEEDS_MAX];
-    size_t              count = seeds_read("model_window", seeds);
+    static uint64_t      seeds[SEEDS_MAX];
+    size_t               count = seeds_read("model_window", seeds);
     struct program_tally tally = {0};
     for (size_t i = 0; i < count; i++) play(seeds[i], STEPS_OF_SEEDS, &tally);
 }
 
 /* The first program is that of the run's own seed, so that --seed repeats the one that failed. */
 TEST(no_window_is_above_its_limit_and_no_denial_is_without_need) {
-    uint64_t            steps = seeds_share(check_effort(STEPS_FULL));
+    uint64_t             steps = seeds_share(check_effort(STEPS_FULL));
     struct program_tally tally = {0};
-    struct random       r     = {.state = check_seed()};
-    uint64_t            seed  = check_seed();
+    struct random        r     = {.state = check_seed()};
+    uint64_t             seed  = check_seed();
     if (steps < STEPS_MIN) steps = STEPS_MIN;
     for (size_t rule = 0; rule < RULES; rule++) {
         play(seed, steps, &tally);
@@ -84,7 +84,8 @@ static void world_visit(const struct world *world, struct window_trial *trial, u
                 steps[taken]  = step;
                 world_decisions++;
                 bool holds = window_trial_step(trial, step);
-                if (holds && world->is_exact && trial->allowed != (used + step.cost <= step.limit)) {
+                if (holds && world->is_exact &&
+                    trial->allowed != (used + step.cost <= step.limit)) {
                     snprintf(trial->failure, sizeof trial->failure, "differs from an exact log");
                     holds = false;
                 }
@@ -107,7 +108,7 @@ static void world_visit(const struct world *world, struct window_trial *trial, u
 
 static void world_run(const struct world *world, unsigned depth) {
     struct window_trial trial;
-    struct program_step  steps[16];
+    struct program_step steps[16];
     window_trial_begin(&trial, world->window_ns, UINT64_MAX);
     world_visit(world, &trial, world->window_ns / 2, depth, steps, 0);
     window_trial_end(&trial);
@@ -131,7 +132,8 @@ TEST(tiny_worlds_decide_exactly_as_the_log_does) {
         for (uint64_t window_ns = 1; window_ns <= 5; window_ns++) {
             struct world world = {
                 .limits = {limit}, .window_ns = window_ns, .gap_count = 0, .is_exact = true};
-            for (uint64_t gap = 0; gap <= window_ns + 1; gap++) world.gaps_ns[world.gap_count++] = gap;
+            for (uint64_t gap = 0; gap <= window_ns + 1; gap++)
+                world.gaps_ns[world.gap_count++] = gap;
             for (uint64_t cost = 1; cost <= limit; cost++) world.costs[world.cost_count++] = cost;
             world_run(&world, world_depth(&world, decisions));
         }
@@ -145,13 +147,13 @@ TEST(a_window_of_single_nanoseconds_is_exact) {
     for (uint64_t limit = 1; limit <= 160; limit += 53) {
         uint64_t     window_ns = window_grid_for(limit, 1).cells;
         struct world world     = {
-                .limits    = {limit},
-                .window_ns = window_ns,
-                .gaps_ns   = {0, 1, window_ns / 2, window_ns - 1, window_ns},
-                .gap_count = 5,
-                .costs     = {1, limit / 2 + 1, limit},
+                .limits     = {limit},
+                .window_ns  = window_ns,
+                .gaps_ns    = {0, 1, window_ns / 2, window_ns - 1, window_ns},
+                .gap_count  = 5,
+                .costs      = {1, limit / 2 + 1, limit},
                 .cost_count = 3,
-                .is_exact  = true,
+                .is_exact   = true,
         };
         CHECK_EQ(window_grid_for(limit, window_ns).cell_ns, 1);
         world_run(&world, world_depth(&world, decisions));
@@ -175,8 +177,9 @@ TEST(small_worlds_with_coarse_cells_hold) {
 }
 
 TEST(small_worlds_with_coarse_quanta_and_changing_limits_hold) {
-    static const uint64_t pairs[][2] = {{161, 0}, {161, 160}, {1000, 31}, {33, 32}, {10241, 320}, {320, 10241}};
-    uint64_t decisions = seeds_share(check_effort(1000000));
+    static const uint64_t pairs[][2] = {{161, 0}, {161, 160},   {1000, 31},
+                                        {33, 32}, {10241, 320}, {320, 10241}};
+    uint64_t              decisions  = seeds_share(check_effort(1000000));
     for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {
         uint64_t           limit     = pairs[p][0];
         uint64_t           window_ns = 16000;
@@ -205,7 +208,7 @@ static uint64_t utilisation(struct random *r, uint64_t limit, double load, enum 
     struct counter   counter   = {0};
     struct exact_log log       = {0};
     uint64_t         now_ns = window_ns, strict = 0, exact = 0;
-    uint64_t         windows = 150 + seeds_share(check_effort(250));
+    uint64_t         windows  = 150 + seeds_share(check_effort(250));
     double           burst_ns = 0;
     while (now_ns < windows * window_ns) {
         double step_ns = draw_exponential(r) * gap_ns;
@@ -230,16 +233,18 @@ static uint64_t utilisation(struct random *r, uint64_t limit, double load, enum 
 }
 
 TEST(at_least_975_of_1000_are_admitted_of_what_an_exact_log_admits) {
-    static const uint64_t limits[] = {1, 2, 3, 10, 31, 33, 65, 100, 150, 160, 161, 200, 319, 321, 500,
-                                      1000, 9999, 100000, 1000001, LIMIT_MAX / 3, LIMIT_MAX};
-    static const double   loads[]  = {0.5, 0.9, 1.0, 1.1, 2.0, 10.0};
-    struct random         r        = {.state = check_seed()};
-    uint64_t              worst    = 1000;
+    static const uint64_t limits[] = {
+        1,   2,   3,   10,  31,   33,   65,     100,     150,           160,      161,
+        200, 319, 321, 500, 1000, 9999, 100000, 1000001, LIMIT_MAX / 3, LIMIT_MAX};
+    static const double loads[] = {0.5, 0.9, 1.0, 1.1, 2.0, 10.0};
+    struct random       r       = {.state = check_seed()};
+    uint64_t            worst   = 1000;
     for (size_t l = 0; l < sizeof limits / sizeof *limits; l++) {
         for (size_t d = 0; d < sizeof loads / sizeof *loads; d++) {
             for (unsigned w = 0; w < WORKLOAD_COUNT; w++) {
                 uint64_t share = utilisation(&r, limits[l], loads[d], (enum workload)w);
-                CHECK_SAYS(share >= 975, "limit %" PRIu64 ", load %.1f, workload %u: %" PRIu64 " of 1000",
+                CHECK_SAYS(share >= 975,
+                           "limit %" PRIu64 ", load %.1f, workload %u: %" PRIu64 " of 1000",
                            limits[l], loads[d], w, share);
                 if (share < worst) worst = share;
             }

@@ -13,7 +13,7 @@ struct player {
     struct random random;
     uint64_t      limits[PLAYER_LIMITS_MAX];
     size_t        limit_count;
-    uint64_t      limit; /* in force */
+    uint64_t      limit;           /* in force */
     uint64_t      limit_change_in; /* one step in so many; 0: never */
     uint64_t      late_in;         /* one step in so many is late; 0: none */
     uint64_t      cost_max;
@@ -37,10 +37,11 @@ enum manner {
     MANNER_COUNT
 };
 
-static struct player      player_make(struct random *random, struct program *program);
+static struct player       player_make(struct random *random, struct program *program);
 static struct program_step player_step(struct player *player, const struct window_trial *trial);
-static uint64_t           player_time(struct player *player, const struct window_trial *trial);
-static uint64_t           player_cost(struct player *player, const struct window_trial *trial, uint64_t now_ns);
+static uint64_t            player_time(struct player *player, const struct window_trial *trial);
+static uint64_t            player_cost(struct player *player, const struct window_trial *trial,
+                                       uint64_t now_ns);
 
 bool window_program_run(struct program *program, uint64_t seed, size_t steps,
                         struct program_tally *tally, char *failure) {
@@ -53,9 +54,9 @@ bool window_program_run(struct program *program, uint64_t seed, size_t steps,
     window_trial_begin(&trial, program->window_ns, program->head_top);
     bool holds = true;
     while (holds && program->count < steps) {
-        struct program_step step            = player_step(&player, &trial);
+        struct program_step step         = player_step(&player, &trial);
         program->steps[program->count++] = step;
-        holds                              = window_trial_step(&trial, step);
+        holds                            = window_trial_step(&trial, step);
     }
     snprintf(failure, PROGRAM_FAILURE_BYTES, "%s", trial.failure);
     tally->programs++;
@@ -80,8 +81,8 @@ bool window_program_fails(const struct program *program, char *failure) {
 }
 
 static struct player player_make(struct random *random, struct program *program) {
-    struct player player = {.random = random_split(random)};
-    struct random *r     = &player.random;
+    struct player  player = {.random = random_split(random)};
+    struct random *r      = &player.random;
 
     program->window_ns = draw_window_ns(r);
     program->head_top  = random_below(r, 4) == 0 ? 0 : random_next(r) & ~COUNTER_HEAD_MASK;
@@ -158,15 +159,16 @@ static uint64_t player_time(struct player *player, const struct window_trial *tr
     case MANNER_NEXT_NANOSECOND: next_ns = now_ns + random_between(r, 1, 3); break;
     case MANNER_POISSON: {
         double mean_cost = 0.5 * (double)(player->cost_max + 1);
-        double mean_ns   = (double)window_ns * mean_cost / ((double)player->limit + 1.0) / player->load;
-        double gap_ns    = draw_exponential(r) * mean_ns;
+        double mean_ns =
+            (double)window_ns * mean_cost / ((double)player->limit + 1.0) / player->load;
+        double gap_ns = draw_exponential(r) * mean_ns;
         if (gap_ns > 4.0 * (double)window_ns) gap_ns = 4.0 * (double)window_ns;
         next_ns = now_ns + (uint64_t)gap_ns;
         break;
     }
     case MANNER_CELLS: {
         struct window_grid grid = window_grid_for(player->limit, window_ns);
-        next_ns = draw_beside(r, now_ns + grid.cell_ns * random_below(r, 4), 1);
+        next_ns                 = draw_beside(r, now_ns + grid.cell_ns * random_below(r, 4), 1);
         break;
     }
     case MANNER_WINDOW_LATER: {
@@ -190,8 +192,9 @@ static uint64_t player_time(struct player *player, const struct window_trial *tr
         }
         break;
     case MANNER_IDLE:
-        next_ns = now_ns + (random_below(r, 2) == 0 ? draw_log_uniform(r, 3 * window_ns)
-                                                    : draw_beside(r, window_ns, window_ns / 20 + 1));
+        next_ns =
+            now_ns + (random_below(r, 2) == 0 ? draw_log_uniform(r, 3 * window_ns)
+                                              : draw_beside(r, window_ns, window_ns / 20 + 1));
         break;
     case MANNER_WINDOW_MULTIPLE:
         next_ns = draw_beside(r, (now_ns / window_ns + 1) * window_ns, 2);
@@ -205,22 +208,31 @@ static uint64_t player_cost(struct player *player, const struct window_trial *tr
                             uint64_t now_ns) {
     struct random *r = &player->random;
     switch (random_below(r, 12)) {
-    case 0: case 1: case 2: case 3: return 1;
-    case 4: case 5: case 6: return random_between(r, 1, player->cost_max);
+    case 0:
+    case 1:
+    case 2:
+    case 3: return 1;
+    case 4:
+    case 5:
+    case 6: return random_between(r, 1, player->cost_max);
     case 7: return draw_log_uniform(r, player->limit + 1);
     case 8: { /* whole quanta and what is beside them */
         struct window_grid grid = window_grid_for(player->limit, trial->window_ns);
         uint64_t           cost = draw_beside(r, grid.quantum * random_between(r, 1, 3), 1);
         return cost == 0 ? 1 : cost;
     }
-    case 9: case 10: { /* all that is left, or one too many */
-        struct answer look = window_look(&trial->counter, player->limit, trial->window_ns, 1, now_ns);
-        uint64_t      cost = look.remaining + random_below(r, 2);
+    case 9:
+    case 10: { /* all that is left, or one too many */
+        struct answer look =
+            window_look(&trial->counter, player->limit, trial->window_ns, 1, now_ns);
+        uint64_t cost = look.remaining + random_below(r, 2);
         return cost == 0 ? 1 : cost;
     }
     default: {
-        static const uint64_t extremes[] = {1, 2, LIMIT_MAX, LIMIT_MAX + 1, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
-        if (random_below(r, 4) != 0) return player->limit + random_below(r, 2) + (player->limit == 0);
+        static const uint64_t extremes[] = {
+            1, 2, LIMIT_MAX, LIMIT_MAX + 1, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+        if (random_below(r, 4) != 0)
+            return player->limit + random_below(r, 2) + (player->limit == 0);
         return extremes[random_below(r, sizeof extremes / sizeof *extremes)];
     }
     }

@@ -27,7 +27,8 @@ static bool window_trial_remaining(struct window_trial *trial, const struct coun
 static bool window_trial_reset(struct window_trial *trial, struct program_step step);
 static void window_trial_remember(struct window_trial *trial, const struct counter *before,
                                   struct program_step step);
-static void window_trial_recode(struct window_trial *trial, struct window_grid grid, uint64_t at_ns);
+static void window_trial_recode(struct window_trial *trial, struct window_grid grid,
+                                uint64_t at_ns);
 static bool grid_is_finer(struct window_grid a, struct window_grid b);
 static bool window_trial_has_room(const struct window_trial *trial, struct program_step step);
 static struct bound window_trial_bound(const struct window_trial *trial, struct program_step step);
@@ -52,7 +53,8 @@ bool window_trial_step(struct window_trial *trial, struct program_step step) {
 
     trial->steps++;
     trial->look = window_look(c, step.limit, trial->window_ns, step.cost, step.now_ns);
-    if (memcmp(c, &before, sizeof before) != 0) return window_trial_fail(trial, "looking changed the counter");
+    if (memcmp(c, &before, sizeof before) != 0)
+        return window_trial_fail(trial, "looking changed the counter");
 
     trial->allowed = window_admit(c, step.limit, trial->window_ns, step.cost, step.now_ns);
     if (!trial->judges_only_promises && !window_trial_harmless(trial, &before)) return false;
@@ -66,8 +68,8 @@ bool window_trial_step(struct window_trial *trial, struct program_step step) {
         if (!window_trial_useful(trial, step)) return false;
     }
     if (trial->judges_only_promises) return true;
-    return window_trial_retry(trial, &before, step) && window_trial_remaining(trial, &before, step) &&
-           window_trial_reset(trial, step);
+    return window_trial_retry(trial, &before, step) &&
+           window_trial_remaining(trial, &before, step) && window_trial_reset(trial, step);
 }
 
 static bool window_trial_harmless(struct window_trial *trial, const struct counter *before) {
@@ -79,7 +81,8 @@ static bool window_trial_harmless(struct window_trial *trial, const struct count
     if ((c->head & ~COUNTER_HEAD_MASK) != (before->head & ~COUNTER_HEAD_MASK)) {
         return window_trial_fail(trial, "the storer's bits of head were changed");
     }
-    if (c->fresh_at_ns < before->fresh_at_ns) return window_trial_fail(trial, "fresh_at_ns decreased");
+    if (c->fresh_at_ns < before->fresh_at_ns)
+        return window_trial_fail(trial, "fresh_at_ns decreased");
     if (!trial->allowed && memcmp(c, before, sizeof *before) != 0) {
         return window_trial_fail(trial, "the denial changed the counter");
     }
@@ -130,7 +133,8 @@ static void window_trial_remember(struct window_trial *trial, const struct count
     exact_log_add(&trial->log, step.now_ns, step.cost);
 }
 
-static void window_trial_recode(struct window_trial *trial, struct window_grid grid, uint64_t at_ns) {
+static void window_trial_recode(struct window_trial *trial, struct window_grid grid,
+                                uint64_t at_ns) {
     trial->recodes[trial->recode_count++ % WINDOW_TRIAL_RECODES_MAX] = (struct window_recode){
         .at_ns   = at_ns,
         .cell_ns = trial->grid.cell_ns,
@@ -155,7 +159,9 @@ static bool window_trial_strict(struct window_trial *trial, struct program_step 
     uint64_t instant_ns = exact_log_newest_ns(&trial->log);
     uint64_t admitted   = exact_log_within(&trial->log, instant_ns, trial->window_ns);
     if (admitted <= step.limit) return true;
-    return window_trial_fail(trial, "PROMISE BROKEN: %" PRIu64 " admitted in the window that ends at %" PRIu64 "ns, limit %" PRIu64,
+    return window_trial_fail(trial,
+                             "PROMISE BROKEN: %" PRIu64
+                             " admitted in the window that ends at %" PRIu64 "ns, limit %" PRIu64,
                              admitted, instant_ns, step.limit);
 }
 
@@ -164,10 +170,11 @@ static bool window_trial_useful(struct window_trial *trial, struct program_step 
 
     struct bound bound = window_trial_bound(trial, step);
     if (bound.admitted + step.cost + bound.lost > step.limit) return true;
-    return window_trial_fail(trial,
-                             "DENIED WITHOUT NEED: %" PRIu64 " admitted in the last %" PRIu64
-                             "ns (window %" PRIu64 "ns), up to %" PRIu64 " may be missing of limit %" PRIu64,
-                             bound.admitted, bound.reach_ns, trial->window_ns, bound.lost, step.limit);
+    return window_trial_fail(
+        trial,
+        "DENIED WITHOUT NEED: %" PRIu64 " admitted in the last %" PRIu64 "ns (window %" PRIu64
+        "ns), up to %" PRIu64 " may be missing of limit %" PRIu64,
+        bound.admitted, bound.reach_ns, trial->window_ns, bound.lost, step.limit);
 }
 
 /* How much may be counted against this step. Theorem 2: one cell and one quantum for the grid that
@@ -207,20 +214,24 @@ static bool window_trial_retry(struct window_trial *trial, const struct counter 
                                struct program_step step) {
     uint64_t retry_ns = trial->look.retry_after_ns;
     if (trial->allowed) {
-        return retry_ns == 0 || window_trial_fail(trial, "allowed, and yet retry_after is %" PRIu64 "ns", retry_ns);
+        return retry_ns == 0 ||
+               window_trial_fail(trial, "allowed, and yet retry_after is %" PRIu64 "ns", retry_ns);
     }
     if (step.cost > step.limit) {
         return retry_ns == LIMIT_NEVER ||
-               window_trial_fail(trial, "can never pass, and yet retry_after is %" PRIu64 "ns", retry_ns);
+               window_trial_fail(trial, "can never pass, and yet retry_after is %" PRIu64 "ns",
+                                 retry_ns);
     }
-    if (retry_ns == LIMIT_NEVER) return window_trial_fail(trial, "retry_after is never, and cost <= limit");
+    if (retry_ns == LIMIT_NEVER)
+        return window_trial_fail(trial, "retry_after is never, and cost <= limit");
     if (retry_ns == 0) return window_trial_fail(trial, "denied with retry_after 0");
 
     trial->retries++;
     uint64_t at_ns = step.now_ns + retry_ns;
     if (at_ns > LIMIT_NOW_MAX) return true; /* Nobody can ask then. */
     if (!window_trial_would_pass(trial, before, step.limit, step.cost, at_ns)) {
-        return window_trial_fail(trial, "still denied after retry_after of %" PRIu64 "ns", retry_ns);
+        return window_trial_fail(trial, "still denied after retry_after of %" PRIu64 "ns",
+                                 retry_ns);
     }
     if (window_trial_would_pass(trial, before, step.limit, step.cost, at_ns - 1)) {
         return window_trial_fail(trial, "passes 1ns before retry_after of %" PRIu64 "ns", retry_ns);
@@ -237,10 +248,12 @@ static bool window_trial_retry(struct window_trial *trial, const struct counter 
 static bool window_trial_remaining(struct window_trial *trial, const struct counter *before,
                                    struct program_step step) {
     uint64_t remaining = trial->look.remaining;
-    if (remaining > step.limit) return window_trial_fail(trial, "remaining %" PRIu64 " is above the limit", remaining);
+    if (remaining > step.limit)
+        return window_trial_fail(trial, "remaining %" PRIu64 " is above the limit", remaining);
     if (remaining > 0 &&
         !window_trial_would_pass(trial, before, step.limit, remaining, step.now_ns)) {
-        return window_trial_fail(trial, "remaining is %" PRIu64 ", and so much does not pass", remaining);
+        return window_trial_fail(trial, "remaining is %" PRIu64 ", and so much does not pass",
+                                 remaining);
     }
     if (window_trial_would_pass(trial, before, step.limit, remaining + 1, step.now_ns)) {
         return window_trial_fail(trial, "remaining is %" PRIu64 ", and one more passes", remaining);
@@ -250,38 +263,44 @@ static bool window_trial_remaining(struct window_trial *trial, const struct coun
     struct answer after =
         window_look(&trial->counter, step.limit, trial->window_ns, 1, step.now_ns);
     if (after.remaining == remaining - step.cost) return true;
-    return window_trial_fail(trial, "%" PRIu64 " remained, %" PRIu64 " were taken, and %" PRIu64 " remain", remaining,
-                             step.cost, after.remaining);
+    return window_trial_fail(trial,
+                             "%" PRIu64 " remained, %" PRIu64 " were taken, and %" PRIu64 " remain",
+                             remaining, step.cost, after.remaining);
 }
 
 static bool window_trial_reset(struct window_trial *trial, struct program_step step) {
     const struct counter *c    = &trial->counter;
     struct answer         look = window_look(c, step.limit, trial->window_ns, 1, step.now_ns);
-    uint64_t expected_ns = c->fresh_at_ns > step.now_ns ? c->fresh_at_ns - step.now_ns : 0;
+    uint64_t expected_ns       = c->fresh_at_ns > step.now_ns ? c->fresh_at_ns - step.now_ns : 0;
     if (look.reset_after_ns != expected_ns) {
-        return window_trial_fail(trial, "reset_after is %" PRIu64 "ns where fresh_at_ns says %" PRIu64 "ns",
-                                 look.reset_after_ns, expected_ns);
+        return window_trial_fail(
+            trial, "reset_after is %" PRIu64 "ns where fresh_at_ns says %" PRIu64 "ns",
+            look.reset_after_ns, expected_ns);
     }
     if (trial->allowed) {
         /* Nothing is forgotten before it must be, nor kept for more than a cell longer. */
         uint64_t newest_ns = exact_log_newest_ns(&trial->log);
         uint64_t kept_ns   = c->fresh_at_ns - newest_ns;
-        if (kept_ns < trial->window_ns) return window_trial_fail(trial, "fresh %" PRIu64 "ns after an admission", kept_ns);
+        if (kept_ns < trial->window_ns)
+            return window_trial_fail(trial, "fresh %" PRIu64 "ns after an admission", kept_ns);
         uint64_t cells_ns = trial->window_ns + trial->grid.cell_ns;
         for (uint64_t i = 0; i < trial->recode_count && i < WINDOW_TRIAL_RECODES_MAX; i++) {
             cells_ns += trial->recodes[i].cell_ns;
         }
-        if (kept_ns >= cells_ns) return window_trial_fail(trial, "not fresh for %" PRIu64 "ns after the last admission", kept_ns);
+        if (kept_ns >= cells_ns)
+            return window_trial_fail(trial, "not fresh for %" PRIu64 "ns after the last admission",
+                                     kept_ns);
     }
 
     uint64_t at_ns = step.now_ns + look.reset_after_ns;
     if (at_ns > LIMIT_NOW_MAX) return true;
     const struct counter fresh = {0};
     struct answer        then  = window_look(c, step.limit, trial->window_ns, step.cost, at_ns);
-    struct answer anew = window_look(&fresh, step.limit, trial->window_ns, step.cost, at_ns);
+    struct answer        anew = window_look(&fresh, step.limit, trial->window_ns, step.cost, at_ns);
     if (window_answers_equal(then, anew)) return true;
-    return window_trial_fail(trial, "after reset_after of %" PRIu64 "ns the counter does not answer as a new one",
-                             look.reset_after_ns);
+    return window_trial_fail(
+        trial, "after reset_after of %" PRIu64 "ns the counter does not answer as a new one",
+        look.reset_after_ns);
 }
 
 static bool window_trial_would_pass(const struct window_trial *trial, const struct counter *c,

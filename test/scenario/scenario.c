@@ -72,21 +72,23 @@ static void scenario_refuse(const struct scenario *s, const char *what, const ch
 static const struct {
     const char *unit;
     uint64_t    ns;
-} units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000},
-             {"h", 3600000000000}, {"d", 86400000000000}};
+} units[] = {{"ns", 1},          {"us", 1000},         {"ms", 1000000},      {"s", 1000000000},
+             {"m", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000}};
 
 /* 10.001s */
 static uint64_t time_parse(const struct scenario *s, const char *word) {
     if (word == NULL) scenario_refuse(s, "a time is missing", word);
-    uint64_t whole = 0, fraction = 0, scale = 1;
+    uint64_t    whole = 0, fraction = 0, scale = 1;
     const char *p = word;
     for (; *p >= '0' && *p <= '9'; p++) whole = 10 * whole + (uint64_t)(*p - '0');
     if (*p == '.') {
-        for (p++; *p >= '0' && *p <= '9'; p++, scale *= 10) fraction = 10 * fraction + (uint64_t)(*p - '0');
+        for (p++; *p >= '0' && *p <= '9'; p++, scale *= 10)
+            fraction = 10 * fraction + (uint64_t)(*p - '0');
     }
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (strcmp(p, units[i].unit) != 0 || p == word) continue;
-        if (units[i].ns * fraction % scale != 0) scenario_refuse(s, "finer than a nanosecond", word);
+        if (units[i].ns * fraction % scale != 0)
+            scenario_refuse(s, "finer than a nanosecond", word);
         return whole * units[i].ns + units[i].ns * fraction / scale;
     }
     scenario_refuse(s, "not a time", word);
@@ -123,22 +125,32 @@ static uint64_t number_parse(const struct scenario *s, const char *word) {
     return number;
 }
 
+/* Ends each word with a NUL, in place; the list ends with NULL. */
 static size_t words_split(char *text, char **words) {
-    size_t count = 0;
-    for (char *w = strtok(text, " \t\n"); w != NULL && count < WORDS_MAX - 1; w = strtok(NULL, " \t\n")) words[count++] = w;
+    static const char blanks[] = " \t\n";
+    size_t            count    = 0;
+    for (char *at = text + strspn(text, blanks); *at != 0 && count < WORDS_MAX - 1;) {
+        words[count++] = at;
+        at += strcspn(at, blanks);
+        if (*at != 0) *at++ = 0;
+        at += strspn(at, blanks);
+    }
     words[count] = NULL;
     return count;
 }
 
-static bool word_is(const char *word, const char *expected) { return word != NULL && strcmp(word, expected) == 0; }
+static bool word_is(const char *word, const char *expected) {
+    return word != NULL && strcmp(word, expected) == 0;
+}
 
 /* ---- lines ---- */
 
 static void scenario_open(struct scenario *s) {
     if (s->limiter != NULL) return;
-    struct limiter_options options = {
-        .users_max = s->users_max, .clock_error_ppm = s->clock_error_ppm, .secret = "a fixed secret"};
-    s->limiter = limiter_new(&options);
+    struct limiter_options options = {.users_max       = s->users_max,
+                                      .clock_error_ppm = s->clock_error_ppm,
+                                      .secret          = "a fixed secret"};
+    s->limiter                     = limiter_new(&options);
     CHECK_NE(s->limiter, NULL);
 }
 
@@ -220,11 +232,13 @@ static void answer_write(char *out, size_t out_bytes, const weir_decision *d, bo
     } else if (d->retry_after_ns == WEIR_NEVER) {
         snprintf(out, out_bytes, "denied for ever");
     } else {
-        snprintf(out, out_bytes, "denied, try again in %s", time_write((uint64_t)d->retry_after_ns, time));
+        snprintf(out, out_bytes, "denied, try again in %s",
+                 time_write((uint64_t)d->retry_after_ns, time));
     }
     size_t used = strlen(out);
     if (tells_reset) {
-        snprintf(out + used, out_bytes - used, ", all back in %s", time_write((uint64_t)d->reset_after_ns, time));
+        snprintf(out + used, out_bytes - used, ", all back in %s",
+                 time_write((uint64_t)d->reset_after_ns, time));
         used = strlen(out);
     }
     if (d->how == WEIR_HOW_OVERFLOW) snprintf(out + used, out_bytes - used, ", shared");
@@ -233,18 +247,20 @@ static void answer_write(char *out, size_t out_bytes, const weir_decision *d, bo
 /* The texts of status live in api; the limiter is tested without it. */
 const char *weir_status_text(weir_status status) {
     switch (status) {
-#define STATUS_TEXT(name, value, text) case name: return text;
+#define STATUS_TEXT(name, value, text)                                                             \
+    case name: return text;
         WEIR_STATUS_TABLE(STATUS_TEXT)
 #undef STATUS_TEXT
     }
     return "unknown status";
 }
 
-static void ask_play(struct scenario *s, char **w, uint64_t now_ns, bool looks, const char *expected) {
+static void ask_play(struct scenario *s, char **w, uint64_t now_ns, bool looks,
+                     const char *expected) {
     weir_request  r[ASKS_MAX];
     weir_decision d[ASKS_MAX];
     char          answer[LINE_BYTES] = "";
-    size_t        count = requests_read(s, w, r, looks);
+    size_t        count              = requests_read(s, w, r, looks);
     scenario_open(s);
     if (count == 1) {
         (void)!limiter_decide(s->limiter, r, now_ns, d);
@@ -254,7 +270,8 @@ static void ask_play(struct scenario *s, char **w, uint64_t now_ns, bool looks, 
     for (size_t i = 0; i < count; i++) {
         size_t used = strlen(answer);
         if (i > 0) used += (size_t)snprintf(answer + used, sizeof answer - used, "; ");
-        answer_write(answer + used, sizeof answer - used, &d[i], strstr(expected, "all back in") != NULL);
+        answer_write(answer + used, sizeof answer - used, &d[i],
+                     strstr(expected, "all back in") != NULL);
     }
     s->asked++;
     if (s->shows) {
@@ -296,8 +313,10 @@ static void line_play(struct scenario *s, char *line) {
     char *words[WORDS_MAX], *expected = NULL;
     char *comment = strchr(line, '#');
     if (comment != NULL) *comment = 0;
-    for (size_t end = strlen(line); end > 0 && strchr(" \t\n", line[end - 1]) != NULL;) line[--end] = 0;
-    if (s->shows && line[0] != 0) printf("%.*s", (int)strcspn(line, ">") - (strchr(line, '>') != NULL ? 2 : 0), line);
+    for (size_t end = strlen(line); end > 0 && strchr(" \t\n", line[end - 1]) != NULL;)
+        line[--end] = 0;
+    if (s->shows && line[0] != 0)
+        printf("%.*s", (int)strcspn(line, ">") - (strchr(line, '>') != NULL ? 2 : 0), line);
     char *arrow = strstr(line, "->");
     if (arrow != NULL) {
         *arrow   = 0;
@@ -317,7 +336,8 @@ static void line_play(struct scenario *s, char *line) {
         fill_play(s, words + 1);
     } else if (word_is(words[0], "users") && s->limiter == NULL) {
         s->users_max = number_parse(s, words[1]);
-    } else if (word_is(words[0], "clock") && word_is(words[1], "error") && words[2] != NULL && s->limiter == NULL) {
+    } else if (word_is(words[0], "clock") && word_is(words[1], "error") && words[2] != NULL &&
+               s->limiter == NULL) {
         s->clock_error_ppm = strtoull(words[2], NULL, 10);
     } else {
         scenario_refuse(s, "not understood", words[0]);
@@ -339,7 +359,9 @@ static void scenario_play(const char *path, bool shows) {
     CHECK_SAYS(s.wrong == 0, "%s: %zu of %zu answers differ", path, s.wrong, s.asked);
 }
 
-static int name_order(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int name_order(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 TEST(every_scenario_is_answered_as_it_says) {
     enum { SCENARIOS_MAX = 200 };

@@ -12,7 +12,8 @@ TEST(windows_begin_at_multiples_of_their_length) {
     CHECK_EQ(c.fresh_at_ns, 3 * minute);
     CHECK(!fixed_admit(&c, 2, minute, 1, 3 * minute - 1));
     CHECK_EQ(fixed_look(&c, 2, minute, 1, 3 * minute - 1).retry_after_ns, 1);
-    CHECK(fixed_admit(&c, 2, minute, 2, 3 * minute)); /* Twice the limit in 1 ns: that is how it is. */
+    CHECK(fixed_admit(&c, 2, minute, 2,
+                      3 * minute)); /* Twice the limit in 1 ns: that is how it is. */
 }
 
 TEST(a_late_call_counts_in_the_newest_window) {

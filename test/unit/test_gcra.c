@@ -8,7 +8,8 @@ static const uint64_t second = 1000000000;
 static const uint64_t start  = 7000000000;
 
 static struct rule rule_for(uint64_t limit, uint64_t window_ns, uint64_t burst) {
-    return (struct rule){.limit = limit, .window_ns = window_ns, .burst = burst, .algorithm = ALGORITHM_GCRA};
+    return (struct rule){
+        .limit = limit, .window_ns = window_ns, .burst = burst, .algorithm = ALGORITHM_GCRA};
 }
 
 /* The first example of redis-cell's README: CL.THROTTLE user123 15 30 60 1. */
@@ -54,7 +55,8 @@ TEST(what_never_passes_says_never) {
 TEST(a_counter_serves_rules_that_change) {
     struct rule    slow = rule_for(1, second, 1), fast = rule_for(1000, second, 100);
     struct counter c = {0};
-    CHECK(gcra_admit(&c, &slow, 1, start)); /* Drained in 1 s, which is 1000 permits of the fast rule. */
+    CHECK(gcra_admit(&c, &slow, 1,
+                     start)); /* Drained in 1 s, which is 1000 permits of the fast rule. */
     struct answer look = gcra_look(&c, &fast, 1, start);
     CHECK(!look.allowed);
     CHECK_EQ(look.retry_after_ns, second - 99 * second / 1000);

@@ -20,14 +20,15 @@ static struct limiter *limiter_for(uint64_t users_max) {
     return l;
 }
 
-static weir_request request_for(const char *user, uint64_t limit, int64_t window_ns, uint64_t cost) {
+static weir_request request_for(const char *user, uint64_t limit, int64_t window_ns,
+                                uint64_t cost) {
     weir_request r = weir_request_for(user, strlen(user), limit, window_ns);
     r.cost         = cost;
     return r;
 }
 
-static weir_decision ask(struct limiter *l, const char *user, uint64_t limit, int64_t window_ns, uint64_t cost,
-                         uint64_t now_ns) {
+static weir_decision ask(struct limiter *l, const char *user, uint64_t limit, int64_t window_ns,
+                         uint64_t cost, uint64_t now_ns) {
     weir_request  r = request_for(user, limit, window_ns, cost);
     weir_decision d;
     CHECK_EQ(limiter_decide(l, &r, now_ns, &d), WEIR_OK);
@@ -35,8 +36,8 @@ static weir_decision ask(struct limiter *l, const char *user, uint64_t limit, in
     return d;
 }
 
-static bool allowed(struct limiter *l, const char *user, uint64_t limit, int64_t window_ns, uint64_t cost,
-                    uint64_t now_ns) {
+static bool allowed(struct limiter *l, const char *user, uint64_t limit, int64_t window_ns,
+                    uint64_t cost, uint64_t now_ns) {
     return ask(l, user, limit, window_ns, cost, now_ns).allowed;
 }
 
@@ -104,7 +105,7 @@ TEST(users_windows_and_algorithms_have_counters_of_their_own) {
     CHECK(allowed(l, "", 1, WEIR_SECOND, 1, start));
     CHECK(allowed(l, "ann", 1, WEIR_SECOND + 1, 1, start));
     for (uint32_t algorithm = WEIR_GCRA; algorithm <= WEIR_FIXED; algorithm++) {
-        weir_request r = request_for("ann", 1, WEIR_SECOND, 1);
+        weir_request  r = request_for("ann", 1, WEIR_SECOND, 1);
         weir_decision d;
         r.algorithm = algorithm;
         CHECK_EQ(limiter_decide(l, &r, start, &d), WEIR_OK);
@@ -116,7 +117,7 @@ TEST(users_windows_and_algorithms_have_counters_of_their_own) {
 }
 
 TEST(users_are_bytes) {
-    struct limiter *l       = limiter_for(100);
+    struct limiter   *l     = limiter_for(100);
     static const char big[] = "a\0b\0\xff\xfe\x80";
     for (size_t bytes = 0; bytes <= sizeof big; bytes++) {
         weir_request  r = weir_request_for(big, bytes, 1, WEIR_SECOND);
@@ -131,7 +132,7 @@ TEST(users_are_bytes) {
 
 TEST(many_in_order_are_as_one_by_one) {
     struct limiter *one = limiter_for(1000), *many = limiter_for(1000);
-    struct random   r   = {.state = check_seed()};
+    struct random   r      = {.state = check_seed()};
     uint64_t        now_ns = start;
     for (unsigned round = 0; round < 200; round++) {
         weir_request  requests[100];
@@ -141,7 +142,8 @@ TEST(many_in_order_are_as_one_by_one) {
         now_ns += random_below(&r, WEIR_MILLISECOND);
         for (size_t i = 0; i < count; i++) {
             snprintf(names[i], sizeof names[i], "u%u", (unsigned)random_below(&r, 40));
-            requests[i] = request_for(names[i], 1 + random_below(&r, 20), WEIR_SECOND, random_below(&r, 4));
+            requests[i] =
+                request_for(names[i], 1 + random_below(&r, 20), WEIR_SECOND, random_below(&r, 4));
             if (random_below(&r, 30) == 0) requests[i].limit = UINT64_MAX;
             requests[i].algorithm = (uint32_t)random_below(&r, 3);
         }
@@ -164,8 +166,9 @@ TEST(many_in_order_are_as_one_by_one) {
 /* ---- all or nothing ---- */
 
 TEST(all_or_nothing_takes_all_or_nothing) {
-    struct limiter *l = limiter_for(100);
-    weir_request    r[2] = {request_for("ann", 3, WEIR_SECOND, 1), request_for("ann", 2, WEIR_MINUTE, 1)};
+    struct limiter *l    = limiter_for(100);
+    weir_request    r[2] = {request_for("ann", 3, WEIR_SECOND, 1),
+                            request_for("ann", 2, WEIR_MINUTE, 1)};
     weir_decision   d[2];
     for (unsigned i = 0; i < 2; i++) {
         CHECK_EQ(limiter_decide_all(l, r, 2, start, d), WEIR_OK);
@@ -219,7 +222,8 @@ TEST(one_bad_request_spoils_all_and_counts_nothing) {
 
 TEST(looking_in_company_takes_nothing) {
     struct limiter *l    = limiter_for(100);
-    weir_request    r[2] = {request_for("ann", 5, WEIR_SECOND, 0), request_for("bob", 5, WEIR_SECOND, 2)};
+    weir_request    r[2] = {request_for("ann", 5, WEIR_SECOND, 0),
+                            request_for("bob", 5, WEIR_SECOND, 2)};
     weir_decision   d[2];
     CHECK_EQ(limiter_decide_all(l, r, 2, start, d), WEIR_OK);
     CHECK(d[0].allowed && d[1].allowed);
@@ -291,15 +295,16 @@ TEST(each_user_of_a_shared_counter_is_within_their_limit) {
     uint64_t        now_ns       = start;
     for (unsigned i = 0; i < STEPS; i++) {
         now_ns += random_below(&r, WEIR_SECOND / 20);
-        unsigned      user   = (unsigned)random_below(&r, USERS);
-        uint64_t      limit  = 1 + user * 5;
+        unsigned      user    = (unsigned)random_below(&r, USERS);
+        uint64_t      limit   = 1 + user * 5;
         char          name[2] = {(char)('a' + user), 0};
-        weir_decision d      = ask(l, name, limit, WEIR_SECOND, 1, now_ns);
+        weir_decision d       = ask(l, name, limit, WEIR_SECOND, 1, now_ns);
         CHECK_EQ(d.how, WEIR_HOW_OVERFLOW);
         if (!d.allowed) continue;
         at[user][count[user]++] = now_ns;
-        size_t live = 0;
-        for (size_t k = 0; k < count[user]; k++) live += at[user][k] + (uint64_t)WEIR_SECOND > now_ns;
+        size_t live             = 0;
+        for (size_t k = 0; k < count[user]; k++)
+            live += at[user][k] + (uint64_t)WEIR_SECOND > now_ns;
         CHECK_LE(live, limit);
     }
     limiter_free(l);
@@ -321,8 +326,8 @@ TEST(who_gets_a_seat_brings_along_what_they_took_before) {
         for (unsigned i = 0; i < 20; i++) {
             if (!allowed(l, "ann", 10, WEIR_HOUR, 1, now_ns + i)) continue;
             taken++;
-            CHECK_SAYS(taken <= 10, "limit 10, seat taken with limit %u: %u passed", (unsigned)seat_limit,
-                       (unsigned)taken);
+            CHECK_SAYS(taken <= 10, "limit 10, seat taken with limit %u: %u passed",
+                       (unsigned)seat_limit, (unsigned)taken);
         }
         limiter_free(l);
     }
@@ -399,7 +404,8 @@ static void check_late_and_again(struct limiter *l, uint64_t late_ns, uint64_t a
     uint64_t late = 0, again = 0;
     for (unsigned i = 0; i < 5; i++) late += allowed(l, "ann", 5, WEIR_SECOND, 1, late_ns);
     for (unsigned i = 0; i < 5; i++) again += allowed(l, "ann", 5, WEIR_SECOND, 1, again_ns);
-    CHECK_SAYS(late + again <= 5, "%u late and %u right after them, limit 5", (unsigned)late, (unsigned)again);
+    CHECK_SAYS(late + again <= 5, "%u late and %u right after them, limit 5", (unsigned)late,
+               (unsigned)again);
     limiter_free(l);
 }
 
@@ -412,7 +418,8 @@ TEST(a_late_call_cannot_use_a_seat_that_was_brought_in_empty) {
     uint64_t        forgot_ns = start + (uint64_t)WEIR_SECOND;
     struct limiter *l         = forget_ann(forgot_ns);
     /* Ann gets a seat in a joint decision that is then denied. */
-    weir_request  r[2] = {request_for("ann", 5, WEIR_SECOND, 1), request_for("ann", 5, WEIR_SECOND, 5)};
+    weir_request  r[2] = {request_for("ann", 5, WEIR_SECOND, 1),
+                          request_for("ann", 5, WEIR_SECOND, 5)};
     weir_decision d[2];
     CHECK_EQ(limiter_decide_all(l, r, 2, forgot_ns + 5, d), WEIR_OK);
     CHECK(!(d[0].allowed && d[1].allowed));
@@ -431,7 +438,7 @@ TEST(a_late_call_counts_at_the_newest_admission) {
 /* ---- what a request may be ---- */
 
 TEST(rules_are_checked_field_by_field) {
-    struct rule rule;
+    struct rule  rule;
     weir_request r = request_for("ann", 1, WEIR_SECOND, 1);
     CHECK_EQ(limiter_rule_of(&r, 0, &rule), WEIR_OK);
     CHECK_EQ(rule.window_ns, WEIR_SECOND);
@@ -499,7 +506,7 @@ TEST(windows_are_lengthened_by_the_clock_error_rounded_up) {
 
 TEST(extremes_are_answered) {
     struct limiter *l = limiter_for(10);
-    weir_decision   d = ask(l, "max", WEIR_LIMIT_MAX, WEIR_WINDOW_MAX, WEIR_LIMIT_MAX, LIMIT_NOW_MAX);
+    weir_decision d = ask(l, "max", WEIR_LIMIT_MAX, WEIR_WINDOW_MAX, WEIR_LIMIT_MAX, LIMIT_NOW_MAX);
     CHECK(d.allowed);
     CHECK_EQ(d.reset_after_ns, WEIR_WINDOW_MAX);
     d = ask(l, "max", WEIR_LIMIT_MAX, WEIR_WINDOW_MAX, 1, LIMIT_NOW_MAX);

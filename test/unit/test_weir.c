@@ -37,7 +37,8 @@ TEST(a_limiter_opens_and_closes) {
 }
 
 TEST(a_url_that_is_no_store_is_refused_by_name) {
-    static const char *const urls[] = {"", "memory", "memory:x", "memory: ", "file:/tmp/x", "redis://", "MEMORY:", " memory:"};
+    static const char *const urls[] = {"",         "memory",  "memory:x", "memory: ", "file:/tmp/x",
+                                       "redis://", "MEMORY:", " memory:"};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         weir_error error;
         CHECK_EQ(weir_open(urls[i], NULL, &error), NULL);
@@ -58,7 +59,7 @@ TEST(a_url_that_is_no_store_is_refused_by_name) {
 
 TEST(options_are_checked) {
     weir_error   error;
-    weir_options o = WEIR_OPTIONS_DEFAULT;
+    weir_options o    = WEIR_OPTIONS_DEFAULT;
     o.clock_error_ppm = 100001;
     CHECK_EQ(weir_open("memory:", &o, &error), NULL);
     CHECK_EQ(error.status, WEIR_BAD_OPTIONS);
@@ -85,10 +86,10 @@ TEST(options_of_an_older_and_of_a_newer_program_are_taken) {
     struct {
         weir_options known;
         uint64_t     new_field;
-    } newer = {.known = WEIR_OPTIONS_DEFAULT};
+    } newer               = {.known = WEIR_OPTIONS_DEFAULT};
     newer.known.size      = sizeof newer;
     newer.known.users_max = 5;
-    weir *w = weir_open("memory:", &newer.known, NULL);
+    weir *w               = weir_open("memory:", &newer.known, NULL);
     CHECK_NE(w, NULL);
     weir_close(w);
 
@@ -97,8 +98,10 @@ TEST(options_of_an_older_and_of_a_newer_program_are_taken) {
     CHECK_EQ(weir_open("memory:", &newer.known, &error), NULL);
     CHECK_EQ(error.status, WEIR_BAD_OPTIONS);
 
-    weir_options older = {.size = offsetof(weir_options, clock_error_ppm), .users_max = 7, .clock_error_ppm = UINT64_MAX};
-    w = weir_open("memory:", &older, &error);
+    weir_options older = {.size            = offsetof(weir_options, clock_error_ppm),
+                          .users_max       = 7,
+                          .clock_error_ppm = UINT64_MAX};
+    w                  = weir_open("memory:", &older, &error);
     CHECK_NE(w, NULL);
     weir_statistics s = {.size = sizeof s};
     CHECK_EQ(weir_stats(w, &s), WEIR_OK);
@@ -113,7 +116,8 @@ TEST(every_number_of_users_from_one_up_can_be_asked_for) {
         weir_error   error;
         o.users_max = counts[i];
         weir *w     = weir_open("memory:", &o, &error);
-        if (w == NULL && counts[i] == 1000000000) continue; /* 76 GB of address space may not be had. */
+        if (w == NULL && counts[i] == 1000000000)
+            continue; /* 76 GB of address space may not be had. */
         CHECK_NE(w, NULL);
         CHECK(weir_allow(w, "ann", 1, WEIR_HOUR));
         CHECK(!weir_allow(w, "ann", 1, WEIR_HOUR));
@@ -141,16 +145,16 @@ TEST(allow_is_the_missions_function) {
 }
 
 TEST(allow_and_decide_share_the_counter) {
-    weir         *w = open_default();
-    weir_request  r = weir_request_for("ann", 3, 5, WEIR_HOUR);
+    weir        *w = open_default();
+    weir_request r = weir_request_for("ann", 3, 5, WEIR_HOUR);
     CHECK(weir_allow(w, "ann", 5, WEIR_HOUR));
     CHECK_EQ(decide(w, &r).remaining, 3);
     weir_close(w);
 }
 
 TEST(permits_come_back_when_the_window_has_passed) {
-    weir         *w = open_default();
-    weir_request  r = weir_request_for("ann", 3, 1, 20 * WEIR_MILLISECOND);
+    weir        *w = open_default();
+    weir_request r = weir_request_for("ann", 3, 1, 20 * WEIR_MILLISECOND);
     CHECK(decide(w, &r).allowed);
     weir_decision d = decide(w, &r);
     if (!d.allowed) {
@@ -170,17 +174,25 @@ TEST(each_field_out_of_range_has_its_status) {
         weir_status  status;
     } cases[] = {
         {{.user = NULL, .user_bytes = 1, .limit = 1, .window_ns = WEIR_SECOND}, WEIR_BAD_USER},
-        {{.user = "x", .user_bytes = WEIR_USER_BYTES_MAX + 1, .limit = 1, .window_ns = WEIR_SECOND}, WEIR_BAD_USER},
-        {{.user = "x", .user_bytes = SIZE_MAX, .limit = 1, .window_ns = WEIR_SECOND}, WEIR_BAD_USER},
+        {{.user = "x", .user_bytes = WEIR_USER_BYTES_MAX + 1, .limit = 1, .window_ns = WEIR_SECOND},
+         WEIR_BAD_USER},
+        {{.user = "x", .user_bytes = SIZE_MAX, .limit = 1, .window_ns = WEIR_SECOND},
+         WEIR_BAD_USER},
         {{.limit = WEIR_LIMIT_MAX + 1, .window_ns = WEIR_SECOND}, WEIR_BAD_LIMIT},
         {{.limit = UINT64_MAX, .window_ns = WEIR_SECOND}, WEIR_BAD_LIMIT},
         {{.limit = 1, .window_ns = 999}, WEIR_BAD_WINDOW},
         {{.limit = 1, .window_ns = INT64_MIN}, WEIR_BAD_WINDOW},
         {{.limit = 1, .window_ns = WEIR_WINDOW_MAX + 1}, WEIR_BAD_WINDOW},
         {{.limit = 1, .window_ns = WEIR_SECOND, .burst = 1}, WEIR_BAD_BURST},
-        {{.limit = 1, .window_ns = WEIR_SECOND, .burst = 1, .algorithm = WEIR_FIXED}, WEIR_BAD_BURST},
-        {{.limit = 1, .window_ns = WEIR_SECOND, .burst = WEIR_LIMIT_MAX + 1, .algorithm = WEIR_GCRA}, WEIR_BAD_BURST},
-        {{.limit = 1, .window_ns = WEIR_YEAR, .burst = 1000, .algorithm = WEIR_GCRA}, WEIR_BAD_BURST},
+        {{.limit = 1, .window_ns = WEIR_SECOND, .burst = 1, .algorithm = WEIR_FIXED},
+         WEIR_BAD_BURST},
+        {{.limit     = 1,
+          .window_ns = WEIR_SECOND,
+          .burst     = WEIR_LIMIT_MAX + 1,
+          .algorithm = WEIR_GCRA},
+         WEIR_BAD_BURST},
+        {{.limit = 1, .window_ns = WEIR_YEAR, .burst = 1000, .algorithm = WEIR_GCRA},
+         WEIR_BAD_BURST},
         {{.limit = 1, .window_ns = WEIR_SECOND, .algorithm = 3}, WEIR_BAD_ALGORITHM},
         {{.limit = 1, .window_ns = WEIR_SECOND, .flags = 1}, WEIR_BAD_REQUEST},
         {{.limit = 1, .window_ns = WEIR_SECOND, .request_id = {[15] = 1}}, WEIR_BAD_REQUEST},
@@ -189,7 +201,8 @@ TEST(each_field_out_of_range_has_its_status) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         weir_decision d = decide(w, &cases[i].request);
-        CHECK_SAYS(d.status == cases[i].status, "case %zu: %s", i, weir_status_text((weir_status)d.status));
+        CHECK_SAYS(d.status == cases[i].status, "case %zu: %s", i,
+                   weir_status_text((weir_status)d.status));
         CHECK(!d.allowed);
         CHECK_EQ(d.how, WEIR_HOW_NONE);
     }
@@ -203,9 +216,10 @@ TEST(each_field_out_of_range_has_its_status) {
 TEST(any_bytes_are_a_user) {
     static char big[WEIR_USER_BYTES_MAX];
     memset(big, 0xc3, sizeof big); /* not UTF-8 */
-    static const char *const users[] = {"", "\0", "\0\0", "a\0b", "a\0c", "\xff\xfe\xfd", "\xc3\x28"};
+    static const char *const users[] = {"",     "\0",           "\0\0",    "a\0b",
+                                        "a\0c", "\xff\xfe\xfd", "\xc3\x28"};
     static const size_t      bytes[] = {0, 1, 2, 3, 3, 3, 2};
-    weir *w = open_default();
+    weir                    *w       = open_default();
     for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
         weir_request r = weir_request_for(users[i], bytes[i], 1, WEIR_HOUR);
         CHECK(decide(w, &r).allowed);
@@ -234,8 +248,15 @@ TEST(a_cost_of_any_size_is_answered) {
     CHECK(!decide(w, &r).allowed);
     r.limit = 0;
     CHECK(!decide(w, &r).allowed);
-    r = (weir_request){.user = "all", .user_bytes = SIZE_MAX, .limit = UINT64_MAX, .window_ns = -1, .cost = UINT64_MAX,
-                       .burst = UINT64_MAX, .deadline_ns = -1, .algorithm = UINT32_MAX, .flags = UINT32_MAX};
+    r = (weir_request){.user        = "all",
+                       .user_bytes  = SIZE_MAX,
+                       .limit       = UINT64_MAX,
+                       .window_ns   = -1,
+                       .cost        = UINT64_MAX,
+                       .burst       = UINT64_MAX,
+                       .deadline_ns = -1,
+                       .algorithm   = UINT32_MAX,
+                       .flags       = UINT32_MAX};
     CHECK_NE(decide(w, &r).status, WEIR_OK);
     weir_close(w);
 }
@@ -275,7 +296,8 @@ TEST(many_answer_each_for_itself) {
 
 TEST(all_pass_or_nothing_counts) {
     weir         *w    = open_default();
-    weir_request  r[2] = {weir_request_for("ann", 3, 10, WEIR_SECOND * 100), weir_request_for("org", 3, 1, WEIR_DAY)};
+    weir_request  r[2] = {weir_request_for("ann", 3, 10, WEIR_SECOND * 100),
+                          weir_request_for("org", 3, 1, WEIR_DAY)};
     weir_decision d[2];
     CHECK_EQ(weir_decide_all(w, r, 2, d), WEIR_OK);
     CHECK(d[0].allowed && d[1].allowed);
@@ -292,7 +314,8 @@ TEST(a_reset_forgets_one_counter) {
     weir_request r = weir_request_for("ann", 3, 1, WEIR_HOUR);
     CHECK(decide(w, &r).allowed);
     CHECK(!decide(w, &r).allowed);
-    weir_request other = {.user = "ann", .user_bytes = 3, .limit = UINT64_MAX, .window_ns = WEIR_HOUR, .cost = 77};
+    weir_request other = {
+        .user = "ann", .user_bytes = 3, .limit = UINT64_MAX, .window_ns = WEIR_HOUR, .cost = 77};
     CHECK_EQ(weir_reset(w, &other), WEIR_OK); /* Its other fields are not looked at. */
     CHECK(decide(w, &r).allowed);
     other.window_ns = 0;
@@ -363,7 +386,7 @@ TEST(explain_tells_what_each_rule_means) {
     CHECK(e.is_strict);
     CHECK_LE((double)e.quantum, 0.007 * (double)r.limit);
 
-    r = weir_request_for(NULL, 0, 30, WEIR_MINUTE);
+    r           = weir_request_for(NULL, 0, 30, WEIR_MINUTE);
     r.algorithm = WEIR_GCRA;
     r.burst     = 16;
     CHECK_EQ(weir_explain(&r, &e), WEIR_OK);
@@ -372,14 +395,14 @@ TEST(explain_tells_what_each_rule_means) {
     CHECK_EQ(e.burst, 16);
     CHECK_EQ(e.interval_ns, 2 * WEIR_SECOND);
 
-    r = weir_request_for(NULL, 0, 30, WEIR_MINUTE);
+    r           = weir_request_for(NULL, 0, 30, WEIR_MINUTE);
     r.algorithm = WEIR_FIXED;
     CHECK_EQ(weir_explain(&r, &e), WEIR_OK);
     CHECK(!e.is_strict);
     CHECK_EQ(e.worst_window, 60);
 
     for (uint32_t a = WEIR_STRICT; a <= WEIR_FIXED; a++) { /* Nothing passes: that is strict. */
-        r = weir_request_for(NULL, 0, 0, WEIR_MINUTE);
+        r           = weir_request_for(NULL, 0, 0, WEIR_MINUTE);
         r.algorithm = a;
         CHECK_EQ(weir_explain(&r, &e), WEIR_OK);
         CHECK_EQ(e.worst_window, 0);

@@ -7,7 +7,8 @@
 static const uint64_t second = 1000000000;
 static const uint64_t start  = 5000000000;
 
-static uint64_t remaining(const struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t now_ns) {
+static uint64_t remaining(const struct counter *c, uint64_t limit, uint64_t window_ns,
+                          uint64_t now_ns) {
     return window_look(c, limit, window_ns, 1, now_ns).remaining;
 }
 
@@ -142,7 +143,8 @@ TEST(spending_more_than_the_limit_breaks_a_contract) {
 }
 
 TEST(grids_cover_the_window_and_stay_within_the_stated_loss) {
-    static const uint64_t windows[] = {1, 2, 287, 288, 289, 1000, 1001, 1000000000, LIMIT_WINDOW_MAX};
+    static const uint64_t windows[] = {
+        1, 2, 287, 288, 289, 1000, 1001, 1000000000, LIMIT_WINDOW_MAX};
     uint64_t limit = 1;
     while (limit < LIMIT_MAX) {
         limit += limit / 37 + 1;
@@ -151,7 +153,8 @@ TEST(grids_cover_the_window_and_stay_within_the_stated_loss) {
             struct window_grid grid = window_grid_for(limit, windows[w]);
             CHECK_GE(grid.cells * grid.cell_ns, windows[w]);
             CHECK_LE(grid.cells + grid.quanta, 64 * COUNTER_BODY_WORDS);
-            CHECK_GE(grid.quanta * grid.quantum + grid.quantum - 1, limit); /* Room for the whole limit. */
+            CHECK_GE(grid.quanta * grid.quantum + grid.quantum - 1,
+                     limit); /* Room for the whole limit. */
             if (limit <= 160) CHECK_EQ(grid.quantum, 1);
             CHECK_LE((double)(grid.quantum - 1), 0.007 * (double)limit);
             CHECK_GE(grid.cells, 160);
