@@ -240,6 +240,8 @@ close_listener:
     return -1;
 }
 
+void socket_deafen(int listener) { (void)shutdown(listener, SHUT_RDWR); }
+
 void socket_unlisten(int listener, const struct address *address) {
     if (address_is_unix(address)) {
         const char *path = ((const struct sockaddr_un *)(const void *)&address->socket)->sun_path;

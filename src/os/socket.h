@@ -39,6 +39,8 @@ unsigned address_port(const struct address *address);
  * socket, is not. `unix_mode` is the mode of that file. Returns the descriptor; -1: `problem` says
  * what is wrong and what to do. */
 int socket_listen(struct address *address, unsigned unix_mode, char *problem);
+/* Turns away whoever comes from now on; the descriptor stays. */
+void socket_deafen(int listener);
 /* Ends a listener and takes its file away, if it is still the one that socket_listen() made. */
 void socket_unlisten(int listener, const struct address *address);
 

@@ -134,6 +134,13 @@ _Static_assert(offsetof(struct server, crew) == 0 && offsetof(struct crew, servi
 
 /* ---- ending ---- */
 
+/* Workers answer what they have, while peers that come now are refused and can turn to another server,
+ * or to this one's successor, which can take the port already. */
+static void server_begin_stop(struct server *s) {
+    server_stop(s, WORKER_STOP);
+    for (size_t i = 0; i < s->crew.listener_count; i++) socket_deafen(s->crew.listeners[i].socket);
+}
+
 void server_wait(struct server *s) {
     struct loop_event events[LOOP_EVENTS_MAX];
     size_t            ended = 0;
@@ -146,7 +153,10 @@ void server_wait(struct server *s) {
                 continue;
             }
             while (signal_take(s->signals)) {
-                server_stop(s, stops ? WORKER_STOP_NOW : WORKER_STOP);
+                if (stops)
+                    server_stop(s, WORKER_STOP_NOW);
+                else
+                    server_begin_stop(s);
                 stops = true;
             }
         }

@@ -119,6 +119,14 @@ class Starting(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
         self.assertFalse(os.path.exists(pid_file))
 
+    def test_a_clock_that_may_be_wrong_lengthens_windows(self):
+        with Server("--clock-error-ppm", "100000") as server, server.connect() as peer:
+            self.assertEqual(peer.ask("CL.THROTTLE", "u", 15, 30, 60), [0, 16, 15, -1, 3])
+            self.assertEqual(peer.ask("CL.THROTTLE", "u", 15, 30, 60, 15), [0, 16, 0, -1, 36])
+            self.assertEqual(peer.ask("CL.THROTTLE", "u", 15, 30, 60, 0), [0, 16, 0, -1, 36])
+            told = peer.ask("WEIR.DECIDE", "u", 1, "100s")
+            self.assertGreater(told[told.index(b"reset_after_ms") + 1], 110000)
+
     def test_few_descriptors_mean_few_connections_and_a_word_about_it(self):
         import resource
         server = Server("--threads", "1", before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))

@@ -76,6 +76,10 @@ class Stopping(unittest.TestCase):
             server.process.send_signal(signal.SIGTERM)
             time.sleep(0.2)
             self.assertIsNone(server.process.poll())
+            with self.assertRaises(ConnectionRefusedError):
+                server.connect()
+            with Server("--threads", "1", listen=(f"127.0.0.1:{server.port}",)) as successor, successor.connect() as peer:
+                self.assertEqual(peer.ask("PING"), "PONG")
             self.ends(server, within_s=1.0)
 
     def test_sigpipe_and_sudden_ends_of_peers_are_nothing_to_it(self):
