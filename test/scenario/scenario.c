@@ -310,7 +310,7 @@ static void fill_play(struct scenario *s, char **w) {
 }
 
 static void line_play(struct scenario *s, char *line) {
-    char *words[WORDS_MAX], *expected = NULL;
+    char *words[WORDS_MAX] = {NULL}, *expected = NULL;
     char *comment = strchr(line, '#');
     if (comment != NULL) *comment = 0;
     for (size_t end = strlen(line); end > 0 && strchr(" \t\n", line[end - 1]) != NULL;)
