@@ -12,16 +12,14 @@ bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint
     }
 }
 
-struct answer limit_decide(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns) {
-    if (rule->algorithm == ALGORITHM_STRICT) return window_decide(c, rule->limit, rule->window_ns, cost, now_ns);
-
-    bool          admitted = limit_admit(c, rule, cost, now_ns);
-    struct answer answer   = limit_look(c, rule, cost, now_ns);
+void limit_decide_other(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns,
+                        struct answer *answer) {
+    bool admitted = limit_admit(c, rule, cost, now_ns);
+    *answer       = limit_look(c, rule, cost, now_ns);
     if (admitted) {
-        answer.allowed        = true;
-        answer.retry_after_ns = 0;
+        answer->allowed        = true;
+        answer->retry_after_ns = 0;
     }
-    return answer;
 }
 
 void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns) {

@@ -12,7 +12,17 @@
 bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
 
 /* Both: takes the cost if it may, and says what the rule says after. */
-struct answer limit_decide(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns);
+void limit_decide_other(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns,
+                        struct answer *answer);
+
+static inline void limit_decide(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns,
+                                struct answer *answer) {
+    if (rule->algorithm == ALGORITHM_STRICT) {
+        window_decide(c, rule->limit, rule->window_ns, cost, now_ns, answer);
+    } else {
+        limit_decide_other(c, rule, cost, now_ns, answer);
+    }
+}
 
 /* Makes the counter one that took `spent` permits just now; may be more than the rule's limit. */
 void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns);

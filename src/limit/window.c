@@ -98,6 +98,14 @@ static inline struct path_live path_keep(const uint64_t *path, uint32_t ones, ui
     return (struct path_live){.ones = ones, .bits = PATH_BITS};
 }
 
+/* The age of the oldest cell that holds a quantum. Mostly it is live, and nothing need be searched. */
+static inline uint32_t path_oldest_age(const uint64_t *path, uint32_t ones) {
+    for (uint32_t i = PATH_WORDS; i-- > 0;) {
+        if (path[i] != 0) return 64 * i + 64 - (uint32_t)__builtin_clzll(path[i]) - ones;
+    }
+    return 0;
+}
+
 /* How many zeros are below the one that has `rank` ones below it: the age of its cell. */
 static uint32_t path_age_of_one(const uint64_t *path, uint32_t rank) {
     uint32_t ones = 0;
@@ -138,7 +146,8 @@ static inline void path_add(struct counter *c, struct path_head *h, uint64_t qua
         h->remainder = sum;
         return;
     }
-    uint64_t quanta = quantum == 1 ? sum : sum / quantum;
+    /* Dividing costs more than all the rest of an admission, and small costs fill one at most. */
+    uint64_t quanta = quantum == 1 ? sum : sum < 2 * quantum ? 1 : sum / quantum;
     h->remainder    = sum - quanta * quantum;
     h->ones += (uint32_t)quanta;
     path_push(c->body, (uint32_t)quanta, ~UINT64_C(0));
@@ -148,6 +157,9 @@ static inline void path_add(struct counter *c, struct path_head *h, uint64_t qua
  * than a path ever holds: cells + 1, by the choice of the grid. */
 static inline struct path_live path_live_at(const struct counter *c, struct path_head h, uint64_t cell_ns,
                                             uint64_t now_ns) {
+    uint64_t oldest = path_oldest_age(c->body, h.ones);
+    if (now_ns + oldest * cell_ns < c->fresh_at_ns) return (struct path_live){.ones = h.ones, .bits = PATH_BITS};
+
     uint64_t ages     = quotient_up(c->fresh_at_ns - now_ns, cell_ns);
     uint64_t ages_max = grid_cells(h.code) + 1;
     return path_keep(c->body, h.ones, ages < ages_max ? ages : ages_max);
@@ -186,9 +198,7 @@ static void path_redraw(struct counter *c, struct path_head *h, uint32_t code, u
 
 /* --- the decision --------------------------------------------------------------------------- */
 
-#define LIVE_UNKNOWN UINT64_MAX
-
-/* As window_admit(); *live_after is then what is live, where that was found out. */
+/* As window_admit(); *live_after is then what is live. */
 static inline bool window_take(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
                                uint64_t now_ns, uint64_t *live_after) {
     if (cost > limit) return false;
@@ -202,25 +212,13 @@ static inline bool window_take(struct counter *c, uint64_t limit, uint64_t windo
 
     struct path_head h         = path_head_read(c->head);
     uint64_t         quantum   = grid_quantum(h.code);
+    uint64_t         cell_ns   = grid_cell_ns(h.code, window_ns);
     uint64_t         newest_ns = c->fresh_at_ns - window_ns;
-
-    /* The usual case in a burst: the newest cell is still open and there is room even if nothing
-     * had expired since the last look. Costs no division and mostly touches the head alone. */
-    uint64_t drawn = h.ones * quantum + h.remainder;
-    if (now_ns <= newest_ns && drawn + cost <= limit && h.code <= code &&
-        drawn + cost <= grid_quanta(h.code) * quantum) {
-        path_add(c, &h, quantum, cost);
-        c->head     = path_head_write(c->head, h);
-        *live_after = LIVE_UNKNOWN;
-        return true;
-    }
-
-    uint64_t         cell_ns = grid_cell_ns(h.code, window_ns);
-    struct path_live live    = path_live_at(c, h, cell_ns, now_ns);
-    uint64_t         used    = live.ones * quantum + h.remainder;
+    struct path_live live      = path_live_at(c, h, cell_ns, now_ns);
+    uint64_t         used      = live.ones * quantum + h.remainder;
     if (used + cost > limit) return false;
 
-    path_cut(c->body, live.bits);
+    if (live.bits < PATH_BITS) path_cut(c->body, live.bits);
     h.ones = live.ones;
 
     /* A finer grid than the limit's own is kept while it has room, so that callers with different
@@ -231,7 +229,7 @@ static inline bool window_take(struct counter *c, uint64_t limit, uint64_t windo
         quantum = grid_quantum(code);
     }
     if (now_ns > newest_ns) {
-        uint64_t steps = quotient_up(now_ns - newest_ns, cell_ns);
+        uint64_t steps = now_ns - newest_ns <= cell_ns ? 1 : quotient_up(now_ns - newest_ns, cell_ns);
         newest_ns += steps * cell_ns;
         path_push(c->body, (uint32_t)steps, 0);
     }
@@ -250,17 +248,17 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
     return window_take(c, limit, window_ns, cost, now_ns, &live_after);
 }
 
-struct answer window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
-                            uint64_t now_ns) {
+void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost, uint64_t now_ns,
+                   struct answer *answer) {
     uint64_t live_after;
     if (!window_take(c, limit, window_ns, cost, now_ns, &live_after)) {
-        return window_look(c, limit, window_ns, cost, now_ns);
+        *answer = window_look(c, limit, window_ns, cost, now_ns);
+        return;
     }
-    struct answer answer = {.remaining = limit - live_after, .reset_after_ns = c->fresh_at_ns - now_ns};
-    if (live_after == LIVE_UNKNOWN) answer = window_look(c, limit, window_ns, cost, now_ns);
-    answer.allowed        = true;
-    answer.retry_after_ns = 0;
-    return answer;
+    answer->allowed        = true;
+    answer->remaining      = limit - live_after;
+    answer->retry_after_ns = 0;
+    answer->reset_after_ns = c->fresh_at_ns - now_ns;
 }
 
 struct answer window_look(const struct counter *c, uint64_t limit, uint64_t window_ns,

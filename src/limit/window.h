@@ -47,8 +47,8 @@ static inline bool window_admit_in_remainder(uint64_t *head, uint64_t fresh_at_n
 
 /* As window_admit() and then window_look() for the same cost, in one go; allowed is whether it was
  * taken. */
-struct answer window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
-                            uint64_t now_ns);
+void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost, uint64_t now_ns,
+                   struct answer *answer);
 
 /* What the counter says at `now_ns` without changing it: `remaining`, `reset_after_ns`, whether
  * `cost` would pass, and if not, when. */

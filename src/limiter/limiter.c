@@ -139,13 +139,23 @@ static inline uint64_t counter_hash(const struct limiter *l, const void *user, s
     return hash_of(l->secret, counter_word(algorithm, window_ns), user, user_bytes);
 }
 
-static inline weir_status question_of(const struct limiter *l, const weir_request *r, struct table_question *q) {
+/* Everything that limiter_rule_of() looks at. */
+static inline bool request_same_rule(const weir_request *a, const weir_request *b) {
+    return a->limit == b->limit && a->window_ns == b->window_ns && a->burst == b->burst &&
+           a->algorithm == b->algorithm && request_is_plain(a);
+}
+
+/* Fills in all but the rule. */
+static inline weir_status question_name(const struct limiter *l, const weir_request *r, struct table_question *q) {
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
-    weir_status status = limiter_rule_of(r, l->clock_error_ppm, &q->rule);
-    if (status != WEIR_OK) return status;
     q->cost = r->cost;
     q->hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
     return WEIR_OK;
+}
+
+static weir_status question_of(const struct limiter *l, const weir_request *r, struct table_question *q) {
+    weir_status status = limiter_rule_of(r, l->clock_error_ppm, &q->rule);
+    return status == WEIR_OK ? question_name(l, r, q) : status;
 }
 
 /* --- what is answered ----------------------------------------------------------------------- */
@@ -192,16 +202,21 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
 
 weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
                            weir_decision *decision) {
-    struct table_question q;
-    weir_status           status = question_of(l, request, &q);
+    struct table_question q      = {.cost = request->cost};
+    weir_status           status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
+    if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes)) status = WEIR_BAD_USER;
     if (status != WEIR_OK) {
         tally_add(&l->tally, TALLY_REFUSED, 1);
         decision_refuse(decision, status);
         return status;
     }
+    uint64_t            word = counter_word(request->algorithm, request->window_ns);
     struct table_answer a;
-    struct line        *line = NULL;
+    struct line        *line;
+    struct memo        *kept;
+    q.hash = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
     table_decide(l->table, &q, now_ns, &line, &a);
+    counter_remember(kept, word, q.hash, line, request->user, request->user_bytes);
     decision_of(decision, &q, &a);
     tally_add(&l->tally, tally_kind_of(a.answer.allowed), 1);
     return WEIR_OK;
@@ -217,8 +232,15 @@ static weir_status limiter_decide_group(struct limiter *l, const weir_request *r
     weir_status           result = WEIR_OK;
 
     for (size_t i = 0; i < count; i++) {
-        weir_status status = question_of(l, &requests[i], &question[sound]);
-        index[sound]       = (uint8_t)i;
+        /* Batches mostly share a rule: then it is read and checked once. */
+        weir_status status = WEIR_OK;
+        if (sound > 0 && request_same_rule(&requests[i], &requests[index[sound - 1]])) {
+            question[sound].rule = question[sound - 1].rule;
+        } else {
+            status = limiter_rule_of(&requests[i], l->clock_error_ppm, &question[sound].rule);
+        }
+        if (status == WEIR_OK) status = question_name(l, &requests[i], &question[sound]);
+        index[sound] = (uint8_t)i;
         if (status == WEIR_OK) {
             /* Here and not in a loop of its own: the next hashes hide the way to memory. */
             table_prefetch(l->table, question[sound].hash);

@@ -62,7 +62,8 @@ void seat_forget(struct table *t, struct seat seat) {
 }
 
 void seat_move(struct seat from, struct seat to) {
-    struct counter c = line_take(seat_line(from));
+    struct counter c;
+    line_take(seat_line(from), &c);
     line_put(seat_line(to), &c);
     bucket_name(to.bucket, to.index, line_load(&seat_line(from)->tag), true);
     bucket_name(from.bucket, from.index, 0, false);

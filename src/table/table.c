@@ -244,20 +244,21 @@ static inline uint64_t line_time(const struct table *t, const struct counter *c,
 }
 
 /* Decides on a locked line, and unlocks it. */
-static inline struct answer line_decide(struct table *t, struct line *line, const struct table_question *q,
-                                        uint64_t now_ns) {
-    struct counter c      = line_take(line);
-    struct answer  answer = limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
-    if (answer.allowed) line_put(line, &c);
+static inline void line_decide(struct table *t, struct line *line, const struct table_question *q,
+                               uint64_t now_ns, struct answer *answer) {
+    struct counter c;
+    line_take(line, &c);
+    limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns), answer);
+    if (answer->allowed) line_put(line, &c);
     line_unlock(line);
-    return answer;
 }
 
 /* The same for those who only want to know whether it was taken. */
 static inline bool line_allow(struct table *t, struct line *line, const struct table_question *q, uint64_t now_ns) {
     if (line_admit_in_head(line, q, now_ns)) return true;
-    struct counter c       = line_take(line);
-    bool           allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
+    struct counter c;
+    line_take(line, &c);
+    bool allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
     if (allowed) line_put(line, &c);
     line_unlock(line);
     return allowed;
@@ -327,7 +328,7 @@ static void table_look(struct table *t, const struct table_question *q, uint64_t
     if (line != NULL && !line_read(line, q->hash, &c)) {
         line = table_lock_line(t, q->hash);
         if (line != NULL) {
-            c = line_take(line);
+            line_take(line, &c);
             line_unlock(line);
         }
     }
@@ -349,7 +350,7 @@ void table_decide(struct table *t, const struct table_question *q, uint64_t now_
     bool         is_new;
     struct line *line = table_lock_for(t, q, now_ns, hint, &is_new, a);
     if (line == NULL) return;
-    a->answer = line_decide(t, line, q, now_ns);
+    line_decide(t, line, q, now_ns, &a->answer);
     if (is_new) grow_step(t, now_ns);
 }
 
@@ -455,8 +456,9 @@ static bool joint_lock(struct table *t, struct joint_set *set, const struct tabl
     for (uint32_t i = 0; i < set->count; i++) {
         struct joint *j = &set->joint[i];
         j->line         = table_lock_line(t, j->hash);
-        j->before       = j->line != NULL ? line_take(j->line) : (struct counter){0};
-        j->after        = j->before;
+        j->before       = (struct counter){0};
+        if (j->line != NULL) line_take(j->line, &j->before);
+        j->after = j->before;
         if (j->line == NULL && joint_takes_from(q, count, j->hash)) {
             joint_unlock(set, i);
             return false;
