@@ -115,11 +115,14 @@ static void window_trial_remember(struct window_trial *trial, const struct count
     } else if (grid_is_finer(own, trial->grid)) {
         window_trial_recode(trial, own, instant_ns);
     } else if (grid_is_finer(trial->grid, own) && !window_trial_has_room(trial, step)) {
+        uint64_t room = trial->grid.quanta * trial->grid.quantum;
         if (!trial->is_doubtful) {
             trial->is_doubtful   = true;
             trial->doubtful_from = trial->recode_count;
-            trial->doubtful_room = trial->grid.quanta * trial->grid.quantum;
+            trial->doubtful_room = trial->doubtful_least_room = room;
         }
+        if (room > trial->doubtful_room) trial->doubtful_room = room;
+        if (room < trial->doubtful_least_room) trial->doubtful_least_room = room;
         window_trial_recode(trial, own, instant_ns);
     }
     if (trial->is_doubtful) {
@@ -151,7 +154,7 @@ static bool grid_is_finer(struct window_grid a, struct window_grid b) {
 static bool window_trial_has_room(const struct window_trial *trial, struct program_step step) {
     struct bound bound = window_trial_bound(trial, step);
     uint64_t     room  = trial->grid.quanta * trial->grid.quantum;
-    if (trial->is_doubtful && trial->doubtful_room < room) room = trial->doubtful_room;
+    if (trial->is_doubtful && trial->doubtful_least_room < room) room = trial->doubtful_least_room;
     return bound.admitted + bound.lost + step.cost <= room;
 }
 

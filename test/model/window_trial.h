@@ -42,8 +42,9 @@ struct window_trial {
     struct window_grid   grid; /* that the counter is drawn on, or the coarsest that it may be */
     struct window_recode recodes[WINDOW_TRIAL_RECODES_MAX]; /* a ring, newest last */
     uint64_t             recode_count;                      /* since the counter was fresh */
-    uint64_t doubtful_from; /* from this recode on: whether and when is not certain ... */
-    uint64_t doubtful_room; /* ... as long as so much and no more may be live */
+    uint64_t doubtful_from;       /* from this recode on: whether and when is not certain ... */
+    uint64_t doubtful_room;       /* ... as long as so much and no more may be live */
+    uint64_t doubtful_least_room; /* the same of the finest grid that the counter may still have */
     bool     is_doubtful;
     bool     judges_only_promises; /* by WEIR_MODEL_JUDGE=promise: to judge the judges */
     uint64_t forgotten;            /* permits admitted before the counter was last fresh */
