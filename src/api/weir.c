@@ -19,6 +19,7 @@
 enum {
     USERS_MAX_DEFAULT   = 10000000,
     CLOCK_ERROR_PPM_MAX = 100000,
+    URL_BYTES_SHOWN     = 150,
 };
 
 struct weir {
@@ -75,8 +76,10 @@ static bool options_read(const weir_options *given, weir_options *known) {
 weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
     if (url == NULL) return open_fail(error, WEIR_BAD_URL, "no store is named; try \"memory:\"");
     if (strcmp(url, "memory:") != 0) {
-        return open_fail(error, WEIR_BAD_URL, "\"%.150s\" is not a store that this version knows; it knows \"memory:\"",
-                         url);
+        /* Where somebody logs in, up to the scheme only: there may be a password. */
+        size_t shown = strchr(url, '@') != NULL ? strcspn(url, ":") + 1 : strlen(url);
+        return open_fail(error, WEIR_BAD_URL, "\"%.*s\" is not a store that this version knows; it knows \"memory:\"",
+                         (int)(shown < URL_BYTES_SHOWN ? shown : URL_BYTES_SHOWN), url);
     }
     weir_options o;
     if (!options_read(options, &o)) {

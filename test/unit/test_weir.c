@@ -47,6 +47,9 @@ TEST(a_url_that_is_no_store_is_refused_by_name) {
         CHECK_CONTAINS(error.text, "memory:");
     }
     weir_error error;
+    CHECK_EQ(weir_open("redis://ann:secret@host/0", NULL, &error), NULL);
+    CHECK_CONTAINS(error.text, "redis:");
+    CHECK_EQ(strstr(error.text, "secret"), NULL);
     CHECK_EQ(weir_open(NULL, NULL, &error), NULL);
     CHECK_EQ(error.status, WEIR_BAD_URL);
     CHECK_EQ(weir_open(NULL, NULL, NULL), NULL);
