@@ -13,8 +13,7 @@ struct window_grid {
     uint64_t cell_ns; /* one step of time; cells * cell_ns >= window_ns */
     uint64_t quantum; /* permits counted as one */
     uint32_t cells;
-    uint32_t quanta;  /* most quanta that a counter can hold; quanta * quantum <= limit if the grid
-                         is the limit's own and the limit is above 160 */
+    uint32_t quanta;  /* most quanta that a counter can hold; quanta * quantum >= limit */
 };
 
 /* The grid that a fresh counter takes for this rule. */
@@ -34,7 +33,7 @@ static inline bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost)
 
 /* The usual case in a burst, from the head of a counter and its fresh_at_ns: the newest cell is open,
  * there is room even if nothing had expired, and the cost fills no quantum. True: taken, only *head
- * has changed. False: ask window_admit(). */
+ * has changed. False: ask window_admit(). cost <= limit. */
 static inline bool window_admit_in_remainder(uint64_t *head, uint64_t fresh_at_ns, uint64_t limit,
                                              uint64_t window_ns, uint64_t cost, uint64_t now_ns) {
     struct path_head h       = path_head_read(*head);

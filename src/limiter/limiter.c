@@ -17,7 +17,7 @@
 #include "table/table.h"
 
 enum {
-    BATCH           = 32, /* requests that are looked up together */
+    GROUP             = TABLE_FETCH_MAX, /* requests of a batch that are looked up together */
     PARTS_PER_MILLION = 1000000,
 };
 
@@ -222,54 +222,78 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     return WEIR_OK;
 }
 
-/* Decides at most BATCH requests. */
-static weir_status limiter_decide_group(struct limiter *l, const weir_request *requests, size_t count,
-                                        uint64_t now_ns, weir_decision *decisions) {
-    struct table_question question[BATCH];
-    struct table_answer   answer[BATCH];
-    uint8_t               index[BATCH]; /* of the request that a question comes from */
-    size_t                sound  = 0;
-    weir_status           result = WEIR_OK;
+/* Requests that go together through the three steps of limiter_decide_many(). */
+struct group {
+    const weir_request   *requests;
+    weir_decision        *decisions;
+    size_t                sound; /* questions; what is wrong with the other requests is decided */
+    struct table_question question[GROUP];
+    struct line          *hint[GROUP];
+    uint8_t               index[GROUP]; /* of the request that a question comes from */
+};
 
+/* Reads the requests, and asks for the first memory of each. */
+static weir_status group_read(struct limiter *l, struct group *g, const weir_request *requests, size_t count,
+                              weir_decision *decisions) {
+    weir_status result = WEIR_OK;
+    g->requests        = requests;
+    g->decisions       = decisions;
+    g->sound           = 0;
     for (size_t i = 0; i < count; i++) {
+        struct table_question *q      = &g->question[g->sound];
+        weir_status            status = WEIR_OK;
+
         /* Batches mostly share a rule: then it is read and checked once. */
-        weir_status status = WEIR_OK;
-        if (sound > 0 && request_same_rule(&requests[i], &requests[index[sound - 1]])) {
-            question[sound].rule = question[sound - 1].rule;
+        if (g->sound > 0 && request_same_rule(&requests[i], &requests[g->index[g->sound - 1]])) {
+            q->rule = q[-1].rule;
         } else {
-            status = limiter_rule_of(&requests[i], l->clock_error_ppm, &question[sound].rule);
+            status = limiter_rule_of(&requests[i], l->clock_error_ppm, &q->rule);
         }
-        if (status == WEIR_OK) status = question_name(l, &requests[i], &question[sound]);
-        index[sound] = (uint8_t)i;
+        if (status == WEIR_OK) status = question_name(l, &requests[i], q);
         if (status == WEIR_OK) {
-            /* Here and not in a loop of its own: the next hashes hide the way to memory. */
-            table_prefetch(l->table, question[sound].hash);
-            sound++;
+            table_prefetch(l->table, q->hash);
+            g->index[g->sound++] = (uint8_t)i;
             continue;
         }
         decision_refuse(&decisions[i], status);
+        tally_add(&l->tally, TALLY_REFUSED, 1);
         if (result == WEIR_OK) result = status;
     }
-    table_decide_many(l->table, question, sound, now_ns, answer);
-
-    uint64_t allowed = 0;
-    for (size_t k = 0; k < sound; k++) {
-        decision_of(&decisions[index[k]], &question[k], &answer[k]);
-        allowed += answer[k].answer.allowed;
-    }
-    tally_add(&l->tally, TALLY_ALLOWED, allowed);
-    tally_add(&l->tally, TALLY_DENIED, sound - allowed);
-    tally_add(&l->tally, TALLY_REFUSED, count - sound);
     return result;
 }
 
+static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
+    uint64_t allowed = 0;
+    for (size_t k = 0; k < g->sound; k++) {
+        struct table_answer answer;
+        table_decide(l->table, &g->question[k], now_ns, &g->hint[k], &answer);
+        decision_of(&g->decisions[g->index[k]], &g->question[k], &answer);
+        allowed += answer.answer.allowed;
+    }
+    tally_add(&l->tally, TALLY_ALLOWED, allowed);
+    tally_add(&l->tally, TALLY_DENIED, g->sound - allowed);
+}
+
+/* Three groups are under way: while one is decided, the lines of the next come to the cache, and the prints
+ * that say where they are of the one after. */
 weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count, uint64_t now_ns,
                                 weir_decision *decisions) {
-    weir_status result = WEIR_OK;
-    for (size_t done = 0; done < count; done += BATCH) {
-        size_t      group  = count - done < BATCH ? count - done : BATCH;
-        weir_status status = limiter_decide_group(l, requests + done, group, now_ns, decisions + done);
-        if (result == WEIR_OK) result = status;
+    enum { STEPS = 3 };
+    struct group under_way[STEPS];
+    size_t       groups = (count + GROUP - 1) / GROUP;
+    weir_status  result = WEIR_OK;
+    for (size_t turn = 0; groups > 0 && turn < groups + STEPS - 1; turn++) {
+        if (turn < groups) {
+            size_t      done   = turn * GROUP;
+            size_t      size   = count - done < GROUP ? count - done : GROUP;
+            weir_status status = group_read(l, &under_way[turn % STEPS], requests + done, size, decisions + done);
+            if (result == WEIR_OK) result = status;
+        }
+        if (turn >= 1 && turn <= groups) {
+            struct group *g = &under_way[(turn - 1) % STEPS];
+            table_fetch(l->table, g->question, g->sound, g->hint);
+        }
+        if (turn >= 2) group_decide(l, &under_way[(turn - 2) % STEPS], now_ns);
     }
     return result;
 }

@@ -26,7 +26,8 @@ void            limiter_free(struct limiter *l);
 
 /* As the weir_* functions of the same name, at `now_ns`: a lower bound of the time, 0 to
  * LIMIT_NOW_MAX, on any clock that all calls for one limiter share. Calls may come in with times out
- * of order: a late one is then decided as of the newest time its counter has seen. */
+ * of order: a late one is then decided as of the newest time its counter has seen (a leaky bucket has
+ * seen none, and judges it at its own time, which can only deny more). */
 bool        limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit,
                           int64_t window_ns, uint64_t now_ns);
 weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,

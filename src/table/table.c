@@ -27,9 +27,6 @@
 #include "limit/limit.h"
 #include "table/layout.h"
 
-/* A group of a batch: enough to hide memory behind work, few enough to stay in the first cache. */
-enum { BATCH = 32 };
-
 enum { CROWDS_MAX = 100000 }; /* tries at a seat while there are fewer than users_max */
 
 _Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0, "lines");
@@ -367,11 +364,12 @@ void table_prefetch(struct table *t, uint64_t hash) {
     __builtin_prefetch(&t->buckets[shape_place(table_shape(t), t->sizes, hash)], 0);
 }
 
-/* The lines that the homes' prints point to, or else the other place's prints, and then those lines. */
-static void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint) {
+void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint) {
+    REQUIRE(count <= TABLE_FETCH_MAX);
+
     struct shape   shape = table_shape(t);
-    struct bucket *other[BATCH];
-    uint8_t        missed[BATCH];
+    struct bucket *other[TABLE_FETCH_MAX];
+    uint8_t        missed[TABLE_FETCH_MAX];
     size_t         missed_count = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -388,16 +386,6 @@ static void table_fetch(struct table *t, const struct table_question *q, size_t 
     for (size_t k = 0; k < missed_count; k++) {
         uint32_t match  = bucket_match(other[k], bucket_print_of(q[missed[k]].hash));
         hint[missed[k]] = match != 0 ? bucket_fetch_line(other[k], match) : NULL;
-    }
-}
-
-void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                       struct table_answer *a) {
-    for (size_t done = 0; done < count; done += BATCH) {
-        struct line *hint[BATCH];
-        size_t       group = count - done < BATCH ? count - done : BATCH;
-        table_fetch(t, q + done, group, hint);
-        for (size_t i = 0; i < group; i++) table_decide(t, &q[done + i], now_ns, &hint[i], &a[done + i]);
     }
 }
 
@@ -451,20 +439,48 @@ static bool joint_takes_from(const struct table_question *q, size_t count, uint6
  * the same set, if the table is that full. */
 enum { ROUNDS_MAX = 16 };
 
-/* Locks all that are there. False: one is not there from whom something is to be taken. */
-static bool joint_lock(struct table *t, struct joint_set *set, const struct table_question *q, size_t count) {
+enum joint_locked {
+    JOINT_LOCKED,
+    JOINT_GONE, /* one is not there from whom something is to be taken */
+    JOINT_BUSY, /* somebody else is about to bring one in, or to move one: again */
+};
+
+/* As table_find_surely(), but it waits for nobody, since the caller holds lines: whoever moves users holds
+ * the lock of a home and waits for a line. False: not to be told now. */
+static bool joint_find_line(struct table *t, uint64_t hash, struct line **line) {
+    *line = table_find(t, hash);
+    if (*line != NULL) return true;
+
+    struct shape   shape = table_shape(t);
+    struct bucket *home  = &t->buckets[shape_place(shape, t->sizes, hash)];
+    if (!bucket_try_lock(home)) return false;
+    bool is_settled = shape_write(shape) == line_load(&t->shape);
+    if (is_settled) *line = table_find(t, hash);
+    bucket_unlock(home);
+    return is_settled;
+}
+
+/* Locks all that are there. */
+static enum joint_locked joint_lock(struct table *t, struct joint_set *set, const struct table_question *q,
+                                    size_t count) {
     for (uint32_t i = 0; i < set->count; i++) {
-        struct joint *j = &set->joint[i];
-        j->line         = table_lock_line(t, j->hash);
-        j->before       = (struct counter){0};
+        struct joint     *j       = &set->joint[i];
+        enum joint_locked outcome = JOINT_LOCKED;
+        do {
+            if (!joint_find_line(t, j->hash, &j->line)) outcome = JOINT_BUSY;
+        } while (j->line != NULL && !line_lock_of(j->line, j->hash, t->yield));
+
+        j->before = (struct counter){0};
         if (j->line != NULL) line_take(j->line, &j->before);
         j->after = j->before;
-        if (j->line == NULL && joint_takes_from(q, count, j->hash)) {
+        if (j->line != NULL) continue;
+        if (outcome == JOINT_LOCKED && joint_takes_from(q, count, j->hash)) outcome = JOINT_GONE;
+        if (outcome != JOINT_LOCKED) {
             joint_unlock(set, i);
-            return false;
+            return outcome;
         }
     }
-    return true;
+    return JOINT_LOCKED;
 }
 
 /* Brings in all from whom something is to be taken. False: one finds no room. */
@@ -536,9 +552,14 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
 
     struct joint_set set;
     joint_gather(&set, q, count);
-    for (uint32_t round = 0; round == 0 || !joint_lock(t, &set, q, count); round++) {
-        bool has_room = round < ROUNDS_MAX && joint_bring_in(t, q, count, now_ns);
-        if (!has_room) return joint_refuse_for_room(t, q, count, now_ns, a);
+    enum joint_locked locked = JOINT_GONE;
+    for (uint32_t round = 0, waits = 0; locked != JOINT_LOCKED;) {
+        if (locked == JOINT_BUSY) {
+            t->yield(waits++);
+        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, q, count, now_ns)) {
+            return joint_refuse_for_room(t, q, count, now_ns, a);
+        }
+        locked = joint_lock(t, &set, q, count);
     }
 
     bool taken = joint_ask(t, &set, q, count, now_ns, a);

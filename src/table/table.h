@@ -12,6 +12,7 @@ struct table;
 struct line;
 
 enum {
+    TABLE_FETCH_MAX  = 16, /* questions that table_fetch() takes */
     TABLE_JOINT_MAX  = 64, /* questions that table_decide_joint() takes */
     TABLE_USER_BYTES = 79, /* the most that a user takes in a table that has grown: 1024 bytes for
                               fifteen lines that are 92 % full, and a sixteenth more */
@@ -60,13 +61,10 @@ bool table_allow(struct table *t, const struct table_question *q, uint64_t now_n
 void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
                   struct table_answer *a);
 
-/* Asks for the first memory that a question about `hash` will touch, some work before it is put. */
+/* Two steps ahead of table_decide(), so that its memory is there by then: first for the hash alone, and
+ * some work later for up to TABLE_FETCH_MAX questions, which finds their hints. */
 void table_prefetch(struct table *t, uint64_t hash);
-
-/* As table_decide() for each in order, with their memory fetched ahead; best after table_prefetch() for
- * each. */
-void table_decide_many(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                       struct table_answer *a);
+void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint);
 
 /* All or nothing, up to TABLE_JOINT_MAX at one instant; true: all were taken. */
 bool table_decide_joint(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,

@@ -531,3 +531,63 @@ TEST(no_window_of_the_real_clock_is_above_the_limit) {
         limiter_free(t.limiter);
     }
 }
+
+/* Joint decisions hold some lines while they look for others; the table moves users meanwhile. Neither
+ * may wait for the other for ever (the test's time limit is the judge). */
+enum { JOINT_USERS = 600, JOINT_COMERS = 30000, JOINT_LOOKS = 32 };
+
+struct joiner {
+    struct limiter *limiter;
+    uint64_t        seed;
+    uint64_t        joints;
+    _Atomic bool   *stop;
+};
+
+static void *joiner_run(void *work) {
+    struct joiner *j = work;
+    struct random  r = {.state = j->seed};
+    while (!atomic_load_explicit(j->stop, memory_order_relaxed)) {
+        weir_request  q[2 * JOINT_LOOKS];
+        weir_decision d[2 * JOINT_LOOKS];
+        char          name[2 * JOINT_LOOKS][32];
+        for (unsigned i = 0; i < 2 * JOINT_LOOKS; i++) {
+            bool is_absent = i % 2 == 1;
+            int  bytes     = snprintf(name[i], sizeof name[i], is_absent ? "absent %u" : "user %u",
+                                      (unsigned)random_below(&r, is_absent ? UINT32_MAX : JOINT_USERS));
+            q[i]           = weir_request_for(name[i], (size_t)bytes, 1000000000, WEIR_DAY);
+            if (is_absent) q[i].cost = 0;
+        }
+        CHECK_EQ(limiter_decide_all(j->limiter, q, 2 * JOINT_LOOKS, start, d), WEIR_OK);
+        j->joints++;
+    }
+    return NULL;
+}
+
+TEST(joint_decisions_and_growth_do_not_wait_for_each_other) {
+    struct random r      = {.state = check_seed()};
+    uint64_t      rounds = 1 + check_effort(20);
+    for (uint64_t round = 0; round < rounds; round++) {
+        struct limiter *l    = limiter_for(1000000);
+        _Atomic bool    stop = false;
+        char            name[32];
+        for (unsigned i = 0; i < JOINT_USERS; i++) {
+            int bytes = snprintf(name, sizeof name, "user %u", i);
+            CHECK(limiter_allow(l, name, (size_t)bytes, 1000000000, WEIR_DAY, start));
+        }
+        struct joiner joiner[2];
+        pthread_t     thread[2];
+        for (unsigned i = 0; i < 2; i++) {
+            joiner[i] = (struct joiner){.limiter = l, .seed = random_next(&r), .stop = &stop};
+            CHECK_EQ(pthread_create(&thread[i], NULL, joiner_run, &joiner[i]), 0);
+        }
+        for (unsigned i = JOINT_USERS; i < JOINT_COMERS; i++) {
+            int bytes = snprintf(name, sizeof name, "user %u", i);
+            CHECK(limiter_allow(l, name, (size_t)bytes, 1000000000, WEIR_DAY, start));
+        }
+        atomic_store(&stop, true);
+        for (unsigned i = 0; i < 2; i++) CHECK_EQ(pthread_join(thread[i], NULL), 0);
+        weir_statistics counts = stats_of(l);
+        CHECK_EQ(counts.users, JOINT_COMERS);
+        limiter_free(l);
+    }
+}
