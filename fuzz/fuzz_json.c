@@ -56,8 +56,8 @@ static enum json_problem read_all(struct view text, enum json_bytes bytes, unsig
         must(!is_u64 || !is_i64 || u == (uint64_t)i);
         must(!is_u64 || is_i64 || u > INT64_MAX);
         if (field.value.type == JSON_STRING) {
-            char       *buffer = malloc(value.bytes + 1);
-            struct view meaning;
+            char       *buffer  = malloc(value.bytes + 1);
+            struct view meaning = {0};
             must(buffer != NULL && json_to_text(&field.value, buffer, value.bytes, &meaning));
             must(meaning.bytes <= value.bytes);
             must(bytes != JSON_UTF8_ONLY || json_is_utf8(meaning));

@@ -49,7 +49,7 @@ extern "C" {
 #define WEIR_VERSION_PATCH 0
 
 #if defined(__GNUC__)
-#define WEIR_API __attribute__((visibility("default")))
+#define WEIR_API        __attribute__((visibility("default")))
 #define WEIR_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define WEIR_API
@@ -141,7 +141,8 @@ typedef struct weir_options {
     uint64_t reserved[5];     /* 0 */
 } weir_options;
 
-#define WEIR_OPTIONS_DEFAULT { .size = sizeof(weir_options) }
+#define WEIR_OPTIONS_DEFAULT                                                                       \
+    { .size = sizeof(weir_options) }
 
 /* Opens a limiter on the store that `url` names:
  *
@@ -149,7 +150,8 @@ typedef struct weir_options {
  *
  * NULL options mean WEIR_OPTIONS_DEFAULT. Returns NULL on failure and, where `error` is not NULL,
  * says why in it. Allocates; `url` and `options` are not kept. */
-WEIR_API WEIR_MUST_CHECK weir *weir_open(const char *url, const weir_options *options, weir_error *error);
+WEIR_API WEIR_MUST_CHECK weir *weir_open(const char *url, const weir_options *options,
+                                         weir_error *error);
 
 /* Ends a limiter. No other thread may still be inside a call with it. NULL is allowed. */
 WEIR_API void weir_close(weir *w);
@@ -180,8 +182,8 @@ typedef struct weir_request {
 
 /* One answer. 64 bytes. */
 typedef struct weir_decision {
-    uint32_t status;         /* enum weir_status; what follows holds when it is WEIR_OK */
-    uint8_t  how;            /* enum weir_how */
+    uint32_t status; /* enum weir_status; what follows holds when it is WEIR_OK */
+    uint8_t  how;    /* enum weir_how */
     bool     allowed;
     uint8_t  reserved_bytes[2];
     uint64_t remaining;      /* permits that could be taken at this instant, after this decision */
@@ -234,16 +236,16 @@ WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
 
 /* What a limiter has done and holds. Counts are since weir_open(). */
 typedef struct weir_statistics {
-    size_t   size;             /* sizeof(weir_statistics); set by the caller */
-    uint64_t allowed;          /* decisions */
-    uint64_t denied;           /* decisions */
-    uint64_t refused;          /* requests with a status other than WEIR_OK */
-    uint64_t overflowed;       /* of both: those made on a shared counter, or denied for lack of
+    size_t   size;            /* sizeof(weir_statistics); set by the caller */
+    uint64_t allowed;         /* decisions */
+    uint64_t denied;          /* decisions */
+    uint64_t refused;         /* requests with a status other than WEIR_OK */
+    uint64_t overflowed;      /* of both: those made on a shared counter, or denied for lack of
                                   room (weir_decide_all) */
-    uint64_t users;            /* counters held now; some may be ready to be forgotten */
-    uint64_t users_max;        /* the bound */
-    uint64_t users_forgotten;  /* counters whose place was reused after they equalled new ones */
-    uint64_t memory_bytes;     /* memory that the table can touch at its present size */
+    uint64_t users;           /* counters held now; some may be ready to be forgotten */
+    uint64_t users_max;       /* the bound */
+    uint64_t users_forgotten; /* counters whose place was reused after they equalled new ones */
+    uint64_t memory_bytes;    /* memory that the table can touch at its present size */
     uint64_t reserved[7];
 } weir_statistics;
 
@@ -252,17 +254,17 @@ WEIR_API weir_status weir_stats(weir *w, weir_statistics *statistics);
 
 /* What a rule means in numbers. */
 typedef struct weir_explanation {
-    size_t   size;             /* sizeof(weir_explanation); set by the caller */
-    uint64_t worst_window;     /* the most that is admitted in any window of window_ns */
-    uint64_t burst;            /* the most that can pass at one instant */
-    int64_t  cell_ns;          /* WEIR_STRICT: one step of time; a permit is held at most this
+    size_t   size;         /* sizeof(weir_explanation); set by the caller */
+    uint64_t worst_window; /* the most that is admitted in any window of window_ns */
+    uint64_t burst;        /* the most that can pass at one instant */
+    int64_t  cell_ns;      /* WEIR_STRICT: one step of time; a permit is held at most this
                                   much longer than the window. Else 0 */
-    uint64_t quantum;          /* WEIR_STRICT: permits counted as one; up to quantum - 1 may be
+    uint64_t quantum;      /* WEIR_STRICT: permits counted as one; up to quantum - 1 may be
                                   missing from the limit. Else 1 */
-    int64_t  interval_ns;      /* WEIR_GCRA: time between two permits at the even rate, rounded
+    int64_t  interval_ns;  /* WEIR_GCRA: time between two permits at the even rate, rounded
                                   up. Else 0 */
-    uint64_t user_bytes;       /* memory a user takes, all in */
-    bool     is_strict;        /* worst_window <= limit */
+    uint64_t user_bytes;   /* memory a user takes, all in */
+    bool     is_strict;    /* worst_window <= limit */
     uint8_t  reserved_bytes[7];
     uint64_t reserved[6];
 } weir_explanation;

@@ -26,7 +26,7 @@ struct weir {
     struct limiter *limiter;
 };
 
-#define STRINGIFY(x) #x
+#define STRINGIFY(x)                      #x
 #define VERSION_TEXT(major, minor, patch) STRINGIFY(major) "." STRINGIFY(minor) "." STRINGIFY(patch)
 
 const char *weir_version(void) {
@@ -78,15 +78,17 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
     if (strcmp(url, "memory:") != 0) {
         /* Where somebody logs in, up to the scheme only: there may be a password. */
         size_t shown = strchr(url, '@') != NULL ? strcspn(url, ":") + 1 : strlen(url);
-        return open_fail(error, WEIR_BAD_URL, "\"%.*s\" is not a store that this version knows; it knows \"memory:\"",
+        return open_fail(error, WEIR_BAD_URL,
+                         "\"%.*s\" is not a store that this version knows; it knows \"memory:\"",
                          (int)(shown < URL_BYTES_SHOWN ? shown : URL_BYTES_SHOWN), url);
     }
     weir_options o;
     if (!options_read(options, &o)) {
-        return open_fail(error, WEIR_BAD_OPTIONS,
-                         "weir_options: size is wrong, or a field is set that version %s does not know; start from "
-                         "WEIR_OPTIONS_DEFAULT",
-                         weir_version());
+        return open_fail(
+            error, WEIR_BAD_OPTIONS,
+            "weir_options: size is wrong, or a field is set that version %s does not know; start from "
+            "WEIR_OPTIONS_DEFAULT",
+            weir_version());
     }
     if (o.clock_error_ppm > CLOCK_ERROR_PPM_MAX) {
         return open_fail(error, WEIR_BAD_OPTIONS, "clock_error_ppm is %llu; the most is %d",
@@ -94,21 +96,25 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
     }
     if (o.users_max == 0) o.users_max = USERS_MAX_DEFAULT;
     if (table_bytes(o.users_max) == 0) {
-        return open_fail(error, WEIR_BAD_OPTIONS, "users_max is %llu; that is more than a table can hold",
+        return open_fail(error, WEIR_BAD_OPTIONS,
+                         "users_max is %llu; that is more than a table can hold",
                          (unsigned long long)o.users_max);
     }
 
-    struct limiter_options limiter_options = {.users_max = o.users_max, .clock_error_ppm = o.clock_error_ppm};
+    struct limiter_options limiter_options = {.users_max       = o.users_max,
+                                              .clock_error_ppm = o.clock_error_ppm};
     if (!entropy_fill(limiter_options.secret, sizeof limiter_options.secret)) {
-        return open_fail(error, WEIR_UNSUPPORTED, "the system gives no random bytes (getrandom failed)");
+        return open_fail(error, WEIR_UNSUPPORTED,
+                         "the system gives no random bytes (getrandom failed)");
     }
     weir *w = malloc(sizeof *w);
     if (w == NULL) return open_fail(error, WEIR_NO_MEMORY, "out of memory");
     w->limiter = limiter_new(&limiter_options);
     if (w->limiter == NULL) {
         free(w);
-        return open_fail(error, WEIR_NO_MEMORY, "no address space for users_max = %llu (%llu MiB); choose fewer",
-                         (unsigned long long)o.users_max, (unsigned long long)(table_bytes(o.users_max) >> 20));
+        return open_fail(
+            error, WEIR_NO_MEMORY, "no address space for users_max = %llu (%llu MiB); choose fewer",
+            (unsigned long long)o.users_max, (unsigned long long)(table_bytes(o.users_max) >> 20));
     }
     if (error != NULL) *error = (weir_error){.status = WEIR_OK};
     return w;
@@ -131,11 +137,13 @@ weir_status weir_decide(weir *w, const weir_request *request, weir_decision *dec
     return limiter_decide(w->limiter, request, clock_now_ns(), decision);
 }
 
-weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count, weir_decision *decisions) {
+weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count,
+                             weir_decision *decisions) {
     return limiter_decide_many(w->limiter, requests, count, clock_now_ns(), decisions);
 }
 
-weir_status weir_decide_all(weir *w, const weir_request *requests, size_t count, weir_decision *decisions) {
+weir_status weir_decide_all(weir *w, const weir_request *requests, size_t count,
+                            weir_decision *decisions) {
     return limiter_decide_all(w->limiter, requests, count, clock_now_ns(), decisions);
 }
 
@@ -166,9 +174,10 @@ static void explain_strict(const struct rule *rule, weir_explanation *e) {
 
 static void explain_gcra(const struct rule *rule, weir_explanation *e) {
     if (rule->limit == 0) return;
-    e->worst_window = rule->burst + rule->limit - 1; /* burst, then one each interval, the last outside */
-    e->burst        = rule->burst;
-    e->interval_ns  = (int64_t)gcra_interval_ns(rule->limit, rule->window_ns);
+    e->worst_window =
+        rule->burst + rule->limit - 1; /* burst, then one each interval, the last outside */
+    e->burst       = rule->burst;
+    e->interval_ns = (int64_t)gcra_interval_ns(rule->limit, rule->window_ns);
 }
 
 weir_status weir_explain(const weir_request *request, weir_explanation *explanation) {

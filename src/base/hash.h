@@ -22,7 +22,9 @@ struct hash_state {
     uint64_t v0, v1, v2, v3;
 };
 
-static inline uint64_t hash_rotate(uint64_t x, unsigned bits) { return x << bits | x >> (64 - bits); }
+static inline uint64_t hash_rotate(uint64_t x, unsigned bits) {
+    return x << bits | x >> (64 - bits);
+}
 
 static inline void hash_round(struct hash_state *s) {
     s->v0 += s->v1;
@@ -65,7 +67,8 @@ static inline uint64_t hash_load_tail(const unsigned char *p, size_t bytes) {
 }
 
 /* SipHash-1-3 of the eight bytes of `word`, low byte first, followed by `bytes` bytes at `data`. */
-static inline uint64_t hash_of(struct hash_secret secret, uint64_t word, const void *data, size_t bytes) {
+static inline uint64_t hash_of(struct hash_secret secret, uint64_t word, const void *data,
+                               size_t bytes) {
     struct hash_state s = {
         .v0 = secret.k0 ^ UINT64_C(0x736f6d6570736575),
         .v1 = secret.k1 ^ UINT64_C(0x646f72616e646f6d),

@@ -28,13 +28,13 @@ void fixed_spend(struct counter *c, uint64_t window_ns, uint64_t spent, uint64_t
     c->fresh_at_ns = (now_ns / window_ns + 1) * window_ns;
 }
 
-struct answer fixed_look(const struct counter *c, uint64_t limit, uint64_t window_ns,
-                         uint64_t cost, uint64_t now_ns) {
+struct answer fixed_look(const struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                         uint64_t now_ns) {
     (void)window_ns;
     bool     is_fresh = now_ns >= c->fresh_at_ns;
     uint64_t used     = is_fresh ? 0 : c->body[0];
 
-    struct answer answer = {.remaining = used < limit ? limit - used : 0};
+    struct answer answer  = {.remaining = used < limit ? limit - used : 0};
     answer.reset_after_ns = is_fresh ? 0 : c->fresh_at_ns - now_ns;
     answer.allowed        = cost <= answer.remaining;
     if (!answer.allowed) answer.retry_after_ns = cost > limit ? LIMIT_NEVER : answer.reset_after_ns;

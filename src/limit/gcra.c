@@ -60,7 +60,7 @@ static void gcra_set(struct counter *c, fixed_ns tat) {
 void gcra_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns) {
     if (rule->limit == 0 || spent == 0) return;
     fixed_ns interval = gcra_interval(rule->limit, rule->window_ns);
-    fixed_ns ahead    = interval > (TOLERANCE_MAX - 1) / spent ? TOLERANCE_MAX - 1 : interval * spent;
+    fixed_ns ahead = interval > (TOLERANCE_MAX - 1) / spent ? TOLERANCE_MAX - 1 : interval * spent;
     gcra_set(c, fixed_of(now_ns) + ahead);
 }
 
@@ -77,14 +77,15 @@ bool gcra_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint6
 
 /* How many whole intervals fit; 128-bit division is slow, and intervals are mostly whole. */
 static inline uint64_t gcra_permits_in(fixed_ns time, fixed_ns interval) {
-    if ((uint64_t)interval == 0) return (uint64_t)(time >> FRACTION_BITS) / (uint64_t)(interval >> FRACTION_BITS);
+    if ((uint64_t)interval == 0)
+        return (uint64_t)(time >> FRACTION_BITS) / (uint64_t)(interval >> FRACTION_BITS);
     return (uint64_t)(time / interval);
 }
 
 struct answer gcra_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                         uint64_t now_ns) {
-    struct answer answer = {.retry_after_ns = LIMIT_NEVER};
-    fixed_ns      ahead  = gcra_tat(c, now_ns) - fixed_of(now_ns);
+    struct answer answer  = {.retry_after_ns = LIMIT_NEVER};
+    fixed_ns      ahead   = gcra_tat(c, now_ns) - fixed_of(now_ns);
     answer.reset_after_ns = fixed_round_up(ahead);
     if (rule->limit == 0) return answer;
 

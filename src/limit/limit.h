@@ -15,8 +15,8 @@ bool limit_admit(struct counter *c, const struct rule *rule, uint64_t cost, uint
 void limit_decide_other(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns,
                         struct answer *answer);
 
-static inline void limit_decide(struct counter *c, const struct rule *rule, uint64_t cost, uint64_t now_ns,
-                                struct answer *answer) {
+static inline void limit_decide(struct counter *c, const struct rule *rule, uint64_t cost,
+                                uint64_t now_ns, struct answer *answer) {
     if (rule->algorithm == ALGORITHM_STRICT) {
         window_decide(c, rule->limit, rule->window_ns, cost, now_ns, answer);
     } else {
@@ -39,8 +39,8 @@ static inline bool limit_has_room(uint64_t head, const struct rule *rule, uint64
 
 /* Takes the cost if that changes the counter's head alone. False: nothing changed, and
  * limit_admit() knows. */
-static inline bool limit_admit_in_head(uint64_t *head, uint64_t fresh_at_ns, const struct rule *rule,
-                                       uint64_t cost, uint64_t now_ns) {
+static inline bool limit_admit_in_head(uint64_t *head, uint64_t fresh_at_ns,
+                                       const struct rule *rule, uint64_t cost, uint64_t now_ns) {
     return rule->algorithm == ALGORITHM_STRICT &&
            window_admit_in_remainder(head, fresh_at_ns, rule->limit, rule->window_ns, cost, now_ns);
 }

@@ -14,17 +14,13 @@ enum {
     LIMIT_BITS_MAX = 40, /* limits and bursts go to 2^40 */
 };
 
-#define LIMIT_MAX        (UINT64_C(1) << LIMIT_BITS_MAX)
-#define LIMIT_WINDOW_MAX (UINT64_C(3650) * 86400 * 1000000000 * 11 / 10) /* 10 years and 10 % for clock error */
-#define LIMIT_NOW_MAX    (UINT64_C(1) << 62) /* 146 years; keeps every sum of times in 63 bits */
-#define LIMIT_NEVER      UINT64_MAX
+#define LIMIT_MAX (UINT64_C(1) << LIMIT_BITS_MAX)
+#define LIMIT_WINDOW_MAX                                                                           \
+    (UINT64_C(3650) * 86400 * 1000000000 * 11 / 10) /* 10 years and 10 % for clock error */
+#define LIMIT_NOW_MAX (UINT64_C(1) << 62) /* 146 years; keeps every sum of times in 63 bits */
+#define LIMIT_NEVER   UINT64_MAX
 
-enum algorithm {
-    ALGORITHM_STRICT = 0,
-    ALGORITHM_GCRA   = 1,
-    ALGORITHM_FIXED  = 2,
-    ALGORITHM_COUNT
-};
+enum algorithm { ALGORITHM_STRICT = 0, ALGORITHM_GCRA = 1, ALGORITHM_FIXED = 2, ALGORITHM_COUNT };
 
 /* What the caller wants kept. */
 struct rule {

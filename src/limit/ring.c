@@ -29,7 +29,9 @@ static inline uint64_t ring_cell_at(const struct ring *r, unsigned ring_class, u
 }
 
 /* The oldest cell of which something may be live. */
-static inline uint64_t ring_oldest(uint64_t cell) { return cell > RING_CELLS ? cell - RING_CELLS : 0; }
+static inline uint64_t ring_oldest(uint64_t cell) {
+    return cell > RING_CELLS ? cell - RING_CELLS : 0;
+}
 
 unsigned ring_class_for(uint64_t window_ns) {
     REQUIRE(window_ns > 0);
@@ -41,11 +43,13 @@ unsigned ring_class_for(uint64_t window_ns) {
 uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns) {
     uint64_t cell = ring_cell_at(r, ring_class, now_ns);
     uint64_t live = 0;
-    for (uint64_t i = ring_oldest(cell); i <= r->newest_cell; i++) live += r->counts[i % RING_SLOTS];
+    for (uint64_t i = ring_oldest(cell); i <= r->newest_cell; i++)
+        live += r->counts[i % RING_SLOTS];
     return live;
 }
 
-bool ring_admit(struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost, uint64_t now_ns) {
+bool ring_admit(struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost,
+                uint64_t now_ns) {
     if (cost > limit || ring_live(r, ring_class, now_ns) > limit - cost) return false;
 
     uint64_t cell = ring_cell_at(r, ring_class, now_ns);

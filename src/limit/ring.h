@@ -7,11 +7,11 @@
 #include "limit/request.h"
 
 enum {
-    RING_CELLS      = 32,
-    RING_CLASS_MIN  = 10, /* windows up to 2^10 ns, about a microsecond */
-    RING_CLASS_MAX  = 59, /* windows up to 2^59 ns, above LIMIT_WINDOW_MAX */
-    RING_CLASSES    = RING_CLASS_MAX - RING_CLASS_MIN + 1,
-    RING_SLOTS      = RING_CELLS + 1,
+    RING_CELLS     = 32,
+    RING_CLASS_MIN = 10, /* windows up to 2^10 ns, about a microsecond */
+    RING_CLASS_MAX = 59, /* windows up to 2^59 ns, above LIMIT_WINDOW_MAX */
+    RING_CLASSES   = RING_CLASS_MAX - RING_CLASS_MIN + 1,
+    RING_SLOTS     = RING_CELLS + 1,
 };
 
 struct ring {
@@ -26,7 +26,8 @@ unsigned ring_class_for(uint64_t window_ns);
 uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns);
 
 /* As window_admit() and window_look(), but the limit is compared with what all users took. */
-bool ring_admit(struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost, uint64_t now_ns);
+bool          ring_admit(struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost,
+                         uint64_t now_ns);
 struct answer ring_look(const struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost,
                         uint64_t now_ns);
 

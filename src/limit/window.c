@@ -140,7 +140,8 @@ static inline void path_push(uint64_t *path, uint32_t count, uint64_t fill) {
 }
 
 /* Adds permits to the newest cell. */
-static inline void path_add(struct counter *c, struct path_head *h, uint64_t quantum, uint64_t permits) {
+static inline void path_add(struct counter *c, struct path_head *h, uint64_t quantum,
+                            uint64_t permits) {
     uint64_t sum = h->remainder + permits;
     if (sum < quantum) {
         h->remainder = sum;
@@ -155,10 +156,11 @@ static inline void path_add(struct counter *c, struct path_head *h, uint64_t qua
 
 /* What of a counter that is not fresh is live at `now_ns`. A late `now_ns` could ask for more ages
  * than a path ever holds: cells + 1, by the choice of the grid. */
-static inline struct path_live path_live_at(const struct counter *c, struct path_head h, uint64_t cell_ns,
-                                            uint64_t now_ns) {
+static inline struct path_live path_live_at(const struct counter *c, struct path_head h,
+                                            uint64_t cell_ns, uint64_t now_ns) {
     uint64_t oldest = path_oldest_age(c->body, h.ones);
-    if (now_ns + oldest * cell_ns < c->fresh_at_ns) return (struct path_live){.ones = h.ones, .bits = PATH_BITS};
+    if (now_ns + oldest * cell_ns < c->fresh_at_ns)
+        return (struct path_live){.ones = h.ones, .bits = PATH_BITS};
 
     uint64_t ages     = quotient_up(c->fresh_at_ns - now_ns, cell_ns);
     uint64_t ages_max = grid_cells(h.code) + 1;
@@ -229,7 +231,8 @@ static inline bool window_take(struct counter *c, uint64_t limit, uint64_t windo
         quantum = grid_quantum(code);
     }
     if (now_ns > newest_ns) {
-        uint64_t steps = now_ns - newest_ns <= cell_ns ? 1 : quotient_up(now_ns - newest_ns, cell_ns);
+        uint64_t steps =
+            now_ns - newest_ns <= cell_ns ? 1 : quotient_up(now_ns - newest_ns, cell_ns);
         newest_ns += steps * cell_ns;
         path_push(c->body, (uint32_t)steps, 0);
     }
@@ -248,8 +251,8 @@ bool window_admit(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_
     return window_take(c, limit, window_ns, cost, now_ns, &live_after);
 }
 
-void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost, uint64_t now_ns,
-                   struct answer *answer) {
+void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                   uint64_t now_ns, struct answer *answer) {
     uint64_t live_after;
     if (!window_take(c, limit, window_ns, cost, now_ns, &live_after)) {
         *answer = window_look(c, limit, window_ns, cost, now_ns);

@@ -13,7 +13,7 @@ struct window_grid {
     uint64_t cell_ns; /* one step of time; cells * cell_ns >= window_ns */
     uint64_t quantum; /* permits counted as one */
     uint32_t cells;
-    uint32_t quanta;  /* most quanta that a counter can hold; quanta * quantum >= limit */
+    uint32_t quanta; /* most quanta that a counter can hold; quanta * quantum >= limit */
 };
 
 /* The grid that a fresh counter takes for this rule. */
@@ -39,15 +39,16 @@ static inline bool window_admit_in_remainder(uint64_t *head, uint64_t fresh_at_n
     struct path_head h       = path_head_read(*head);
     uint64_t         quantum = grid_quantum(h.code);
     if (h.remainder + cost >= quantum || now_ns + window_ns > fresh_at_ns) return false;
-    if (h.ones * quantum + h.remainder + cost > limit || h.code > grid_code_for(limit)) return false;
+    if (h.ones * quantum + h.remainder + cost > limit || h.code > grid_code_for(limit))
+        return false;
     *head += cost;
     return true;
 }
 
 /* As window_admit() and then window_look() for the same cost, in one go; allowed is whether it was
  * taken. */
-void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost, uint64_t now_ns,
-                   struct answer *answer);
+void window_decide(struct counter *c, uint64_t limit, uint64_t window_ns, uint64_t cost,
+                   uint64_t now_ns, struct answer *answer);
 
 /* What the counter says at `now_ns` without changing it: `remaining`, `reset_after_ns`, whether
  * `cost` would pass, and if not, when. */

@@ -37,7 +37,8 @@ struct path_head {
  * up to six significant bits, so that a code fits in 11 bits and near limits share one; it stays
  * below limit / 160 * 33/32, that is 0.65 % of the limit. Smaller codes are finer in both ways. */
 static inline uint32_t grid_code_for(uint64_t limit) {
-    if (limit <= FINE_QUANTA) return limit <= FINE_STEP ? 1 : ((uint32_t)limit + FINE_STEP - 1) / FINE_STEP;
+    if (limit <= FINE_QUANTA)
+        return limit <= FINE_STEP ? 1 : ((uint32_t)limit + FINE_STEP - 1) / FINE_STEP;
 
     uint64_t quantum = (limit + FINE_QUANTA - 1) / FINE_QUANTA;
     if (quantum < EXACT_QUANTA) return FIRST_CODE + (uint32_t)quantum - 2;

@@ -41,9 +41,10 @@ struct limiter *limiter_new(const struct limiter_options *options) {
     char  *memory = memory_reserve(bytes);
     if (memory == NULL) return NULL;
 
-    struct limiter *l  = (struct limiter *)(void *)memory;
-    l->table           = table_init(memory + limiter_head_bytes(),
-                                    &(struct table_options){.users_max = options->users_max, .yield = processor_yield});
+    struct limiter *l = (struct limiter *)(void *)memory;
+    l->table          = table_init(
+                 memory + limiter_head_bytes(),
+                 &(struct table_options){.users_max = options->users_max, .yield = processor_yield});
     l->clock_error_ppm = options->clock_error_ppm;
     l->users_max       = options->users_max;
     l->bytes           = bytes;
@@ -68,14 +69,16 @@ static inline weir_status rule_check(uint64_t limit, int64_t window_ns, uint64_t
                                      struct rule *rule) {
     if (limit > WEIR_LIMIT_MAX) return WEIR_BAD_LIMIT;
     if (window_ns < WEIR_WINDOW_MIN || window_ns > WEIR_WINDOW_MAX) return WEIR_BAD_WINDOW;
-    rule->limit     = limit;
-    rule->window_ns = clock_error_ppm == 0 ? (uint64_t)window_ns : window_stretch(window_ns, clock_error_ppm);
+    rule->limit = limit;
+    rule->window_ns =
+        clock_error_ppm == 0 ? (uint64_t)window_ns : window_stretch(window_ns, clock_error_ppm);
     rule->burst     = 0;
     rule->algorithm = ALGORITHM_STRICT;
     return WEIR_OK;
 }
 
-static weir_status rule_check_gcra(const weir_request *r, uint64_t clock_error_ppm, struct rule *rule) {
+static weir_status rule_check_gcra(const weir_request *r, uint64_t clock_error_ppm,
+                                   struct rule *rule) {
     if (r->limit > WEIR_LIMIT_MAX) return WEIR_BAD_LIMIT;
     if (r->window_ns < 1 || r->window_ns > WEIR_WINDOW_MAX) return WEIR_BAD_WINDOW;
     if (r->burst > WEIR_LIMIT_MAX) return WEIR_BAD_BURST;
@@ -117,8 +120,8 @@ static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
 
 /* Names the counter that a user and a word mean, from the thread's memo of it where there is one;
  * *hint is then where it was last. *kept is where to remember it, or NULL. */
-static inline uint64_t counter_recall(struct limiter *l, const void *user, size_t user_bytes, uint64_t word,
-                                      struct line **hint, struct memo **kept) {
+static inline uint64_t counter_recall(struct limiter *l, const void *user, size_t user_bytes,
+                                      uint64_t word, struct line **hint, struct memo **kept) {
     *kept = memo_place(&l->memos, word, user, user_bytes);
     *hint = NULL;
     if (*kept != NULL && memo_is_of(*kept, word, user, user_bytes)) {
@@ -128,8 +131,8 @@ static inline uint64_t counter_recall(struct limiter *l, const void *user, size_
     return hash_of(l->secret, word, user, user_bytes);
 }
 
-static inline void counter_remember(struct memo *kept, uint64_t word, uint64_t hash, struct line *line,
-                                    const void *user, size_t user_bytes) {
+static inline void counter_remember(struct memo *kept, uint64_t word, uint64_t hash,
+                                    struct line *line, const void *user, size_t user_bytes) {
     if (kept == NULL || line == NULL || (kept->hash == hash && kept->line == line)) return;
     memo_keep(kept, word, hash, line, user, user_bytes);
 }
@@ -146,21 +149,24 @@ static inline bool request_same_rule(const weir_request *a, const weir_request *
 }
 
 /* Fills in all but the rule. */
-static inline weir_status question_name(const struct limiter *l, const weir_request *r, struct table_question *q) {
+static inline weir_status question_name(const struct limiter *l, const weir_request *r,
+                                        struct table_question *q) {
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     q->cost = r->cost;
     q->hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
     return WEIR_OK;
 }
 
-static weir_status question_of(const struct limiter *l, const weir_request *r, struct table_question *q) {
+static weir_status question_of(const struct limiter *l, const weir_request *r,
+                               struct table_question *q) {
     weir_status status = limiter_rule_of(r, l->clock_error_ppm, &q->rule);
     return status == WEIR_OK ? question_name(l, r, q) : status;
 }
 
 /* --- what is answered ----------------------------------------------------------------------- */
 
-_Static_assert((int)WEIR_HOW_STRICT == (int)ALGORITHM_STRICT + 1 && (int)WEIR_HOW_GCRA == (int)ALGORITHM_GCRA + 1 &&
+_Static_assert((int)WEIR_HOW_STRICT == (int)ALGORITHM_STRICT + 1 &&
+                   (int)WEIR_HOW_GCRA == (int)ALGORITHM_GCRA + 1 &&
                    (int)WEIR_HOW_FIXED == (int)ALGORITHM_FIXED + 1,
                "how follows the algorithm");
 
@@ -168,25 +174,31 @@ static inline void decision_refuse(weir_decision *d, weir_status status) {
     *d = (weir_decision){.status = status};
 }
 
-static inline void decision_of(weir_decision *d, const struct table_question *q, const struct table_answer *a) {
+static inline void decision_of(weir_decision *d, const struct table_question *q,
+                               const struct table_answer *a) {
     *d = (weir_decision){
         .status         = WEIR_OK,
         .how            = (uint8_t)(a->overflowed ? WEIR_HOW_OVERFLOW : (int)q->rule.algorithm + 1),
         .allowed        = a->answer.allowed,
         .remaining      = a->answer.remaining,
-        .retry_after_ns = a->answer.retry_after_ns == LIMIT_NEVER ? WEIR_NEVER : (int64_t)a->answer.retry_after_ns,
+        .retry_after_ns = a->answer.retry_after_ns == LIMIT_NEVER
+                              ? WEIR_NEVER
+                              : (int64_t)a->answer.retry_after_ns,
         .reset_after_ns = (int64_t)a->answer.reset_after_ns,
     };
 }
 
-static inline enum tally_kind tally_kind_of(bool allowed) { return allowed ? TALLY_ALLOWED : TALLY_DENIED; }
+static inline enum tally_kind tally_kind_of(bool allowed) {
+    return allowed ? TALLY_ALLOWED : TALLY_DENIED;
+}
 
 /* --- deciding ------------------------------------------------------------------------------- */
 
-bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit, int64_t window_ns,
-                   uint64_t now_ns) {
+bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit,
+                   int64_t window_ns, uint64_t now_ns) {
     struct table_question q = {.cost = 1};
-    if (!user_is_sound(user, user_bytes) || rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
+    if (!user_is_sound(user, user_bytes) ||
+        rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
         tally_add(&l->tally, TALLY_REFUSED, 1);
         return false;
     }
@@ -204,7 +216,8 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
                            weir_decision *decision) {
     struct table_question q      = {.cost = request->cost};
     weir_status           status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
-    if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes)) status = WEIR_BAD_USER;
+    if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes))
+        status = WEIR_BAD_USER;
     if (status != WEIR_OK) {
         tally_add(&l->tally, TALLY_REFUSED, 1);
         decision_refuse(decision, status);
@@ -233,8 +246,8 @@ struct group {
 };
 
 /* Reads the requests, and asks for the first memory of each. */
-static weir_status group_read(struct limiter *l, struct group *g, const weir_request *requests, size_t count,
-                              weir_decision *decisions) {
+static weir_status group_read(struct limiter *l, struct group *g, const weir_request *requests,
+                              size_t count, weir_decision *decisions) {
     weir_status result = WEIR_OK;
     g->requests        = requests;
     g->decisions       = decisions;
@@ -276,17 +289,18 @@ static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
 
 /* Three groups are under way: while one is decided, the lines of the next come to the cache, and the prints
  * that say where they are of the one after. */
-weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count, uint64_t now_ns,
-                                weir_decision *decisions) {
+weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count,
+                                uint64_t now_ns, weir_decision *decisions) {
     enum { STEPS = 3 };
     struct group under_way[STEPS];
     size_t       groups = (count + GROUP - 1) / GROUP;
     weir_status  result = WEIR_OK;
     for (size_t turn = 0; groups > 0 && turn < groups + STEPS - 1; turn++) {
         if (turn < groups) {
-            size_t      done   = turn * GROUP;
-            size_t      size   = count - done < GROUP ? count - done : GROUP;
-            weir_status status = group_read(l, &under_way[turn % STEPS], requests + done, size, decisions + done);
+            size_t      done = turn * GROUP;
+            size_t      size = count - done < GROUP ? count - done : GROUP;
+            weir_status status =
+                group_read(l, &under_way[turn % STEPS], requests + done, size, decisions + done);
             if (result == WEIR_OK) result = status;
         }
         if (turn >= 1 && turn <= groups) {
@@ -298,8 +312,8 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
     return result;
 }
 
-weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count, uint64_t now_ns,
-                               weir_decision *decisions) {
+weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count,
+                               uint64_t now_ns, weir_decision *decisions) {
     struct table_question question[TABLE_JOINT_MAX];
     struct table_answer   answer[TABLE_JOINT_MAX];
     if (count > TABLE_JOINT_MAX) return WEIR_BAD_REQUEST;
@@ -327,7 +341,8 @@ weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now
     (void)now_ns;
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     if (r->algorithm > WEIR_FIXED) return WEIR_BAD_ALGORITHM;
-    if (r->algorithm != WEIR_GCRA && (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
+    if (r->algorithm != WEIR_GCRA &&
+        (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
         return WEIR_BAD_WINDOW;
     }
     table_reset(l->table, counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns));

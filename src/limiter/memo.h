@@ -48,20 +48,23 @@ static inline bool memo_same_bytes(const char *a, const char *b, size_t bytes) {
 }
 
 /* The place of a user's memo; NULL: this user or this thread has none. */
-static inline struct memo *memo_place(struct memos *memos, uint64_t word, const char *user, size_t user_bytes) {
+static inline struct memo *memo_place(struct memos *memos, uint64_t word, const char *user,
+                                      size_t user_bytes) {
     unsigned slot = slot_mine();
     if (slot == SLOT_SHARED || user_bytes > MEMO_USER_BYTES || user_bytes < 8) return NULL;
-    uint64_t mix = (memo_load(user) ^ memo_load(user + user_bytes - 8) * 3 ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t mix = (memo_load(user) ^ memo_load(user + user_bytes - 8) * 3 ^ word) *
+                   UINT64_C(0x9e3779b97f4a7c15);
     return &memos->memo[slot][mix >> 58];
 }
 
-static inline bool memo_is_of(const struct memo *m, uint64_t word, const char *user, size_t user_bytes) {
+static inline bool memo_is_of(const struct memo *m, uint64_t word, const char *user,
+                              size_t user_bytes) {
     return m->line != NULL && m->word == word && m->user_bytes == user_bytes &&
            memo_same_bytes(m->user, user, user_bytes);
 }
 
-static inline void memo_keep(struct memo *m, uint64_t word, uint64_t hash, struct line *line, const char *user,
-                             size_t user_bytes) {
+static inline void memo_keep(struct memo *m, uint64_t word, uint64_t hash, struct line *line,
+                             const char *user, size_t user_bytes) {
     m->word       = word;
     m->hash       = hash;
     m->line       = line;

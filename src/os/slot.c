@@ -29,7 +29,8 @@ unsigned slot_take(void) {
     uint64_t taken = atomic_load_explicit(&slots_taken, memory_order_relaxed);
     while (~taken != 0) {
         unsigned slot = (unsigned)__builtin_ctzll(~taken);
-        if (!atomic_compare_exchange_weak_explicit(&slots_taken, &taken, taken | UINT64_C(1) << slot,
+        if (!atomic_compare_exchange_weak_explicit(&slots_taken, &taken,
+                                                   taken | UINT64_C(1) << slot,
                                                    memory_order_acquire, memory_order_relaxed)) {
             continue;
         }

@@ -37,7 +37,9 @@ struct bucket {
 
 _Static_assert(sizeof(struct bucket) == 1024, "a bucket is sixteen cache lines");
 
-static inline uint32_t bucket_print_of(uint64_t tag) { return (uint32_t)tag == 0 ? 1 : (uint32_t)tag; }
+static inline uint32_t bucket_print_of(uint64_t tag) {
+    return (uint32_t)tag == 0 ? 1 : (uint32_t)tag;
+}
 
 /* A bit for each line whose print is `print`. */
 static inline uint32_t bucket_match(const struct bucket *b, uint32_t print) {
@@ -94,7 +96,8 @@ static inline void bucket_unlock(struct bucket *b) {
 /* Makes a line of this bucket, which the caller has locked, belong to `tag`; 0: to nobody. */
 static inline void bucket_name(struct bucket *b, uint32_t index, uint64_t tag, bool is_taken) {
     atomic_store_explicit(&b->line[index].tag, tag, memory_order_release);
-    atomic_store_explicit(&b->print[index], is_taken ? bucket_print_of(tag) : 0, memory_order_release);
+    atomic_store_explicit(&b->print[index], is_taken ? bucket_print_of(tag) : 0,
+                          memory_order_release);
 }
 
 #endif

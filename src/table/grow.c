@@ -25,14 +25,17 @@ enum {
     BUCKETS_BEHIND   = 64,
 };
 
-static uint64_t grow_lines(uint64_t buckets, uint64_t percent) { return buckets * BUCKET_LINES * percent / 100; }
+static uint64_t grow_lines(uint64_t buckets, uint64_t percent) {
+    return buckets * BUCKET_LINES * percent / 100;
+}
 
 uint32_t grow_sizes(uint64_t users_max, uint32_t sizes[SHAPE_PASSES_MAX + 1]) {
     if (users_max > grow_lines(UINT32_MAX / 4, GROW_PER_100)) return 0;
 
     uint32_t passes = 0;
-    uint64_t last   = (users_max * 100 + BUCKET_LINES * GROW_PER_100 - 1) / (BUCKET_LINES * GROW_PER_100) + 1;
-    uint64_t size   = SIZE_FIRST < last ? SIZE_FIRST : last;
+    uint64_t last =
+        (users_max * 100 + BUCKET_LINES * GROW_PER_100 - 1) / (BUCKET_LINES * GROW_PER_100) + 1;
+    uint64_t size = SIZE_FIRST < last ? SIZE_FIRST : last;
     for (;;) {
         INVARIANT(passes < SHAPE_PASSES_MAX);
         sizes[passes++] = (uint32_t)size;
@@ -80,7 +83,8 @@ static void grow_fetch(struct table *t, uint32_t bucket) {
         if (bucket > 0) __builtin_prefetch(&t->buckets[bucket - 1].line[i], 1);
         if (atomic_load_explicit(&b->print[i], memory_order_acquire) == 0) continue;
         struct shape_places places = table_places(t, shape, line_load(&b->line[i].tag));
-        for (uint32_t choice = 0; choice < 2; choice++) __builtin_prefetch(&t->buckets[places.put[choice]], 1);
+        __builtin_prefetch(&t->buckets[places.put[0]], 1);
+        __builtin_prefetch(&t->buckets[places.put[1]], 1);
     }
 }
 

@@ -54,9 +54,12 @@ static inline uint32_t table_size(const struct table *t, struct shape s) {
     return t->sizes[s.cursor == SHAPE_AT_REST ? s.pass : s.pass + 1];
 }
 
-static inline struct shape table_shape(const struct table *t) { return shape_read(line_load(&t->shape)); }
+static inline struct shape table_shape(const struct table *t) {
+    return shape_read(line_load(&t->shape));
+}
 
-static inline struct shape_places table_places(const struct table *t, struct shape s, uint64_t hash) {
+static inline struct shape_places table_places(const struct table *t, struct shape s,
+                                               uint64_t hash) {
     return shape_places(s, t->sizes, hash);
 }
 
@@ -85,7 +88,8 @@ static inline struct line *seat_line(struct seat s) { return &s.bucket->line[s.i
 
 /* Finds a seat for a user with these places, whose home is held: an empty one, one of somebody who
  * can be forgotten, or one whose user can go to their other place. */
-bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns, struct seat *seat);
+bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns,
+               struct seat *seat);
 
 enum seat_found {
     SEAT_FOUND,
@@ -94,8 +98,8 @@ enum seat_found {
 };
 
 /* The same for a user who comes new, if one more is allowed, and counts them. */
-enum seat_found seat_take_for_new(struct held *held, const struct shape_places *places, uint64_t now_ns,
-                                  struct seat *seat);
+enum seat_found seat_take_for_new(struct held *held, const struct shape_places *places,
+                                  uint64_t now_ns, struct seat *seat);
 
 /* Moves the user of `from` (locked, taken) to `to` (locked, empty); `from` is then empty and both are
  * still locked. */

@@ -84,13 +84,13 @@ static inline void line_take(const struct line *line, struct counter *c) {
 /* Puts a counter into a line that the caller has locked, and keeps the lock. Each store releases,
  * so that nobody who reads one of them can miss that the line was locked before it. */
 static inline void line_put(struct line *line, const struct counter *c) {
-#pragma GCC unroll 5
+#pragma GCC        unroll 5
     for (unsigned i = 0; i < COUNTER_BODY_WORDS; i++) {
-        atomic_store_explicit(&line->body[i], c->body[i], memory_order_release);
+               atomic_store_explicit(&line->body[i], c->body[i], memory_order_release);
     }
     atomic_store_explicit(&line->fresh_at_ns, c->fresh_at_ns, memory_order_release);
     uint64_t head = atomic_load_explicit(&line->head, memory_order_relaxed);
-    head          = ((head & ~COUNTER_HEAD_MASK) | (c->head & COUNTER_HEAD_MASK)) + LINE_VERSION_STEP;
+    head = ((head & ~COUNTER_HEAD_MASK) | (c->head & COUNTER_HEAD_MASK)) + LINE_VERSION_STEP;
     atomic_store_explicit(&line->head, head | LINE_LOCKED, memory_order_release);
 }
 

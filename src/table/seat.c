@@ -47,9 +47,8 @@ static bool seat_is_empty(struct seat s) {
 
 static void raise_to(_Atomic uint64_t *word, uint64_t value) {
     uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-    while (seen < value &&
-           !atomic_compare_exchange_weak_explicit(word, &seen, value, memory_order_release, memory_order_relaxed)) {
-    }
+    while (seen < value && !atomic_compare_exchange_weak_explicit(
+                               word, &seen, value, memory_order_release, memory_order_relaxed)) {}
 }
 
 void seat_forget(struct table *t, struct seat seat) {
@@ -85,7 +84,8 @@ static bool seat_can_forget(struct seat s, uint64_t now_ns) {
 }
 
 /* Locks a line of a bucket whose user equals new, and takes them out. */
-static bool seat_claim_forgettable(struct table *t, struct bucket *b, uint64_t now_ns, struct seat *seat) {
+static bool seat_claim_forgettable(struct table *t, struct bucket *b, uint64_t now_ns,
+                                   struct seat *seat) {
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         *seat = (struct seat){.bucket = b, .index = i};
         if (!seat_can_forget(*seat, now_ns) || !line_try_lock(seat_line(*seat))) continue;
@@ -98,14 +98,15 @@ static bool seat_claim_forgettable(struct table *t, struct bucket *b, uint64_t n
     return false;
 }
 
-static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t depth, struct seat *seat);
+static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t depth,
+                                 struct seat *seat);
 
 /* Moves the user of one line to their other place, if that has an empty line, or if `depth` more users
  * can move on from there; the first line is then the caller's. To move a user takes the lock of
  * their home, to put one down that of the bucket. */
 static bool seat_claim_from_user(struct held *held, uint32_t bucket, uint32_t index, uint32_t depth,
                                  struct seat *seat) {
-    struct table *t = held->table;
+    struct table *t    = held->table;
     struct seat   from = {.bucket = &t->buckets[bucket], .index = index};
     if (seat_is_empty(from)) return false;
 
@@ -116,7 +117,8 @@ static bool seat_claim_from_user(struct held *held, uint32_t bucket, uint32_t in
 
     uint32_t    held_before = held->count;
     struct seat to;
-    if (!held_try_place(held, &places, 0) || !held_try_place(held, &places, other == places.put[1])) goto release;
+    if (!held_try_place(held, &places, 0) || !held_try_place(held, &places, other == places.put[1]))
+        goto release;
     if (!line_try_lock(seat_line(from))) goto release;
     if (seat_is_empty(from) || line_load(&seat_line(from)->tag) != tag) goto unlock_from;
     if (!seat_claim_empty(&t->buckets[other], &to) &&
@@ -137,7 +139,8 @@ release:
     return false;
 }
 
-static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t depth, struct seat *seat) {
+static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t depth,
+                                 struct seat *seat) {
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         if (seat_claim_from_user(held, bucket, i, depth, seat)) return true;
     }
@@ -165,7 +168,8 @@ bool seat_sweep(struct table *t, uint64_t now_ns) {
     return seat_forget_bucket(t, (uint32_t)(hand % table_size(t, table_shape(t))), now_ns);
 }
 
-bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns, struct seat *seat) {
+bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns,
+               struct seat *seat) {
     struct table *t = held->table;
     for (uint32_t choice = 0; choice < 2; choice++) {
         if (!held_try_place(held, places, choice)) continue;
@@ -193,7 +197,8 @@ static bool seat_count_user(struct table *t) {
 
 /* The same when all are counted: looks for users to forget where the newcomer wants to sit, and then
  * a little further on. */
-static bool seat_count_user_when_full(struct table *t, const struct shape_places *places, uint64_t now_ns) {
+static bool seat_count_user_when_full(struct table *t, const struct shape_places *places,
+                                      uint64_t now_ns) {
     enum { SWEEPS = 4 };
     if (seat_forget_bucket(t, places->put[0], now_ns) && seat_count_user(t)) return true;
     if (seat_forget_bucket(t, places->put[1], now_ns) && seat_count_user(t)) return true;
@@ -203,8 +208,8 @@ static bool seat_count_user_when_full(struct table *t, const struct shape_places
     return false;
 }
 
-enum seat_found seat_take_for_new(struct held *held, const struct shape_places *places, uint64_t now_ns,
-                                  struct seat *seat) {
+enum seat_found seat_take_for_new(struct held *held, const struct shape_places *places,
+                                  uint64_t now_ns, struct seat *seat) {
     struct table *t = held->table;
     if (grow_is_behind(t)) return SEAT_CROWD;
     if (!seat_count_user(t) && !seat_count_user_when_full(t, places, now_ns)) return SEAT_NONE;

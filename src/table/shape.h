@@ -61,7 +61,8 @@ static inline uint32_t shape_place(struct shape s, const uint32_t *sizes, uint64
     return place + 1 < s.cursor ? place : shape_scale(hash, sizes[s.pass + 1]);
 }
 
-static inline struct shape_places shape_places(struct shape s, const uint32_t *sizes, uint64_t hash) {
+static inline struct shape_places shape_places(struct shape s, const uint32_t *sizes,
+                                               uint64_t hash) {
     struct shape_places p = {.hash = hash};
     for (uint32_t choice = 0; choice < 2; choice++) {
         uint64_t h    = choice == 0 ? hash : shape_second_hash(hash);

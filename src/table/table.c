@@ -29,7 +29,8 @@
 
 enum { CROWDS_MAX = 100000 }; /* tries at a seat while there are fewer than users_max */
 
-_Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0, "lines");
+_Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0,
+               "lines");
 
 static size_t table_rings_bytes(void) {
     size_t bytes = sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES;
@@ -40,7 +41,8 @@ size_t table_bytes(uint64_t users_max) {
     uint32_t sizes[SHAPE_PASSES_MAX + 1];
     uint32_t passes = grow_sizes(users_max, sizes);
     if (passes == 0) return 0;
-    return TABLE_PAGE_BYTES + table_rings_bytes() + (size_t)sizes[passes - 1] * sizeof(struct bucket);
+    return TABLE_PAGE_BYTES + table_rings_bytes() +
+           (size_t)sizes[passes - 1] * sizeof(struct bucket);
 }
 
 struct table *table_init(void *memory, const struct table_options *options) {
@@ -51,7 +53,7 @@ struct table *table_init(void *memory, const struct table_options *options) {
     t->users_max    = options->users_max;
     t->yield        = options->yield;
     t->passes       = grow_sizes(options->users_max, t->sizes);
-    t->buckets      = (struct bucket *)(void *)((char *)memory + TABLE_PAGE_BYTES + table_rings_bytes());
+    t->buckets = (struct bucket *)(void *)((char *)memory + TABLE_PAGE_BYTES + table_rings_bytes());
     REQUIRE(t->passes > 0);
     atomic_store(&t->shape, shape_write((struct shape){.cursor = SHAPE_AT_REST}));
     return t;
@@ -127,10 +129,14 @@ static struct table_ring *table_ring_for(struct table *t, const struct table_que
 }
 
 static void ring_lock(struct table *t, struct table_ring *r) {
-    for (unsigned turn = 0; atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0; turn++) t->yield(turn);
+    for (unsigned turn = 0; atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0;
+         turn++)
+        t->yield(turn);
 }
 
-static void ring_unlock(struct table_ring *r) { atomic_store_explicit(&r->lock, 0, memory_order_release); }
+static void ring_unlock(struct table_ring *r) {
+    atomic_store_explicit(&r->lock, 0, memory_order_release);
+}
 
 /* The limit that is compared with a ring: strict for the algorithms that are not, too. */
 static uint64_t table_ring_limit(const struct rule *rule) {
@@ -216,7 +222,9 @@ static struct line *table_bring_in(struct table *t, const struct table_question 
 
 /* --- deciding ------------------------------------------------------------------------------- */
 
-static inline uint64_t table_cost_looked_at(const struct table_question *q) { return q->cost > 0 ? q->cost : 1; }
+static inline uint64_t table_cost_looked_at(const struct table_question *q) {
+    return q->cost > 0 ? q->cost : 1;
+}
 
 /* Whether any wait would help. */
 static inline bool table_can_pass(const struct table_question *q) {
@@ -225,13 +233,15 @@ static inline bool table_can_pass(const struct table_question *q) {
 }
 
 /* Takes the cost from a locked line and unlocks it, if that changes its head alone. */
-static inline bool line_admit_in_head(struct line *line, const struct table_question *q, uint64_t now_ns) {
+static inline bool line_admit_in_head(struct line *line, const struct table_question *q,
+                                      uint64_t now_ns) {
     uint64_t head = atomic_load_explicit(&line->head, memory_order_relaxed);
-    if (!limit_admit_in_head(&head, atomic_load_explicit(&line->fresh_at_ns, memory_order_relaxed), &q->rule,
-                             q->cost, now_ns)) {
+    if (!limit_admit_in_head(&head, atomic_load_explicit(&line->fresh_at_ns, memory_order_relaxed),
+                             &q->rule, q->cost, now_ns)) {
         return false;
     }
-    atomic_store_explicit(&line->head, (head + LINE_VERSION_STEP) & ~LINE_LOCKED, memory_order_release);
+    atomic_store_explicit(&line->head, (head + LINE_VERSION_STEP) & ~LINE_LOCKED,
+                          memory_order_release);
     return true;
 }
 
@@ -251,7 +261,8 @@ static inline void line_decide(struct table *t, struct line *line, const struct 
 }
 
 /* The same for those who only want to know whether it was taken. */
-static inline bool line_allow(struct table *t, struct line *line, const struct table_question *q, uint64_t now_ns) {
+static inline bool line_allow(struct table *t, struct line *line, const struct table_question *q,
+                              uint64_t now_ns) {
     if (line_admit_in_head(line, q, now_ns)) return true;
     struct counter c;
     line_take(line, &c);
@@ -262,8 +273,8 @@ static inline bool line_allow(struct table *t, struct line *line, const struct t
 }
 
 /* A denial that needs no lock: true, and `answer` says why. */
-static inline bool line_denies(const struct line *line, const struct table_question *q, uint64_t now_ns,
-                               struct answer *answer) {
+static inline bool line_denies(const struct line *line, const struct table_question *q,
+                               uint64_t now_ns, struct answer *answer) {
     struct counter c;
     if (limit_has_room(line_load(&line->head), &q->rule, q->cost)) return false;
     if (!line_read(line, q->hash, &c)) return false;
@@ -273,8 +284,9 @@ static inline bool line_denies(const struct line *line, const struct table_quest
 
 /* Finds the line that a question of cost > 0 that can pass is to be decided on, and locks it. NULL: `a`
  * is the answer; it was denied by looking, or decided on a ring. */
-static inline struct line *table_lock_for(struct table *t, const struct table_question *q, uint64_t now_ns,
-                                          struct line **hint, bool *is_new, struct table_answer *a) {
+static inline struct line *table_lock_for(struct table *t, const struct table_question *q,
+                                          uint64_t now_ns, struct line **hint, bool *is_new,
+                                          struct table_answer *a) {
     *is_new = false;
     for (;;) {
         struct line *line = *hint;
@@ -288,7 +300,8 @@ static inline struct line *table_lock_for(struct table *t, const struct table_qu
     }
 }
 
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint) {
+bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns,
+                 struct line **hint) {
     if (!table_can_pass(q)) return false;
 
     bool                is_new;
@@ -310,7 +323,8 @@ static void table_look_new(struct table *t, const struct table_question *q, uint
     ring_lock(t, r);
     a->overflowed = ring_live(&r->ring, ring_class, now_ns) > 0;
     if (a->overflowed) {
-        a->answer = ring_look(&r->ring, ring_class, table_ring_limit(&q->rule), table_cost_looked_at(q), now_ns);
+        a->answer = ring_look(&r->ring, ring_class, table_ring_limit(&q->rule),
+                              table_cost_looked_at(q), now_ns);
     }
     ring_unlock(r);
     if (!a->overflowed) {
@@ -319,7 +333,8 @@ static void table_look_new(struct table *t, const struct table_question *q, uint
 }
 
 /* What the user's counter says, without a change. */
-static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns, struct table_answer *a) {
+static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns,
+                       struct table_answer *a) {
     struct counter c;
     struct line   *line = table_find_surely(t, q->hash);
     if (line != NULL && !line_read(line, q->hash, &c)) {
@@ -337,8 +352,8 @@ static void table_look(struct table *t, const struct table_question *q, uint64_t
     a->overflowed = false;
 }
 
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
-                  struct table_answer *a) {
+void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns,
+                  struct line **hint, struct table_answer *a) {
     a->overflowed = false;
     if (q->cost == 0 || !table_can_pass(q)) {
         table_look(t, q, now_ns, a);
@@ -364,7 +379,8 @@ void table_prefetch(struct table *t, uint64_t hash) {
     __builtin_prefetch(&t->buckets[shape_place(table_shape(t), t->sizes, hash)], 0);
 }
 
-void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint) {
+void table_fetch(struct table *t, const struct table_question *q, size_t count,
+                 struct line **hint) {
     REQUIRE(count <= TABLE_FETCH_MAX);
 
     struct shape   shape = table_shape(t);
@@ -379,7 +395,8 @@ void table_fetch(struct table *t, const struct table_question *q, size_t count, 
             hint[i] = bucket_fetch_line(home, match);
             continue;
         }
-        other[missed_count] = &t->buckets[shape_place(shape, t->sizes, shape_second_hash(q[i].hash))];
+        other[missed_count] =
+            &t->buckets[shape_place(shape, t->sizes, shape_second_hash(q[i].hash))];
         __builtin_prefetch(other[missed_count], 0);
         missed[missed_count++] = (uint8_t)i;
     }
@@ -417,7 +434,8 @@ static void joint_gather(struct joint_set *set, const struct table_question *q, 
     for (size_t i = 0; i < count; i++) {
         if (joint_find(set, q[i].hash) != NULL) continue;
         uint32_t at = set->count++;
-        for (; at > 0 && set->joint[at - 1].hash > q[i].hash; at--) set->joint[at].hash = set->joint[at - 1].hash;
+        for (; at > 0 && set->joint[at - 1].hash > q[i].hash; at--)
+            set->joint[at].hash = set->joint[at - 1].hash;
         set->joint[at].hash = q[i].hash;
     }
 }
@@ -461,8 +479,8 @@ static bool joint_find_line(struct table *t, uint64_t hash, struct line **line) 
 }
 
 /* Locks all that are there. */
-static enum joint_locked joint_lock(struct table *t, struct joint_set *set, const struct table_question *q,
-                                    size_t count) {
+static enum joint_locked joint_lock(struct table *t, struct joint_set *set,
+                                    const struct table_question *q, size_t count) {
     for (uint32_t i = 0; i < set->count; i++) {
         struct joint     *j       = &set->joint[i];
         enum joint_locked outcome = JOINT_LOCKED;
@@ -484,7 +502,8 @@ static enum joint_locked joint_lock(struct table *t, struct joint_set *set, cons
 }
 
 /* Brings in all from whom something is to be taken. False: one finds no room. */
-static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns) {
+static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count,
+                           uint64_t now_ns) {
     for (size_t i = 0; i < count; i++) {
         if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
         struct line *line = table_bring_in(t, &q[i], now_ns, NULL);
@@ -496,8 +515,8 @@ static bool joint_bring_in(struct table *t, const struct table_question *q, size
 }
 
 /* Puts the questions in order to copies of the counters. */
-static bool joint_ask(struct table *t, struct joint_set *set, const struct table_question *q, size_t count, uint64_t now_ns,
-                      struct table_answer *a) {
+static bool joint_ask(struct table *t, struct joint_set *set, const struct table_question *q,
+                      size_t count, uint64_t now_ns, struct table_answer *a) {
     bool all = true;
     for (size_t i = 0; i < count; i++) {
         struct joint *j = joint_find(set, q[i].hash);
@@ -517,16 +536,16 @@ static bool joint_ask(struct table *t, struct joint_set *set, const struct table
 }
 
 /* Nothing is taken: says what each rule alone would say. */
-static bool joint_refuse(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                         struct table_answer *a) {
+static bool joint_refuse(struct table *t, const struct table_question *q, size_t count,
+                         uint64_t now_ns, struct table_answer *a) {
     for (size_t i = 0; i < count; i++) table_look(t, &q[i], now_ns, &a[i]);
     return false;
 }
 
 /* The same for lack of room: one who takes and has no line is denied until a window has passed; if all
  * have one by now, the first who takes. */
-static bool joint_refuse_for_room(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                                  struct table_answer *a) {
+static bool joint_refuse_for_room(struct table *t, const struct table_question *q, size_t count,
+                                  uint64_t now_ns, struct table_answer *a) {
     size_t denied = count;
     for (size_t i = count; i-- > 0;) {
         if (q[i].cost > 0 && (denied == count || table_find(t, q[i].hash) == NULL)) denied = i;
@@ -539,8 +558,8 @@ static bool joint_refuse_for_room(struct table *t, const struct table_question *
     return false;
 }
 
-bool table_decide_joint(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                        struct table_answer *a) {
+bool table_decide_joint(struct table *t, const struct table_question *q, size_t count,
+                        uint64_t now_ns, struct table_answer *a) {
     REQUIRE(count <= TABLE_JOINT_MAX);
 
     bool can_pass = true;
@@ -571,8 +590,8 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
     for (size_t i = 0; i < count; i++) {
         struct joint *j = joint_find(&set, q[i].hash);
         if (j->line == NULL) continue;
-        struct answer said = limit_look(taken ? &j->after : &j->before, &q[i].rule, 1, now_ns);
-        a[i].answer.remaining      = said.remaining;
+        struct answer said    = limit_look(taken ? &j->after : &j->before, &q[i].rule, 1, now_ns);
+        a[i].answer.remaining = said.remaining;
         a[i].answer.reset_after_ns = said.reset_after_ns;
     }
     return taken;

@@ -19,7 +19,7 @@ enum {
 };
 
 struct table_options {
-    uint64_t users_max;     /* > 0; never more counters than this */
+    uint64_t users_max;           /* > 0; never more counters than this */
     void (*yield)(unsigned turn); /* lets others run while one of them holds a lock; turn counts
                                      from 0 in each wait */
 };
@@ -55,11 +55,12 @@ struct table *table_init(void *memory, const struct table_options *options);
  *
  * `hint` remembers where this hash was found last, and may be kept as long as the table lives: a line
  * that belongs to somebody else by now is noticed. It points to NULL at first. */
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint);
+bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns,
+                 struct line **hint);
 
 /* Decides and says all about it. */
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns, struct line **hint,
-                  struct table_answer *a);
+void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns,
+                  struct line **hint, struct table_answer *a);
 
 /* Two steps ahead of table_decide(), so that its memory is there by then: first for the hash alone, and
  * some work later for up to TABLE_FETCH_MAX questions, which finds their hints. */
@@ -67,8 +68,8 @@ void table_prefetch(struct table *t, uint64_t hash);
 void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint);
 
 /* All or nothing, up to TABLE_JOINT_MAX at one instant; true: all were taken. */
-bool table_decide_joint(struct table *t, const struct table_question *q, size_t count, uint64_t now_ns,
-                        struct table_answer *a);
+bool table_decide_joint(struct table *t, const struct table_question *q, size_t count,
+                        uint64_t now_ns, struct table_answer *a);
 
 /* Makes the counter a new one. */
 void table_reset(struct table *t, uint64_t hash);

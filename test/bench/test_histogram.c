@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/random.h"
 #include "../../bench/load/histogram.h"
+#include "base/random.h"
 
 static struct histogram *histogram_new(void) {
     struct histogram *h = calloc(1, sizeof *h);
