@@ -16,7 +16,8 @@
  *
  * The useful promise. A denial under WEIR_STRICT means that an exact log of every admission,
  * with a window longer by one time cell and a limit smaller by less than one quantum, would be
- * full too; weir_explain() tells both, and both are within 0.7 %.
+ * full too; weir_explain() tells both, and both are within 0.7 % (and a few
+ * nanoseconds, which is more where the window is a few microseconds).
  *
  * What is assumed. Time is what CLOCK_BOOTTIME of this host says: it never steps, and it counts
  * while the machine sleeps. If its rate may be wrong by up to e parts per million and windows
@@ -171,7 +172,7 @@ typedef struct weir_request {
     uint64_t    cost;        /* permits to take, all or none. 0: only look; the decision is then
                                 what a cost of 1 would get, and nothing is counted */
     uint64_t    burst;       /* WEIR_GCRA: permits that may pass at once, up to WEIR_LIMIT_MAX and
-                                100 years' worth of the rate; 0: as many as `limit`. Others: 0 */
+                                146 years' worth of the rate; 0: as many as `limit`. Others: 0 */
     int64_t     deadline_ns; /* how long a decision may wait for a store; 0: the store's default.
                                 A store in memory never waits */
     uint32_t    algorithm;   /* enum weir_algorithm */

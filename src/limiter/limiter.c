@@ -316,8 +316,12 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
                                uint64_t now_ns, weir_decision *decisions) {
     struct table_question question[TABLE_JOINT_MAX];
     struct table_answer   answer[TABLE_JOINT_MAX];
-    if (count > TABLE_JOINT_MAX) return WEIR_BAD_REQUEST;
     if (count == 0) return WEIR_OK;
+    if (count > TABLE_JOINT_MAX) {
+        for (size_t i = 0; i < count; i++) decision_refuse(&decisions[i], WEIR_BAD_REQUEST);
+        tally_add(&l->tally, TALLY_REFUSED, count);
+        return WEIR_BAD_REQUEST;
+    }
 
     weir_status result = WEIR_OK;
     for (size_t i = 0; i < count; i++) {

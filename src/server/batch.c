@@ -5,13 +5,14 @@
 #include "server/command.h"
 
 void batch_init(struct batch *b, const struct service *service) {
-    b->service       = service;
-    b->now_ns        = 0;
-    b->open_peer     = NULL;
-    b->call_count    = 0;
-    b->word_count    = 0;
-    b->request_count = 0;
-    b->commands      = 0;
+    b->service            = service;
+    b->now_ns             = 0;
+    b->open_peer          = NULL;
+    b->call_count         = 0;
+    b->word_count         = 0;
+    b->request_count      = 0;
+    b->commands           = 0;
+    b->errors_of_protocol = 0;
     reply_init(&b->reply);
 }
 
@@ -65,6 +66,7 @@ void batch_take_broken(struct batch *b, struct session *session, void *peer, con
     call->problem       = "ERR Protocol error: ";
     call->problem_word  = view_of(problem);
     session->is_leaving = true;
+    b->errors_of_protocol++;
 }
 
 /* ---- settling ---- */

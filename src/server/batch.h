@@ -51,7 +51,8 @@ struct batch {
     size_t        call_count;
     size_t        word_count;
     size_t        request_count;
-    uint64_t      commands; /* answered since batch_init() */
+    uint64_t      commands;           /* answered since batch_init() */
+    uint64_t      errors_of_protocol; /* the same */
     struct call   calls[BATCH_CALLS_MAX];
     weir_request  requests[BATCH_CALLS_MAX];
     weir_decision decisions[BATCH_CALLS_MAX];

@@ -49,7 +49,8 @@ static const struct command commands[] = {
     {"config", -2, COMMAND_ALONE, 0, 0, 0, "server",
      "What clients ask of a Redis server's settings", "GET pattern [pattern ...]", NULL,
      answer_config},
-    {"dbsize", 1, COMMAND_FAST, 0, 0, 0, "server", "Counters held now", "", NULL, answer_dbsize},
+    {"dbsize", 1, COMMAND_FAST | COMMAND_ALONE, 0, 0, 0, "server", "Counters held now", "", NULL,
+     answer_dbsize},
     {"time", 1, COMMAND_FAST, 0, 0, 0, "server", "Seconds and microseconds since 1970", "", NULL,
      answer_time},
 };

@@ -14,6 +14,8 @@
  * refused here. */
 #include "server/commands.h"
 
+#include "limit/gcra.h"
+
 enum {
     NS_PER_US = 1000,
     NS_PER_MS = 1000000,
@@ -76,6 +78,9 @@ bool ask_throttle(struct call *call, weir_request *request) {
     request->algorithm = WEIR_GCRA;
     request->burst     = (uint64_t)max_burst + 1;
     request->cost      = (uint64_t)quantity;
+    if (!gcra_rule_fits(1, (uint64_t)interval_ns, request->burst))
+        return call_fail(
+            call, "Cell error: Store error: a full bucket is worth more than 146 years", NULL);
     return true;
 }
 

@@ -273,8 +273,9 @@ static void worker_deliver(void *context, void *peer, const struct reply *reply)
 }
 
 static void worker_show_counts(struct worker *w) {
-    const uint64_t *counts = (const uint64_t *)(const void *)&w->counts;
-    w->counts.commands     = w->batch.commands;
+    const uint64_t *counts       = (const uint64_t *)(const void *)&w->counts;
+    w->counts.commands           = w->batch.commands;
+    w->counts.errors_of_protocol = w->batch.errors_of_protocol;
     for (size_t i = 0; i < COUNTS; i++)
         atomic_store_explicit(&w->counts_shown[i], counts[i], memory_order_relaxed);
 }

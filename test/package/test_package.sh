@@ -70,6 +70,11 @@ test_dir=$WEIR_SOURCE_DIR/test/package
 LD_LIBRARY_PATH=$lib ldd "$scratch/c_shared" | grep -qF "$lib/libweir.so" ||
     fail "c_shared does not use the installed libweir.so"
 
+# ---- a plugin: unloaded while a thread that asked still lives ----
+gcc -std=gnu11 -Wall -Wextra -o "$scratch/plugin" "$test_dir/plugin.c" $(pkg-config --cflags weir) \
+    -ldl -lpthread
+"$scratch/plugin" "$lib/libweir.so" || fail "plugin ends with status $?"
+
 # ---- CMake: find_package ----
 cmake -S "$test_dir/app" -B "$scratch/app" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >"$scratch/log" 2>&1 &&
     cmake --build "$scratch/app" >>"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }

@@ -33,6 +33,8 @@ class Bounds(unittest.TestCase):
                 self.assertEqual(self.told(data, server), b"-ERR Protocol error: " + problem + b"\r\n")
                 self.assertEqual(self.told(request("PING") + data, server),
                                  b"+PONG\r\n-ERR Protocol error: " + problem + b"\r\n")
+            info = self.told(request("INFO", "stats") + request("QUIT"), server)
+            self.assertIn(b"\r\nprotocol_errors:%d\r\n" % (2 * len(cases)), info)
 
     def test_garbage_harms_nobody(self):
         seed = random.randrange(2**32)

@@ -300,7 +300,7 @@ TEST(throttle_refuses_in_redis_cells_words) {
     CHECK_CONTAINS(conversation_ask(talk, "CL.THROTTLE k 1 1 9223372037"), prefix);
     CHECK_CONTAINS(conversation_ask(talk, "CL.THROTTLE k 1 1 400000000"), prefix);
     CHECK_CONTAINS(conversation_ask(talk, "CL.THROTTLE k 1000000000000 1 300000000"),
-                   "-ERR the burst is out");
+                   "-Cell error: Store error: a full bucket is worth more than 146 years");
     CHECK_ANSWER("CL.THROTTLE k +1 1 1", five(0, 2, 1, -1, 1));
 }
 

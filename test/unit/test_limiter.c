@@ -426,6 +426,33 @@ TEST(a_late_call_cannot_use_a_seat_that_was_brought_in_empty) {
     check_late_and_again(l, start + 10, forgot_ns + 10);
 }
 
+TEST(a_late_joint_call_cannot_use_what_was_forgotten_since) {
+    uint64_t        forgot_ns = start + (uint64_t)WEIR_SECOND;
+    struct limiter *l         = forget_ann(forgot_ns);
+    weir_request    r         = request_for("ann", 5, WEIR_SECOND, 3);
+    weir_decision   d;
+    CHECK_EQ(limiter_decide_all(l, &r, 1, start + 10, &d), WEIR_OK);
+    uint64_t taken = d.allowed ? 3 : 0;
+    for (unsigned i = 0; i < 5; i++) taken += allowed(l, "ann", 5, WEIR_SECOND, 1, forgot_ns + 10);
+    CHECK_LE(taken, 5);
+    limiter_free(l);
+}
+
+TEST(too_many_joint_requests_are_refused_one_by_one) {
+    struct limiter *l = limiter_for(10);
+    weir_request    r[WEIR_RULES_MAX + 1];
+    weir_decision   d[WEIR_RULES_MAX + 1];
+    memset(d, 0xff, sizeof d);
+    for (size_t i = 0; i <= WEIR_RULES_MAX; i++) r[i] = request_for("ann", 5, WEIR_SECOND, 1);
+    CHECK_EQ(limiter_decide_all(l, r, WEIR_RULES_MAX + 1, start, d), WEIR_BAD_REQUEST);
+    for (size_t i = 0; i <= WEIR_RULES_MAX; i++) {
+        CHECK_EQ(d[i].status, WEIR_BAD_REQUEST);
+        CHECK(!d[i].allowed);
+    }
+    CHECK_EQ(stats_of(l).refused, WEIR_RULES_MAX + 1);
+    limiter_free(l);
+}
+
 TEST(a_late_call_counts_at_the_newest_admission) {
     struct limiter *l = limiter_for(10);
     CHECK(allowed(l, "ann", 2, WEIR_SECOND, 1, start + WEIR_SECOND / 2));
