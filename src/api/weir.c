@@ -95,7 +95,7 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
                          (unsigned long long)o.clock_error_ppm, CLOCK_ERROR_PPM_MAX);
     }
     if (o.users_max == 0) o.users_max = USERS_MAX_DEFAULT;
-    if (table_bytes(o.users_max) == 0) {
+    if (table_bytes(o.users_max, 1) == 0) {
         return open_fail(error, WEIR_BAD_OPTIONS,
                          "users_max is %llu; that is more than a table can hold",
                          (unsigned long long)o.users_max);
@@ -112,9 +112,10 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
     w->limiter = limiter_new(&limiter_options);
     if (w->limiter == NULL) {
         free(w);
-        return open_fail(
-            error, WEIR_NO_MEMORY, "no address space for users_max = %llu (%llu MiB); choose fewer",
-            (unsigned long long)o.users_max, (unsigned long long)(table_bytes(o.users_max) >> 20));
+        return open_fail(error, WEIR_NO_MEMORY,
+                         "no address space for users_max = %llu (%llu MiB); choose fewer",
+                         (unsigned long long)o.users_max,
+                         (unsigned long long)(table_bytes(o.users_max, 1) >> 20));
     }
     if (error != NULL) *error = (weir_error){.status = WEIR_OK};
     return w;

@@ -11,9 +11,9 @@
 #include "base/wide.h"
 #include "limit/gcra.h"
 #include "limiter/memo.h"
-#include "limiter/tally.h"
 #include "os/memory.h"
 #include "os/processor.h"
+#include "os/slot.h"
 #include "table/table.h"
 
 enum {
@@ -21,40 +21,101 @@ enum {
     PARTS_PER_MILLION = 1000000,
 };
 
+enum tally { TALLY_DENIED, TALLY_ALLOWED, TALLY_REFUSED };
+
+_Static_assert((int)SLOT_COUNT == (int)TABLE_THREADS && SLOT_SHARED == 0,
+               "the table knows a thread by its slot");
+
 struct limiter {
-    struct table      *table;
-    struct hash_secret secret;
-    uint64_t           clock_error_ppm;
-    uint64_t           users_max;
-    size_t             bytes;
-    struct tally       tally;
-    struct memos       memos;
+    struct table           *table;
+    struct hash_secret      secret;
+    uint64_t                clock_error_ppm;
+    uint64_t                clock_ahead_ns;
+    _Atomic(limiter_ask_fn) ask; /* NULL: there is nothing to ask */
+    void                   *ask_context;
+    uint64_t                users_max;
+    size_t                  bytes;
+    struct memos            memos;
 };
 
-static size_t limiter_head_bytes(void) { return (sizeof(struct limiter) + 4095) / 4096 * 4096; }
+static size_t in_pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+/* In memory there is only this process, and it lives. */
+static void wait_for_thread(void *context, uint32_t process, unsigned turn) {
+    (void)context;
+    (void)process;
+    processor_yield(turn);
+}
 
 struct limiter *limiter_new(const struct limiter_options *options) {
-    size_t table = table_bytes(options->users_max);
-    if (table == 0) return NULL;
+    size_t head   = in_pages(sizeof(struct limiter));
+    size_t handle = in_pages(table_handle_bytes());
+    size_t table  = options->table != NULL ? 0 : table_bytes(options->users_max, 1);
+    if (options->table == NULL && table == 0) return NULL;
 
-    size_t bytes  = limiter_head_bytes() + table;
+    size_t bytes  = head + handle + table;
     char  *memory = memory_reserve(bytes);
     if (memory == NULL) return NULL;
 
-    struct limiter *l = (struct limiter *)(void *)memory;
-    l->table          = table_init(
-                 memory + limiter_head_bytes(),
-                 &(struct table_options){.users_max = options->users_max, .yield = processor_yield});
+    struct limiter *l  = (struct limiter *)(void *)memory;
+    l->table           = options->table;
     l->clock_error_ppm = options->clock_error_ppm;
+    l->clock_ahead_ns  = options->clock_ahead_ns;
     l->users_max       = options->users_max;
     l->bytes           = bytes;
     l->secret.k0       = hash_load(options->secret, 8);
     l->secret.k1       = hash_load(options->secret + 8, 8);
+    if (l->table != NULL) return l;
+
+    l->table = table_attach(memory + head, memory + head + handle,
+                            &(struct table_options){.users_max = options->users_max,
+                                                    .processes = 1,
+                                                    .process   = 1,
+                                                    .wait      = wait_for_thread});
+    INVARIANT(l->table != NULL);
     return l;
 }
 
 void limiter_free(struct limiter *l) {
     if (l != NULL) memory_release(l, l->bytes);
+}
+
+void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context) {
+    l->ask_context = context;
+    atomic_store_explicit(&l->ask, ask, memory_order_release);
+}
+
+void limiter_resume(struct limiter *l) {
+    atomic_store_explicit(&l->ask, NULL, memory_order_release);
+}
+
+/* Whether there may be a decision now. */
+static inline weir_status limiter_ready(struct limiter *l) {
+    limiter_ask_fn ask = atomic_load_explicit(&l->ask, memory_order_acquire);
+    return __builtin_expect(ask == NULL, 1) ? WEIR_OK : ask(l->ask_context);
+}
+
+/* The table's time. */
+static inline uint64_t limiter_time(const struct limiter *l, uint64_t now_ns) {
+    return now_ns + l->clock_ahead_ns;
+}
+
+/* Says of each decision that it is not made. */
+static weir_status refuse_all(weir_decision *decisions, size_t count, weir_status status) {
+    for (size_t i = 0; i < count; i++) decisions[i] = (weir_decision){.status = status};
+    return status;
+}
+
+/* Adds without a locked instruction for threads that have a line of counts to themselves. */
+static inline void tally_add(struct limiter *l, enum tally which, uint64_t count) {
+    unsigned          slot = slot_mine();
+    _Atomic uint64_t *word = &table_tally(l->table, slot)[which];
+    if (slot != SLOT_SHARED) {
+        uint64_t before = atomic_load_explicit(word, memory_order_relaxed);
+        atomic_store_explicit(word, before + count, memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(word, count, memory_order_relaxed);
+    }
 }
 
 /* --- what is asked -------------------------------------------------------------------------- */
@@ -188,38 +249,42 @@ static inline void decision_of(weir_decision *d, const struct table_question *q,
     };
 }
 
-static inline enum tally_kind tally_kind_of(bool allowed) {
-    return allowed ? TALLY_ALLOWED : TALLY_DENIED;
-}
+static inline enum tally tally_of(bool allowed) { return allowed ? TALLY_ALLOWED : TALLY_DENIED; }
 
 /* --- deciding ------------------------------------------------------------------------------- */
 
 bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit,
                    int64_t window_ns, uint64_t now_ns) {
     struct table_question q = {.cost = 1};
+    if (limiter_ready(l) != WEIR_OK) return false;
     if (!user_is_sound(user, user_bytes) ||
         rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
-        tally_add(&l->tally, TALLY_REFUSED, 1);
+        tally_add(l, TALLY_REFUSED, 1);
         return false;
     }
     uint64_t     word = counter_word(WEIR_STRICT, window_ns);
     struct line *line;
     struct memo *kept;
     q.hash       = counter_recall(l, user, user_bytes, word, &line, &kept);
-    bool allowed = table_allow(l->table, &q, now_ns, &line);
+    bool allowed = table_allow(l->table, slot_mine(), &q, limiter_time(l, now_ns), &line);
     counter_remember(kept, word, q.hash, line, user, user_bytes);
-    tally_add(&l->tally, tally_kind_of(allowed), 1);
+    tally_add(l, tally_of(allowed), 1);
     return allowed;
 }
 
 weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
                            weir_decision *decision) {
     struct table_question q      = {.cost = request->cost};
-    weir_status           status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
+    weir_status           status = limiter_ready(l);
+    if (status != WEIR_OK) {
+        decision_refuse(decision, status);
+        return status;
+    }
+    status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
     if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes))
         status = WEIR_BAD_USER;
     if (status != WEIR_OK) {
-        tally_add(&l->tally, TALLY_REFUSED, 1);
+        tally_add(l, TALLY_REFUSED, 1);
         decision_refuse(decision, status);
         return status;
     }
@@ -228,10 +293,10 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     struct line        *line;
     struct memo        *kept;
     q.hash = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
-    table_decide(l->table, &q, now_ns, &line, &a);
+    table_decide(l->table, slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
     counter_remember(kept, word, q.hash, line, request->user, request->user_bytes);
     decision_of(decision, &q, &a);
-    tally_add(&l->tally, tally_kind_of(a.answer.allowed), 1);
+    tally_add(l, tally_of(a.answer.allowed), 1);
     return WEIR_OK;
 }
 
@@ -269,7 +334,7 @@ static weir_status group_read(struct limiter *l, struct group *g, const weir_req
             continue;
         }
         decision_refuse(&decisions[i], status);
-        tally_add(&l->tally, TALLY_REFUSED, 1);
+        tally_add(l, TALLY_REFUSED, 1);
         if (result == WEIR_OK) result = status;
     }
     return result;
@@ -277,14 +342,15 @@ static weir_status group_read(struct limiter *l, struct group *g, const weir_req
 
 static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
     uint64_t allowed = 0;
+    unsigned thread  = slot_mine();
     for (size_t k = 0; k < g->sound; k++) {
         struct table_answer answer;
-        table_decide(l->table, &g->question[k], now_ns, &g->hint[k], &answer);
+        table_decide(l->table, thread, &g->question[k], now_ns, &g->hint[k], &answer);
         decision_of(&g->decisions[g->index[k]], &g->question[k], &answer);
         allowed += answer.answer.allowed;
     }
-    tally_add(&l->tally, TALLY_ALLOWED, allowed);
-    tally_add(&l->tally, TALLY_DENIED, g->sound - allowed);
+    tally_add(l, TALLY_ALLOWED, allowed);
+    tally_add(l, TALLY_DENIED, g->sound - allowed);
 }
 
 /* Three groups are under way: while one is decided, the lines of the next come to the cache, and the prints
@@ -294,7 +360,10 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
     enum { STEPS = 3 };
     struct group under_way[STEPS];
     size_t       groups = (count + GROUP - 1) / GROUP;
-    weir_status  result = WEIR_OK;
+    weir_status  result = limiter_ready(l);
+    if (result != WEIR_OK) return refuse_all(decisions, count, result);
+
+    now_ns = limiter_time(l, now_ns);
     for (size_t turn = 0; groups > 0 && turn < groups + STEPS - 1; turn++) {
         if (turn < groups) {
             size_t      done = turn * GROUP;
@@ -317,47 +386,49 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
     struct table_question question[TABLE_JOINT_MAX];
     struct table_answer   answer[TABLE_JOINT_MAX];
     if (count == 0) return WEIR_OK;
+    weir_status result = limiter_ready(l);
+    if (result != WEIR_OK) return refuse_all(decisions, count, result);
     if (count > TABLE_JOINT_MAX) {
-        for (size_t i = 0; i < count; i++) decision_refuse(&decisions[i], WEIR_BAD_REQUEST);
-        tally_add(&l->tally, TALLY_REFUSED, count);
-        return WEIR_BAD_REQUEST;
+        tally_add(l, TALLY_REFUSED, count);
+        return refuse_all(decisions, count, WEIR_BAD_REQUEST);
     }
-
-    weir_status result = WEIR_OK;
     for (size_t i = 0; i < count; i++) {
         weir_status status = question_of(l, &requests[i], &question[i]);
         decision_refuse(&decisions[i], status);
         if (result == WEIR_OK) result = status;
     }
     if (result != WEIR_OK) {
-        tally_add(&l->tally, TALLY_REFUSED, count);
+        tally_add(l, TALLY_REFUSED, count);
         return result;
     }
-    table_decide_joint(l->table, question, count, now_ns, answer);
+    table_decide_joint(l->table, slot_mine(), question, count, limiter_time(l, now_ns), answer);
     for (size_t i = 0; i < count; i++) {
         decision_of(&decisions[i], &question[i], &answer[i]);
-        tally_add(&l->tally, tally_kind_of(answer[i].answer.allowed), 1);
+        tally_add(l, tally_of(answer[i].answer.allowed), 1);
     }
     return WEIR_OK;
 }
 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
     (void)now_ns;
+    weir_status status = limiter_ready(l);
+    if (status != WEIR_OK) return status;
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     if (r->algorithm > WEIR_FIXED) return WEIR_BAD_ALGORITHM;
     if (r->algorithm != WEIR_GCRA &&
         (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
         return WEIR_BAD_WINDOW;
     }
-    table_reset(l->table, counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns));
+    table_reset(l->table, slot_mine(),
+                counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns));
     return WEIR_OK;
 }
 
 void limiter_stats(struct limiter *l, weir_statistics *s) {
     struct table_counts counts = table_counts(l->table);
-    s->allowed                 = tally_sum(&l->tally, TALLY_ALLOWED);
-    s->denied                  = tally_sum(&l->tally, TALLY_DENIED);
-    s->refused                 = tally_sum(&l->tally, TALLY_REFUSED);
+    s->allowed                 = table_tally_sum(l->table, TALLY_ALLOWED);
+    s->denied                  = table_tally_sum(l->table, TALLY_DENIED);
+    s->refused                 = table_tally_sum(l->table, TALLY_REFUSED);
     s->overflowed              = counts.overflowed;
     s->users                   = counts.users;
     s->users_max               = l->users_max;

@@ -13,16 +13,26 @@
 #include "limit/request.h"
 
 struct limiter;
+struct table;
 
 struct limiter_options {
-    uint64_t users_max;       /* > 0 */
-    uint64_t clock_error_ppm; /* 0 to 100,000 */
-    uint8_t  secret[16];      /* the key of the hash: from the system's entropy, or from a seed */
+    uint64_t      users_max;       /* > 0 */
+    uint64_t      clock_error_ppm; /* 0 to 100,000 */
+    uint8_t       secret[16]; /* the key of the hash: from the system's entropy, or from a seed */
+    struct table *table; /* of a store, which outlives the limiter; NULL: in memory of its own */
+    uint64_t      clock_ahead_ns; /* how much the table's clock is ahead of the callers' */
 };
 
 /* Makes a limiter; NULL if there is not enough memory. limiter_free() takes it back. */
 struct limiter *limiter_new(const struct limiter_options *options);
 void            limiter_free(struct limiter *l);
+
+/* Asks before the next decision, and from then on before each, whether there may be one: what `ask` returns
+ * is then the status of a decision that is not made, unless it is WEIR_OK. limiter_resume() ends that.
+ * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time. */
+typedef weir_status (*limiter_ask_fn)(void *context);
+void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context);
+void limiter_resume(struct limiter *l);
 
 /* As the weir_* functions of the same name, at `now_ns`: a lower bound of the time, 0 to
  * LIMIT_NOW_MAX, on any clock that all calls for one limiter share. Calls may come in with times out

@@ -3,7 +3,7 @@
  * bucket: sixteen cache lines, one of prints and fifteen of users.
  *
  *     offset  0  print[15]  32 bits each: the low half of the user's tag, 0 if the line is empty
- *            60  lock       bit 0
+ *            60  lock       the process that holds it; 0: nobody
  *            64  line[15]
  *
  * A search reads the prints, and then mostly one line. A print belongs to its line: it changes
@@ -72,25 +72,6 @@ static inline struct line *bucket_find(struct bucket *b, uint64_t tag) {
         if (line_load(&line->tag) == tag) return line;
     }
     return NULL;
-}
-
-static inline bool bucket_try_lock(struct bucket *b) {
-    return atomic_load_explicit(&b->lock, memory_order_relaxed) == 0 &&
-           atomic_exchange_explicit(&b->lock, 1, memory_order_acquire) == 0;
-}
-
-static inline void bucket_lock(struct bucket *b, void (*yield)(unsigned)) {
-    for (unsigned spins = 0; !bucket_try_lock(b); spins++) {
-        if (spins < LINE_SPINS_MAX) {
-            line_pause();
-        } else {
-            yield(spins - LINE_SPINS_MAX);
-        }
-    }
-}
-
-static inline void bucket_unlock(struct bucket *b) {
-    atomic_store_explicit(&b->lock, 0, memory_order_release);
 }
 
 /* Makes a line of this bucket, which the caller has locked, belong to `tag`; 0: to nobody. */

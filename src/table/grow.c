@@ -23,6 +23,7 @@ enum {
     BEHIND_PER_100   = 96, /* when newcomers wait for those who move */
     BUCKETS_PER_STEP = 4,
     BUCKETS_BEHIND   = 64,
+    RESERVE_AGAIN_NS = 100000000,
 };
 
 static uint64_t grow_lines(uint64_t buckets, uint64_t percent) {
@@ -47,16 +48,17 @@ uint32_t grow_sizes(uint64_t users_max, uint32_t sizes[SHAPE_PASSES_MAX + 1]) {
 }
 
 /* Moves one user out of the bucket in transit, if they belong elsewhere now. False: no seat. */
-static bool grow_move_user(struct table *t, struct seat from, uint32_t bucket, uint64_t now_ns) {
+static bool grow_move_user(struct table *t, struct holder *me, struct seat from, uint32_t bucket,
+                           uint64_t now_ns) {
     struct line        *line   = seat_line(from);
     uint64_t            tag    = line_load(&line->tag);
     struct shape_places places = table_places(t, table_shape(t), tag);
     if (places.put[0] == bucket || places.put[1] == bucket) return true;
 
     /* Buckets before lines: whoever holds a line never waits for a bucket. */
-    bucket_lock(&t->buckets[places.put[0]], t->yield);
-    struct held held = {.table = t, .count = 1, .bucket = {places.put[0]}};
-    line_lock(line, t->yield);
+    bucket_lock(t, me, places.put[0]);
+    struct held held = {.table = t, .me = me, .count = 1, .bucket = {places.put[0]}};
+    table_lock(t, me, line);
 
     bool        moved = true;
     struct seat to;
@@ -65,12 +67,12 @@ static bool grow_move_user(struct table *t, struct seat from, uint32_t bucket, u
     } else if (line_load(&line->fresh_at_ns) <= now_ns) {
         seat_forget(t, from);
     } else if (seat_take(&held, &places, now_ns, &to)) {
-        seat_move(from, to);
-        line_unlock(seat_line(to));
+        seat_move(t, me, from, to);
+        table_unlock(me, seat_line(to));
     } else {
         moved = false;
     }
-    line_unlock(line);
+    table_unlock(me, line);
     held_release(&held, 0);
     return moved;
 }
@@ -89,24 +91,25 @@ static void grow_fetch(struct table *t, uint32_t bucket) {
 }
 
 /* Moves all out of the bucket in transit. Nobody comes in: users are put at their new places. */
-static bool grow_empty_bucket(struct table *t, uint32_t bucket, uint64_t now_ns) {
+static bool grow_empty_bucket(struct table *t, struct holder *me, uint32_t bucket,
+                              uint64_t now_ns) {
     struct bucket *b = &t->buckets[bucket];
     grow_fetch(t, bucket);
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         struct seat from = {.bucket = b, .index = i};
         if (atomic_load_explicit(&b->print[i], memory_order_acquire) == 0) continue;
-        if (!grow_move_user(t, from, bucket, now_ns)) return false;
+        if (!grow_move_user(t, me, from, bucket, now_ns)) return false;
     }
     return true;
 }
 
 /* Makes the bucket below the cursor the one in transit. */
-static void grow_set_cursor(struct table *t, struct shape shape, uint32_t cursor) {
-    struct bucket *next = &t->buckets[cursor - 1];
-    shape.cursor        = cursor;
-    bucket_lock(next, t->yield);
-    atomic_store_explicit(&t->shape, shape_write(shape), memory_order_release);
-    bucket_unlock(next);
+static void grow_set_cursor(struct table *t, struct holder *me, struct shape shape,
+                            uint32_t cursor) {
+    shape.cursor = cursor;
+    bucket_lock(t, me, cursor - 1);
+    atomic_store_explicit(&t->head->shape, shape_write(shape), memory_order_release);
+    bucket_unlock(t, me, cursor - 1);
 }
 
 /* Users at which the table of this pass should grow. */
@@ -117,40 +120,56 @@ static uint64_t grow_mark(const struct table *t, struct shape shape) {
 
 static bool grow_is_due(const struct table *t, struct shape shape) {
     return shape.pass + 1 < t->passes &&
-           atomic_load_explicit(&t->users, memory_order_relaxed) > grow_mark(t, shape);
+           atomic_load_explicit(&t->head->users, memory_order_relaxed) > grow_mark(t, shape);
 }
 
 bool grow_is_behind(const struct table *t) {
     struct shape shape = table_shape(t);
-    uint64_t     users = atomic_load_explicit(&t->users, memory_order_relaxed);
-    return users > grow_lines(t->sizes[shape.pass], BEHIND_PER_100) && shape.pass + 1 < t->passes;
+    uint64_t     users = atomic_load_explicit(&t->head->users, memory_order_relaxed);
+    return users > grow_lines(t->sizes[shape.pass], BEHIND_PER_100) && shape.pass + 1 < t->passes &&
+           !grow_is_stuck(t);
 }
 
-static void grow_one_bucket(struct table *t, uint64_t now_ns) {
+bool grow_is_stuck(const struct table *t) { return line_load(&t->head->stuck_at_ns) != 0; }
+
+/* Asks for the room that the next pass needs, at most so often when there was none. */
+static bool grow_reserve(struct table *t, struct shape shape, uint64_t now_ns) {
+    uint64_t stuck_at_ns = line_load(&t->head->stuck_at_ns);
+    if (stuck_at_ns != 0 && now_ns < stuck_at_ns + RESERVE_AGAIN_NS) return false;
+
+    uint64_t bytes = table_bytes_with(t->head->processes, t->sizes[shape.pass + 1]);
+    bool     there = t->reserve == NULL || t->reserve(t->context, bytes);
+    atomic_store_explicit(&t->head->stuck_at_ns, there ? 0 : now_ns + (now_ns == 0),
+                          memory_order_release);
+    return there;
+}
+
+static void grow_one_bucket(struct table *t, struct holder *me, uint64_t now_ns) {
     struct shape shape = table_shape(t);
     if (shape.cursor == SHAPE_AT_REST) {
-        if (grow_is_due(t, shape)) grow_set_cursor(t, shape, t->sizes[shape.pass]);
+        if (grow_is_due(t, shape) && grow_reserve(t, shape, now_ns))
+            grow_set_cursor(t, me, shape, t->sizes[shape.pass]);
         return;
     }
-    if (!grow_empty_bucket(t, shape.cursor - 1, now_ns)) return;
+    if (!grow_empty_bucket(t, me, shape.cursor - 1, now_ns)) return;
     if (shape.cursor > 1) {
-        grow_set_cursor(t, shape, shape.cursor - 1);
+        grow_set_cursor(t, me, shape, shape.cursor - 1);
         return;
     }
     shape = (struct shape){.pass = shape.pass + 1, .cursor = SHAPE_AT_REST};
-    atomic_store_explicit(&t->shape, shape_write(shape), memory_order_release);
+    atomic_store_explicit(&t->head->shape, shape_write(shape), memory_order_release);
 }
 
-void grow_step(struct table *t, uint64_t now_ns) {
+void grow_step(struct table *t, struct holder *me, uint64_t now_ns) {
     struct shape shape = table_shape(t);
     if (shape.cursor == SHAPE_AT_REST) {
-        uint64_t users = atomic_load_explicit(&t->users, memory_order_relaxed);
+        uint64_t users = atomic_load_explicit(&t->head->users, memory_order_relaxed);
         if (users <= grow_mark(t, shape) * SWEEP_SHARE / 100) return;
-        seat_sweep(t, now_ns);
+        seat_sweep(t, me, now_ns);
         if (!grow_is_due(t, shape)) return;
     }
-    if (atomic_exchange_explicit(&t->grow_lock, 1, memory_order_acquire) != 0) return;
+    if (!owner_try_lock(t, &t->head->grow_lock)) return;
     uint32_t buckets = grow_is_behind(t) ? BUCKETS_BEHIND : BUCKETS_PER_STEP;
-    for (uint32_t i = 0; i < buckets; i++) grow_one_bucket(t, now_ns);
-    atomic_store_explicit(&t->grow_lock, 0, memory_order_release);
+    for (uint32_t i = 0; i < buckets; i++) grow_one_bucket(t, me, now_ns);
+    owner_unlock(&t->head->grow_lock);
 }

@@ -22,13 +22,13 @@ static bool held_has(const struct held *held, uint32_t bucket) {
 
 bool held_try(struct held *held, uint32_t bucket) {
     if (held_has(held, bucket)) return true;
-    if (held->count == HELD_MAX || !bucket_try_lock(&held->table->buckets[bucket])) return false;
+    if (held->count == HELD_MAX || !bucket_try_lock(held->table, held->me, bucket)) return false;
     held->bucket[held->count++] = bucket;
     return true;
 }
 
 void held_release(struct held *held, uint32_t count) {
-    while (held->count > count) bucket_unlock(&held->table->buckets[held->bucket[--held->count]]);
+    while (held->count > count) bucket_unlock(held->table, held->me, held->bucket[--held->count]);
 }
 
 /* Holds one of a user's places. It may have ceased to be one before it was locked: the table grows
@@ -54,27 +54,40 @@ static void raise_to(_Atomic uint64_t *word, uint64_t value) {
 void seat_forget(struct table *t, struct seat seat) {
     /* Before the user vanishes: a call that read the clock long ago and finds them gone must not
      * start anew at a time at which they were still remembered. */
-    raise_to(&t->forgot_at_ns, line_load(&seat_line(seat)->fresh_at_ns));
+    raise_to(&t->head->forgot_at_ns, line_load(&seat_line(seat)->fresh_at_ns));
     bucket_name(seat.bucket, seat.index, 0, false);
-    atomic_fetch_sub_explicit(&t->users, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&t->users_forgotten, 1, memory_order_relaxed);
+
+    /* Who is killed here leaves one user counted too many, and never one too few. */
+    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->head->users_forgotten, 1, memory_order_relaxed);
 }
 
-void seat_move(struct seat from, struct seat to) {
+void seat_move(struct table *t, struct holder *me, struct seat from, struct seat to) {
     struct counter c;
     line_take(seat_line(from), &c);
-    line_put(seat_line(to), &c);
+    table_put(t, me, seat_line(to), &c);
+
+    /* Who is killed in between leaves the user in both lines: recover.c takes them out of the first. */
+    holder_note(&me->move_to, table_line_number(t, seat_line(to)) + 1);
+    holder_note(&me->move_from, table_line_number(t, seat_line(from)) + 1);
     bucket_name(to.bucket, to.index, line_load(&seat_line(from)->tag), true);
     bucket_name(from.bucket, from.index, 0, false);
+    holder_note(&me->move_from, 0);
+}
+
+void seat_name(struct holder *me, struct seat seat, uint64_t hash) {
+    atomic_store_explicit(&me->counted, 0, memory_order_release);
+    bucket_name(seat.bucket, seat.index, hash, true);
 }
 
 /* Locks an empty line of a held bucket. */
-static bool seat_claim_empty(struct bucket *b, struct seat *seat) {
+static bool seat_claim_empty(struct table *t, struct holder *me, struct bucket *b,
+                             struct seat *seat) {
     for (uint32_t m = bucket_match(b, 0); m != 0; m &= m - 1) {
         *seat = (struct seat){.bucket = b, .index = (uint32_t)__builtin_ctz(m)};
-        if (!line_try_lock(seat_line(*seat))) continue;
+        if (!table_try_lock(t, me, seat_line(*seat))) continue;
         if (seat_is_empty(*seat)) return true;
-        line_unlock(seat_line(*seat));
+        table_unlock(me, seat_line(*seat));
     }
     return false;
 }
@@ -84,16 +97,16 @@ static bool seat_can_forget(struct seat s, uint64_t now_ns) {
 }
 
 /* Locks a line of a bucket whose user equals new, and takes them out. */
-static bool seat_claim_forgettable(struct table *t, struct bucket *b, uint64_t now_ns,
-                                   struct seat *seat) {
+static bool seat_claim_forgettable(struct table *t, struct holder *me, struct bucket *b,
+                                   uint64_t now_ns, struct seat *seat) {
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         *seat = (struct seat){.bucket = b, .index = i};
-        if (!seat_can_forget(*seat, now_ns) || !line_try_lock(seat_line(*seat))) continue;
+        if (!seat_can_forget(*seat, now_ns) || !table_try_lock(t, me, seat_line(*seat))) continue;
         if (seat_can_forget(*seat, now_ns)) {
             seat_forget(t, *seat);
             return true;
         }
-        line_unlock(seat_line(*seat));
+        table_unlock(me, seat_line(*seat));
     }
     return false;
 }
@@ -106,8 +119,9 @@ static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t de
  * their home, to put one down that of the bucket. */
 static bool seat_claim_from_user(struct held *held, uint32_t bucket, uint32_t index, uint32_t depth,
                                  struct seat *seat) {
-    struct table *t    = held->table;
-    struct seat   from = {.bucket = &t->buckets[bucket], .index = index};
+    struct table  *t    = held->table;
+    struct holder *me   = held->me;
+    struct seat    from = {.bucket = &t->buckets[bucket], .index = index};
     if (seat_is_empty(from)) return false;
 
     uint64_t            tag    = line_load(&seat_line(from)->tag);
@@ -119,21 +133,21 @@ static bool seat_claim_from_user(struct held *held, uint32_t bucket, uint32_t in
     struct seat to;
     if (!held_try_place(held, &places, 0) || !held_try_place(held, &places, other == places.put[1]))
         goto release;
-    if (!line_try_lock(seat_line(from))) goto release;
+    if (!table_try_lock(t, me, seat_line(from))) goto release;
     if (seat_is_empty(from) || line_load(&seat_line(from)->tag) != tag) goto unlock_from;
-    if (!seat_claim_empty(&t->buckets[other], &to) &&
+    if (!seat_claim_empty(t, me, &t->buckets[other], &to) &&
         (depth == 0 || !seat_claim_by_moving(held, other, depth - 1, &to))) {
         goto unlock_from;
     }
 
-    seat_move(from, to);
-    line_unlock(seat_line(to));
+    seat_move(t, me, from, to);
+    table_unlock(me, seat_line(to));
     held_release(held, held_before);
     *seat = from;
     return true;
 
 unlock_from:
-    line_unlock(seat_line(from));
+    table_unlock(me, seat_line(from));
 release:
     held_release(held, held_before);
     return false;
@@ -149,35 +163,38 @@ static bool seat_claim_by_moving(struct held *held, uint32_t bucket, uint32_t de
 
 /* --- finding -------------------------------------------------------------------------------- */
 
-static bool seat_forget_bucket(struct table *t, uint32_t bucket, uint64_t now_ns) {
+static bool seat_forget_bucket(struct table *t, struct holder *me, uint32_t bucket,
+                               uint64_t now_ns) {
     bool forgot = false;
     for (uint32_t i = 0; i < BUCKET_LINES; i++) {
         struct seat seat = {.bucket = &t->buckets[bucket], .index = i};
-        if (!seat_can_forget(seat, now_ns) || !line_try_lock(seat_line(seat))) continue;
+        if (!seat_can_forget(seat, now_ns) || !table_try_lock(t, me, seat_line(seat))) continue;
         if (seat_can_forget(seat, now_ns)) {
             seat_forget(t, seat);
             forgot = true;
         }
-        line_unlock(seat_line(seat));
+        table_unlock(me, seat_line(seat));
     }
     return forgot;
 }
 
-bool seat_sweep(struct table *t, uint64_t now_ns) {
-    uint64_t hand = atomic_fetch_add_explicit(&t->hand, 1, memory_order_relaxed);
-    return seat_forget_bucket(t, (uint32_t)(hand % table_size(t, table_shape(t))), now_ns);
+bool seat_sweep(struct table *t, struct holder *me, uint64_t now_ns) {
+    uint64_t hand = atomic_fetch_add_explicit(&t->head->hand, 1, memory_order_relaxed);
+    return seat_forget_bucket(t, me, (uint32_t)(hand % table_size(t, table_shape(t))), now_ns);
 }
 
 bool seat_take(struct held *held, const struct shape_places *places, uint64_t now_ns,
                struct seat *seat) {
-    struct table *t = held->table;
+    struct table  *t  = held->table;
+    struct holder *me = held->me;
     for (uint32_t choice = 0; choice < 2; choice++) {
         if (!held_try_place(held, places, choice)) continue;
-        if (seat_claim_empty(&t->buckets[places->put[choice]], seat)) return true;
+        if (seat_claim_empty(t, me, &t->buckets[places->put[choice]], seat)) return true;
     }
     for (uint32_t choice = 0; choice < 2; choice++) {
         if (!held_try_place(held, places, choice)) continue;
-        if (seat_claim_forgettable(t, &t->buckets[places->put[choice]], now_ns, seat)) return true;
+        if (seat_claim_forgettable(t, me, &t->buckets[places->put[choice]], now_ns, seat))
+            return true;
     }
     for (uint32_t depth = 0; depth < MOVES_MAX; depth++) {
         for (uint32_t choice = 0; choice < 2; choice++) {
@@ -188,32 +205,41 @@ bool seat_take(struct held *held, const struct shape_places *places, uint64_t no
     return false;
 }
 
-/* Counts one user more, if that is allowed. */
-static bool seat_count_user(struct table *t) {
-    if (atomic_fetch_add_explicit(&t->users, 1, memory_order_relaxed) < t->users_max) return true;
-    atomic_fetch_sub_explicit(&t->users, 1, memory_order_relaxed);
+/* Counts one user more, if that is allowed. Who is killed before the user has a line leaves a note of
+ * it, or, in the instants beside, one user counted too many. */
+static bool seat_count_user(struct table *t, struct holder *me) {
+    uint64_t before = atomic_fetch_add_explicit(&t->head->users, 1, memory_order_relaxed);
+    atomic_store_explicit(&me->counted, 1, memory_order_release);
+    if (before < t->head->users_max) return true;
+    atomic_store_explicit(&me->counted, 0, memory_order_release);
+    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_release);
     return false;
 }
 
 /* The same when all are counted: looks for users to forget where the newcomer wants to sit, and then
  * a little further on. */
-static bool seat_count_user_when_full(struct table *t, const struct shape_places *places,
-                                      uint64_t now_ns) {
+static bool seat_count_user_when_full(struct table *t, struct holder *me,
+                                      const struct shape_places *places, uint64_t now_ns) {
     enum { SWEEPS = 4 };
-    if (seat_forget_bucket(t, places->put[0], now_ns) && seat_count_user(t)) return true;
-    if (seat_forget_bucket(t, places->put[1], now_ns) && seat_count_user(t)) return true;
+    for (uint32_t choice = 0; choice < 2; choice++) {
+        if (seat_forget_bucket(t, me, places->put[choice], now_ns) && seat_count_user(t, me))
+            return true;
+    }
     for (uint32_t i = 0; i < SWEEPS; i++) {
-        if (seat_sweep(t, now_ns) && seat_count_user(t)) return true;
+        if (seat_sweep(t, me, now_ns) && seat_count_user(t, me)) return true;
     }
     return false;
 }
 
 enum seat_found seat_take_for_new(struct held *held, const struct shape_places *places,
                                   uint64_t now_ns, struct seat *seat) {
-    struct table *t = held->table;
+    struct table  *t  = held->table;
+    struct holder *me = held->me;
     if (grow_is_behind(t)) return SEAT_CROWD;
-    if (!seat_count_user(t) && !seat_count_user_when_full(t, places, now_ns)) return SEAT_NONE;
+    if (!seat_count_user(t, me) && !seat_count_user_when_full(t, me, places, now_ns))
+        return SEAT_NONE;
     if (seat_take(held, places, now_ns, seat)) return SEAT_FOUND;
-    atomic_fetch_sub_explicit(&t->users, 1, memory_order_relaxed);
+    atomic_store_explicit(&me->counted, 0, memory_order_release);
+    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_release);
     return SEAT_CROWD;
 }

@@ -10,7 +10,8 @@
  *   - to bring a user in or to move one, hold the lock of their home bucket, and look at the shape
  *     again after taking it: so a user is never there twice;
  *   - to put a line into a bucket, hold that bucket's lock;
- *   - to forget somebody who equals new, their line is enough.
+ *   - to forget somebody who equals new, their line is enough;
+ *   - to let go of what a process that was killed held, have found it dead (recover.c).
  * Buckets are locked before lines; of several buckets all but the first are only tried; several lines
  * are locked in the order of their tags. A search takes no lock: when it finds nothing, it is
  * repeated under the home's lock.
@@ -32,40 +33,122 @@ enum { CROWDS_MAX = 100000 }; /* tries at a seat while there are fewer than user
 _Static_assert(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES % TABLE_LINE_BYTES == 0,
                "lines");
 
-static size_t table_rings_bytes(void) {
-    size_t bytes = sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES;
+/* --- its memory ------------------------------------------------------------------------------ */
+
+static uint64_t table_pages(uint64_t bytes) {
     return (bytes + TABLE_PAGE_BYTES - 1) / TABLE_PAGE_BYTES * TABLE_PAGE_BYTES;
 }
 
-size_t table_bytes(uint64_t users_max) {
-    uint32_t sizes[SHAPE_PASSES_MAX + 1];
-    uint32_t passes = grow_sizes(users_max, sizes);
-    if (passes == 0) return 0;
-    return TABLE_PAGE_BYTES + table_rings_bytes() +
-           (size_t)sizes[passes - 1] * sizeof(struct bucket);
+static uint64_t table_rings_bytes(void) {
+    return table_pages(sizeof(struct table_ring) * RING_CLASSES * TABLE_STRIPES);
 }
 
-struct table *table_init(void *memory, const struct table_options *options) {
+static uint64_t table_holders_at(void) { return TABLE_PAGE_BYTES + table_rings_bytes(); }
+
+static uint64_t table_buckets_at(uint32_t processes) {
+    return table_holders_at() + table_pages(sizeof(struct holder) * TABLE_THREADS * processes);
+}
+
+uint64_t table_bytes_with(uint32_t processes, uint32_t buckets) {
+    return table_buckets_at(processes) + (uint64_t)buckets * sizeof(struct bucket);
+}
+
+uint64_t table_bytes(uint64_t users_max, uint32_t processes) {
+    uint32_t sizes[SHAPE_PASSES_MAX + 1];
+    uint32_t passes = grow_sizes(users_max, sizes);
+    return passes == 0 ? 0 : table_bytes_with(processes, sizes[passes - 1]);
+}
+
+uint64_t table_bytes_at_first(uint64_t users_max, uint32_t processes) {
+    uint32_t sizes[SHAPE_PASSES_MAX + 1];
+    return grow_sizes(users_max, sizes) == 0 ? 0 : table_bytes_with(processes, sizes[0]);
+}
+
+struct table_part table_part_of_process(uint32_t process) {
+    uint64_t bytes = sizeof(struct holder) * TABLE_THREADS;
+    return (struct table_part){.offset = table_holders_at() + (process - 1) * bytes,
+                               .bytes  = bytes};
+}
+
+size_t table_handle_bytes(void) { return sizeof(struct table); }
+
+/* Whether the table's words agree with each other and with what it should hold. */
+static bool table_is_sound(const struct table *t, const struct table_options *options) {
+    const struct table_head *head  = t->head;
+    struct shape             shape = table_shape(t);
+    if (head->users_max != options->users_max || head->processes != options->processes)
+        return false;
+    if (shape.pass >= t->passes) return false;
+    if (shape.cursor == SHAPE_AT_REST) return true;
+    return shape.pass + 1 < t->passes && shape.cursor >= 1 && shape.cursor <= t->sizes[shape.pass];
+}
+
+struct table *table_attach(void *handle, void *memory, const struct table_options *options) {
     REQUIRE(options->users_max > 0);
+    REQUIRE(options->process >= 1 && options->process <= options->processes);
+    REQUIRE(options->processes < TABLE_PROCESSES_MAX);
     REQUIRE((uintptr_t)memory % TABLE_PAGE_BYTES == 0);
 
-    struct table *t = memory;
-    t->users_max    = options->users_max;
-    t->yield        = options->yield;
-    t->passes       = grow_sizes(options->users_max, t->sizes);
-    t->buckets = (struct bucket *)(void *)((char *)memory + TABLE_PAGE_BYTES + table_rings_bytes());
+    struct table *t     = handle;
+    char         *bytes = memory;
+    *t                  = (struct table){
+                         .buckets   = (void *)(bytes + table_buckets_at(options->processes)),
+                         .head      = memory,
+                         .rings     = (void *)(bytes + TABLE_PAGE_BYTES),
+                         .holders   = (void *)(bytes + table_part_of_process(options->process).offset),
+                         .process   = options->process,
+                         .lock_word = line_lock_word(options->process),
+                         .wait      = options->wait,
+                         .reserve   = options->reserve,
+                         .context   = options->context,
+    };
+    t->passes = grow_sizes(options->users_max, t->sizes);
     REQUIRE(t->passes > 0);
-    atomic_store(&t->shape, shape_write((struct shape){.cursor = SHAPE_AT_REST}));
+    if (t->head->processes == 0) {
+        t->head->users_max = options->users_max;
+        atomic_store(&t->head->shape, shape_write((struct shape){.cursor = SHAPE_AT_REST}));
+        t->head->processes = options->processes;
+    }
+    if (!table_is_sound(t, options)) return NULL;
+    table_set_present(t, t->process, true);
     return t;
 }
 
+/* --- who asks -------------------------------------------------------------------------------- */
+
+/* What the thread holds; those that have no number of their own come in one at a time. */
+static inline struct holder *table_enter(struct table *t, unsigned thread) {
+    REQUIRE(thread < TABLE_THREADS);
+    for (unsigned spins = 0; thread == 0 && !owner_try_lock(t, &t->crowd_lock); spins++)
+        table_wait(t, t->process, spins);
+    return &t->holders[thread];
+}
+
+static inline void table_leave(struct table *t, unsigned thread) {
+    if (thread == 0) owner_unlock(&t->crowd_lock);
+}
+
+_Atomic uint64_t *table_tally(struct table *t, unsigned thread) { return t->holders[thread].count; }
+
+uint64_t table_tally_sum(const struct table *t, unsigned which) {
+    uint64_t sum = line_load(&t->head->count[which]);
+    for (uint32_t process = 1; process <= t->head->processes; process++) {
+        if (!table_is_present(t, process)) continue;
+        const struct holder *holders = table_holders(t, process);
+        for (unsigned i = 0; i < TABLE_THREADS; i++) sum += line_load(&holders[i].count[which]);
+    }
+    return sum;
+}
+
 struct table_counts table_counts(const struct table *t) {
+    const struct table_head *head = t->head;
     return (struct table_counts){
-        .users           = atomic_load_explicit(&t->users, memory_order_relaxed),
-        .users_forgotten = atomic_load_explicit(&t->users_forgotten, memory_order_relaxed),
-        .overflowed      = atomic_load_explicit(&t->overflowed, memory_order_relaxed),
-        .memory_bytes    = TABLE_PAGE_BYTES + table_rings_bytes() +
-                        (uint64_t)table_size(t, table_shape(t)) * sizeof(struct bucket),
+        .users           = line_load(&head->users),
+        .users_forgotten = line_load(&head->users_forgotten),
+        .overflowed      = line_load(&head->overflowed),
+        .mended          = line_load(&head->mended),
+        .is_stuck        = grow_is_stuck(t),
+        .memory_bytes    = table_bytes_with(head->processes, table_size(t, table_shape(t))),
     };
 }
 
@@ -84,40 +167,41 @@ static inline struct line *table_find(struct table *t, uint64_t hash) {
     return NULL;
 }
 
-static inline bool line_lock_of(struct line *line, uint64_t hash, void (*yield)(unsigned)) {
-    line_lock(line, yield);
+static inline bool table_lock_of(struct table *t, struct holder *me, struct line *line,
+                                 uint64_t hash) {
+    table_lock(t, me, line);
     if (atomic_load_explicit(&line->tag, memory_order_relaxed) == hash) return true;
-    line_unlock(line);
+    table_unlock(me, line);
     return false;
 }
 
 /* Locks the home of the user, whose places are then settled. */
-static struct shape_places table_lock_home(struct table *t, uint64_t hash) {
+static struct shape_places table_lock_home(struct table *t, struct holder *me, uint64_t hash) {
     for (;;) {
         struct shape        shape  = table_shape(t);
         struct shape_places places = table_places(t, shape, hash);
-        bucket_lock(&t->buckets[places.put[0]], t->yield);
-        if (shape_write(shape) == line_load(&t->shape)) return places;
-        bucket_unlock(&t->buckets[places.put[0]]);
+        bucket_lock(t, me, places.put[0]);
+        if (shape_write(shape) == line_load(&t->head->shape)) return places;
+        bucket_unlock(t, me, places.put[0]);
     }
 }
 
 /* The user's line; NULL: there was none at some moment of the call. */
-static struct line *table_find_surely(struct table *t, uint64_t hash) {
+static struct line *table_find_surely(struct table *t, struct holder *me, uint64_t hash) {
     struct line *line = table_find(t, hash);
     if (line != NULL) return line;
 
-    struct shape_places places = table_lock_home(t, hash);
+    struct shape_places places = table_lock_home(t, me, hash);
     line                       = table_find(t, hash);
-    bucket_unlock(&t->buckets[places.put[0]]);
+    bucket_unlock(t, me, places.put[0]);
     return line;
 }
 
 /* The same, locked. */
-static struct line *table_lock_line(struct table *t, uint64_t hash) {
+static struct line *table_lock_line(struct table *t, struct holder *me, uint64_t hash) {
     for (;;) {
-        struct line *line = table_find_surely(t, hash);
-        if (line == NULL || line_lock_of(line, hash, t->yield)) return line;
+        struct line *line = table_find_surely(t, me, hash);
+        if (line == NULL || table_lock_of(t, me, line, hash)) return line;
     }
 }
 
@@ -125,18 +209,17 @@ static struct line *table_lock_line(struct table *t, uint64_t hash) {
 
 static struct table_ring *table_ring_for(struct table *t, const struct table_question *q) {
     unsigned ring_class = ring_class_for(q->rule.window_ns) - RING_CLASS_MIN;
-    return &table_rings(t)[ring_class * TABLE_STRIPES + q->hash % TABLE_STRIPES];
+    return &t->rings[ring_class * TABLE_STRIPES + q->hash % TABLE_STRIPES];
 }
 
 static void ring_lock(struct table *t, struct table_ring *r) {
-    for (unsigned turn = 0; atomic_exchange_explicit(&r->lock, 1, memory_order_acquire) != 0;
-         turn++)
-        t->yield(turn);
+    for (unsigned turn = 0; !owner_try_lock(t, &r->lock); turn++) {
+        uint32_t owner = atomic_load_explicit(&r->lock, memory_order_relaxed);
+        if (owner != 0) t->wait(t->context, owner, turn);
+    }
 }
 
-static void ring_unlock(struct table_ring *r) {
-    atomic_store_explicit(&r->lock, 0, memory_order_release);
-}
+static void ring_unlock(struct table_ring *r) { owner_unlock(&r->lock); }
 
 /* The limit that is compared with a ring: strict for the algorithms that are not, too. */
 static uint64_t table_ring_limit(const struct rule *rule) {
@@ -151,7 +234,7 @@ static void table_overflow(struct table *t, const struct table_question *q, uint
     unsigned           ring_class = ring_class_for(q->rule.window_ns);
     uint64_t           limit      = table_ring_limit(&q->rule);
 
-    atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->head->overflowed, 1, memory_order_relaxed);
     ring_lock(t, r);
     bool admitted = q->cost > 0 && ring_admit(&r->ring, ring_class, limit, q->cost, now_ns);
     a->answer     = ring_look(&r->ring, ring_class, limit, q->cost > 0 ? q->cost : 1, now_ns);
@@ -177,32 +260,33 @@ static void table_carry_over(struct table *t, const struct table_question *q, ui
 /* The time for somebody of whom nothing is remembered: they may have been forgotten at a time after
  * a late caller's. */
 static inline uint64_t table_time_for_new(const struct table *t, uint64_t now_ns) {
-    uint64_t forgot_at_ns = line_load(&t->forgot_at_ns);
+    uint64_t forgot_at_ns = line_load(&t->head->forgot_at_ns);
     return now_ns < forgot_at_ns ? forgot_at_ns : now_ns;
 }
 
 /* Brings the user in and returns their line locked, or finds that they are there by now. NULL: no
  * room; `a`, if not NULL, is then decided on the ring. */
-static struct line *table_bring_in(struct table *t, const struct table_question *q, uint64_t now_ns,
+static struct line *table_bring_in(struct table *t, struct holder *me,
+                                   const struct table_question *q, uint64_t now_ns,
                                    struct table_answer *a) {
     for (uint32_t crowds = 0;;) {
-        struct shape_places places = table_lock_home(t, q->hash);
+        struct shape_places places = table_lock_home(t, me, q->hash);
         struct line        *line   = table_find(t, q->hash);
         if (line != NULL) {
-            bucket_unlock(&t->buckets[places.put[0]]);
-            if (line_lock_of(line, q->hash, t->yield)) return line;
+            bucket_unlock(t, me, places.put[0]);
+            if (table_lock_of(t, me, line, q->hash)) return line;
             continue;
         }
 
-        struct held     held = {.table = t, .count = 1, .bucket = {places.put[0]}};
+        struct held     held = {.table = t, .me = me, .count = 1, .bucket = {places.put[0]}};
         struct seat     seat;
         enum seat_found found = seat_take_for_new(&held, &places, now_ns, &seat);
 
         /* The thread that moves users on may have lost its processor; it gets seconds. */
-        if (found == SEAT_CROWD && crowds++ < CROWDS_MAX) {
+        if (found == SEAT_CROWD && crowds++ < CROWDS_MAX && !grow_is_stuck(t)) {
             held_release(&held, 0);
-            grow_step(t, now_ns);
-            t->yield(crowds);
+            grow_step(t, me, now_ns);
+            t->wait(t->context, atomic_load(&t->head->grow_lock), crowds);
             continue;
         }
 
@@ -210,8 +294,8 @@ static struct line *table_bring_in(struct table *t, const struct table_question 
             struct counter c = {0};
             table_carry_over(t, q, table_time_for_new(t, now_ns), &c);
             line = seat_line(seat);
-            line_put(line, &c);
-            bucket_name(seat.bucket, seat.index, q->hash, true);
+            table_put(t, me, line, &c);
+            seat_name(me, seat, q->hash);
         } else if (a != NULL) {
             table_overflow(t, q, table_time_for_new(t, now_ns), a);
         }
@@ -233,15 +317,14 @@ static inline bool table_can_pass(const struct table_question *q) {
 }
 
 /* Takes the cost from a locked line and unlocks it, if that changes its head alone. */
-static inline bool line_admit_in_head(struct line *line, const struct table_question *q,
-                                      uint64_t now_ns) {
+static inline bool line_admit_in_head(struct holder *me, struct line *line,
+                                      const struct table_question *q, uint64_t now_ns) {
     uint64_t head = atomic_load_explicit(&line->head, memory_order_relaxed);
     if (!limit_admit_in_head(&head, atomic_load_explicit(&line->fresh_at_ns, memory_order_relaxed),
                              &q->rule, q->cost, now_ns)) {
         return false;
     }
-    atomic_store_explicit(&line->head, (head + LINE_VERSION_STEP) & ~LINE_LOCKED,
-                          memory_order_release);
+    table_unlock_as(me, line, head, holder_version(me) + 1);
     return true;
 }
 
@@ -251,24 +334,25 @@ static inline uint64_t line_time(const struct table *t, const struct counter *c,
 }
 
 /* Decides on a locked line, and unlocks it. */
-static inline void line_decide(struct table *t, struct line *line, const struct table_question *q,
-                               uint64_t now_ns, struct answer *answer) {
+static inline void line_decide(struct table *t, struct holder *me, struct line *line,
+                               const struct table_question *q, uint64_t now_ns,
+                               struct answer *answer) {
     struct counter c;
     line_take(line, &c);
     limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns), answer);
-    if (answer->allowed) line_put(line, &c);
-    line_unlock(line);
+    if (answer->allowed) table_put(t, me, line, &c);
+    table_unlock(me, line);
 }
 
 /* The same for those who only want to know whether it was taken. */
-static inline bool line_allow(struct table *t, struct line *line, const struct table_question *q,
-                              uint64_t now_ns) {
-    if (line_admit_in_head(line, q, now_ns)) return true;
+static inline bool line_allow(struct table *t, struct holder *me, struct line *line,
+                              const struct table_question *q, uint64_t now_ns) {
+    if (line_admit_in_head(me, line, q, now_ns)) return true;
     struct counter c;
     line_take(line, &c);
     bool allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
-    if (allowed) line_put(line, &c);
-    line_unlock(line);
+    if (allowed) table_put(t, me, line, &c);
+    table_unlock(me, line);
     return allowed;
 }
 
@@ -284,8 +368,9 @@ static inline bool line_denies(const struct line *line, const struct table_quest
 
 /* Finds the line that a question of cost > 0 that can pass is to be decided on, and locks it. NULL: `a`
  * is the answer; it was denied by looking, or decided on a ring. */
-static inline struct line *table_lock_for(struct table *t, const struct table_question *q,
-                                          uint64_t now_ns, struct line **hint, bool *is_new,
+static inline struct line *table_lock_for(struct table *t, struct holder *me,
+                                          const struct table_question *q, uint64_t now_ns,
+                                          struct line **hint, bool *is_new,
                                           struct table_answer *a) {
     *is_new = false;
     for (;;) {
@@ -293,23 +378,24 @@ static inline struct line *table_lock_for(struct table *t, const struct table_qu
         if (line == NULL || line_load(&line->tag) != q->hash) line = *hint = table_find(t, q->hash);
         if (line == NULL) {
             *is_new = true;
-            return table_bring_in(t, q, now_ns, a);
+            return table_bring_in(t, me, q, now_ns, a);
         }
         if (line_denies(line, q, now_ns, &a->answer)) return NULL;
-        if (line_lock_of(line, q->hash, t->yield)) return line;
+        if (table_lock_of(t, me, line, q->hash)) return line;
     }
 }
 
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns,
+bool table_allow(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
                  struct line **hint) {
     if (!table_can_pass(q)) return false;
 
     bool                is_new;
     struct table_answer a;
-    struct line        *line = table_lock_for(t, q, now_ns, hint, &is_new, &a);
-    if (line == NULL) return a.answer.allowed;
-    bool allowed = line_allow(t, line, q, now_ns);
-    if (is_new) grow_step(t, now_ns);
+    struct holder      *me   = table_enter(t, thread);
+    struct line        *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
+    bool allowed             = line != NULL ? line_allow(t, me, line, q, now_ns) : a.answer.allowed;
+    if (is_new && line != NULL) grow_step(t, me, now_ns);
+    table_leave(t, thread);
     return allowed;
 }
 
@@ -333,15 +419,15 @@ static void table_look_new(struct table *t, const struct table_question *q, uint
 }
 
 /* What the user's counter says, without a change. */
-static void table_look(struct table *t, const struct table_question *q, uint64_t now_ns,
-                       struct table_answer *a) {
+static void table_look(struct table *t, struct holder *me, const struct table_question *q,
+                       uint64_t now_ns, struct table_answer *a) {
     struct counter c;
-    struct line   *line = table_find_surely(t, q->hash);
+    struct line   *line = table_find_surely(t, me, q->hash);
     if (line != NULL && !line_read(line, q->hash, &c)) {
-        line = table_lock_line(t, q->hash);
+        line = table_lock_line(t, me, q->hash);
         if (line != NULL) {
             line_take(line, &c);
-            line_unlock(line);
+            table_unlock(me, line);
         }
     }
     if (line == NULL) {
@@ -352,18 +438,26 @@ static void table_look(struct table *t, const struct table_question *q, uint64_t
     a->overflowed = false;
 }
 
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns,
-                  struct line **hint, struct table_answer *a) {
+static inline void table_decide_as(struct table *t, struct holder *me,
+                                   const struct table_question *q, uint64_t now_ns,
+                                   struct line **hint, struct table_answer *a) {
     a->overflowed = false;
     if (q->cost == 0 || !table_can_pass(q)) {
-        table_look(t, q, now_ns, a);
+        table_look(t, me, q, now_ns, a);
         return;
     }
     bool         is_new;
-    struct line *line = table_lock_for(t, q, now_ns, hint, &is_new, a);
+    struct line *line = table_lock_for(t, me, q, now_ns, hint, &is_new, a);
     if (line == NULL) return;
-    line_decide(t, line, q, now_ns, &a->answer);
-    if (is_new) grow_step(t, now_ns);
+    line_decide(t, me, line, q, now_ns, &a->answer);
+    if (is_new) grow_step(t, me, now_ns);
+}
+
+void table_decide(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
+                  struct line **hint, struct table_answer *a) {
+    struct holder *me = table_enter(t, thread);
+    table_decide_as(t, me, q, now_ns, hint, a);
+    table_leave(t, thread);
 }
 
 /* --- many ----------------------------------------------------------------------------------- */
@@ -418,6 +512,7 @@ struct joint {
 
 struct joint_set {
     uint32_t     count;
+    uint32_t     busy; /* the process that was in the way */
     struct joint joint[TABLE_JOINT_MAX];
 };
 
@@ -440,9 +535,10 @@ static void joint_gather(struct joint_set *set, const struct table_question *q, 
     }
 }
 
-static void joint_unlock(struct joint_set *set, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (set->joint[i].line != NULL) line_unlock(set->joint[i].line);
+/* In the reverse order, as lines are unlocked. */
+static void joint_unlock(struct holder *me, struct joint_set *set, uint32_t count) {
+    while (count-- > 0) {
+        if (set->joint[count].line != NULL) table_unlock(me, set->joint[count].line);
     }
 }
 
@@ -465,28 +561,30 @@ enum joint_locked {
 
 /* As table_find_surely(), but it waits for nobody, since the caller holds lines: whoever moves users holds
  * the lock of a home and waits for a line. False: not to be told now. */
-static bool joint_find_line(struct table *t, uint64_t hash, struct line **line) {
+static bool joint_find_line(struct table *t, struct holder *me, uint64_t hash, struct line **line,
+                            uint32_t *busy) {
     *line = table_find(t, hash);
     if (*line != NULL) return true;
 
-    struct shape   shape = table_shape(t);
-    struct bucket *home  = &t->buckets[shape_place(shape, t->sizes, hash)];
-    if (!bucket_try_lock(home)) return false;
-    bool is_settled = shape_write(shape) == line_load(&t->shape);
+    struct shape shape = table_shape(t);
+    uint32_t     home  = shape_place(shape, t->sizes, hash);
+    *busy              = atomic_load_explicit(&t->buckets[home].lock, memory_order_relaxed);
+    if (!bucket_try_lock(t, me, home)) return false;
+    bool is_settled = shape_write(shape) == line_load(&t->head->shape);
     if (is_settled) *line = table_find(t, hash);
-    bucket_unlock(home);
+    bucket_unlock(t, me, home);
     return is_settled;
 }
 
 /* Locks all that are there. */
-static enum joint_locked joint_lock(struct table *t, struct joint_set *set,
+static enum joint_locked joint_lock(struct table *t, struct holder *me, struct joint_set *set,
                                     const struct table_question *q, size_t count) {
     for (uint32_t i = 0; i < set->count; i++) {
         struct joint     *j       = &set->joint[i];
         enum joint_locked outcome = JOINT_LOCKED;
         do {
-            if (!joint_find_line(t, j->hash, &j->line)) outcome = JOINT_BUSY;
-        } while (j->line != NULL && !line_lock_of(j->line, j->hash, t->yield));
+            if (!joint_find_line(t, me, j->hash, &j->line, &set->busy)) outcome = JOINT_BUSY;
+        } while (j->line != NULL && !table_lock_of(t, me, j->line, j->hash));
 
         j->before = (struct counter){0};
         if (j->line != NULL) line_take(j->line, &j->before);
@@ -494,7 +592,7 @@ static enum joint_locked joint_lock(struct table *t, struct joint_set *set,
         if (j->line != NULL) continue;
         if (outcome == JOINT_LOCKED && joint_takes_from(q, count, j->hash)) outcome = JOINT_GONE;
         if (outcome != JOINT_LOCKED) {
-            joint_unlock(set, i);
+            joint_unlock(me, set, i);
             return outcome;
         }
     }
@@ -502,14 +600,14 @@ static enum joint_locked joint_lock(struct table *t, struct joint_set *set,
 }
 
 /* Brings in all from whom something is to be taken. False: one finds no room. */
-static bool joint_bring_in(struct table *t, const struct table_question *q, size_t count,
-                           uint64_t now_ns) {
+static bool joint_bring_in(struct table *t, struct holder *me, const struct table_question *q,
+                           size_t count, uint64_t now_ns) {
     for (size_t i = 0; i < count; i++) {
         if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
-        struct line *line = table_bring_in(t, &q[i], now_ns, NULL);
+        struct line *line = table_bring_in(t, me, &q[i], now_ns, NULL);
         if (line == NULL) return false;
-        line_unlock(line);
-        grow_step(t, now_ns);
+        table_unlock(me, line);
+        grow_step(t, me, now_ns);
     }
     return true;
 }
@@ -536,56 +634,56 @@ static bool joint_ask(struct table *t, struct joint_set *set, const struct table
 }
 
 /* Nothing is taken: says what each rule alone would say. */
-static bool joint_refuse(struct table *t, const struct table_question *q, size_t count,
-                         uint64_t now_ns, struct table_answer *a) {
-    for (size_t i = 0; i < count; i++) table_look(t, &q[i], now_ns, &a[i]);
+static bool joint_refuse(struct table *t, struct holder *me, const struct table_question *q,
+                         size_t count, uint64_t now_ns, struct table_answer *a) {
+    for (size_t i = 0; i < count; i++) table_look(t, me, &q[i], now_ns, &a[i]);
     return false;
 }
 
 /* The same for lack of room: one who takes and has no line is denied until a window has passed; if all
  * have one by now, the first who takes. */
-static bool joint_refuse_for_room(struct table *t, const struct table_question *q, size_t count,
-                                  uint64_t now_ns, struct table_answer *a) {
+static bool joint_refuse_for_room(struct table *t, struct holder *me,
+                                  const struct table_question *q, size_t count, uint64_t now_ns,
+                                  struct table_answer *a) {
     size_t denied = count;
     for (size_t i = count; i-- > 0;) {
         if (q[i].cost > 0 && (denied == count || table_find(t, q[i].hash) == NULL)) denied = i;
     }
     INVARIANT(denied < count);
-    joint_refuse(t, q, count, now_ns, a);
-    atomic_fetch_add_explicit(&t->overflowed, 1, memory_order_relaxed);
+    joint_refuse(t, me, q, count, now_ns, a);
+    atomic_fetch_add_explicit(&t->head->overflowed, 1, memory_order_relaxed);
     a[denied].answer     = (struct answer){.retry_after_ns = q[denied].rule.window_ns};
     a[denied].overflowed = true;
     return false;
 }
 
-bool table_decide_joint(struct table *t, const struct table_question *q, size_t count,
-                        uint64_t now_ns, struct table_answer *a) {
-    REQUIRE(count <= TABLE_JOINT_MAX);
-
+static bool joint_decide(struct table *t, struct holder *me, const struct table_question *q,
+                         size_t count, uint64_t now_ns, struct table_answer *a) {
     bool can_pass = true;
     for (size_t i = 0; i < count; i++) {
         a[i].overflowed = false;
         can_pass        = can_pass && table_can_pass(&q[i]);
     }
-    if (!can_pass) return joint_refuse(t, q, count, now_ns, a);
+    if (!can_pass) return joint_refuse(t, me, q, count, now_ns, a);
 
     struct joint_set set;
     joint_gather(&set, q, count);
     enum joint_locked locked = JOINT_GONE;
     for (uint32_t round = 0, waits = 0; locked != JOINT_LOCKED;) {
         if (locked == JOINT_BUSY) {
-            t->yield(waits++);
-        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, q, count, now_ns)) {
-            return joint_refuse_for_room(t, q, count, now_ns, a);
+            t->wait(t->context, set.busy, waits++);
+        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, me, q, count, now_ns)) {
+            return joint_refuse_for_room(t, me, q, count, now_ns, a);
         }
-        locked = joint_lock(t, &set, q, count);
+        locked = joint_lock(t, me, &set, q, count);
     }
 
     bool taken = joint_ask(t, &set, q, count, now_ns, a);
-    for (uint32_t i = 0; i < set.count; i++) {
+    for (uint32_t i = set.count; i-- > 0;) {
         struct joint *j = &set.joint[i];
-        if (taken && j->line != NULL) line_put(j->line, &j->after);
-        if (j->line != NULL) line_unlock(j->line);
+        if (j->line == NULL) continue;
+        if (taken) table_put(t, me, j->line, &j->after);
+        table_unlock(me, j->line);
     }
     for (size_t i = 0; i < count; i++) {
         struct joint *j = joint_find(&set, q[i].hash);
@@ -597,10 +695,22 @@ bool table_decide_joint(struct table *t, const struct table_question *q, size_t 
     return taken;
 }
 
-void table_reset(struct table *t, uint64_t hash) {
-    struct line *line = table_lock_line(t, hash);
-    if (line == NULL) return;
-    struct counter c = {0};
-    line_put(line, &c);
-    line_unlock(line);
+bool table_decide_joint(struct table *t, unsigned thread, const struct table_question *q,
+                        size_t count, uint64_t now_ns, struct table_answer *a) {
+    REQUIRE(count <= TABLE_JOINT_MAX);
+    struct holder *me    = table_enter(t, thread);
+    bool           taken = joint_decide(t, me, q, count, now_ns, a);
+    table_leave(t, thread);
+    return taken;
+}
+
+void table_reset(struct table *t, unsigned thread, uint64_t hash) {
+    struct holder *me   = table_enter(t, thread);
+    struct line   *line = table_lock_line(t, me, hash);
+    if (line != NULL) {
+        struct counter c = {0};
+        table_put(t, me, line, &c);
+        table_unlock(me, line);
+    }
+    table_leave(t, thread);
 }

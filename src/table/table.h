@@ -4,6 +4,7 @@
 #ifndef WEIR_TABLE_TABLE_H
 #define WEIR_TABLE_TABLE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "limit/request.h"
@@ -12,16 +13,28 @@ struct table;
 struct line;
 
 enum {
-    TABLE_FETCH_MAX  = 16, /* questions that table_fetch() takes */
-    TABLE_JOINT_MAX  = 64, /* questions that table_decide_joint() takes */
+    TABLE_FETCH_MAX     = 16,   /* questions that table_fetch() takes */
+    TABLE_JOINT_MAX     = 64,   /* questions that table_decide_joint() takes */
+    TABLE_PROCESSES_MAX = 1024, /* and one less */
+    TABLE_THREADS       = 64,   /* numbers of threads; those that have none share number 0 */
     TABLE_USER_BYTES = 79, /* the most that a user takes in a table that has grown: 1024 bytes for
                               fifteen lines that are 92 % full, and a sixteenth more */
 };
 
 struct table_options {
-    uint64_t users_max;           /* > 0; never more counters than this */
-    void (*yield)(unsigned turn); /* lets others run while one of them holds a lock; turn counts
-                                     from 0 in each wait */
+    uint64_t users_max; /* > 0; never more counters than this */
+    uint32_t processes; /* that may share the table at once: 1 to 1023 */
+    uint32_t process;   /* the number of this one: 1 to processes */
+
+    /* Lets others run while one of them, of this process or another, holds a lock; if that process was
+     * killed, table_recover() must have been called in the end. 0: a process that is not known any more.
+     * turn counts from 0 in each wait. */
+    void (*wait)(void *context, uint32_t process, unsigned turn);
+
+    /* Sees to it that so many bytes of the table's memory can be written; false: there is no room. The
+     * table is told no more than once in 100 ms, and does not grow until then. NULL: all can be written. */
+    bool (*reserve)(void *context, uint64_t bytes);
+    void *context;
 };
 
 /* One question: may this counter take so much? `hash` names the counter; two users with equal
@@ -41,25 +54,54 @@ struct table_counts {
     uint64_t users;
     uint64_t users_forgotten;
     uint64_t overflowed;
+    uint64_t mended;       /* lines that killed processes were changing, and that are as before */
+    bool     is_stuck;     /* there was no room to grow a moment ago */
     uint64_t memory_bytes; /* that the table may touch at its present size */
 };
 
 /* Bytes of address space that a table needs; what it touches grows with its users. 0: too many. */
-size_t table_bytes(uint64_t users_max);
+uint64_t table_bytes(uint64_t users_max, uint32_t processes);
 
-/* Makes a table in `memory`: table_bytes() of zeros, aligned to 4096. Nothing else is allocated, and
- * there is nothing to clear: the memory is the table. */
-struct table *table_init(void *memory, const struct table_options *options);
+/* As many of these must be writable from the start; the holders among them only when their process comes. */
+uint64_t table_bytes_at_first(uint64_t users_max, uint32_t processes);
 
-/* True: the question's cost was taken. For questions of cost > 0.
+/* Which part belongs to a process: to be writable when it comes. */
+struct table_part {
+    uint64_t offset;
+    uint64_t bytes;
+};
+struct table_part table_part_of_process(uint32_t process);
+
+/* Bytes of a struct table, aligned to 64. */
+size_t table_handle_bytes(void);
+
+/* Makes `handle` this process's view of the table in `memory`: table_bytes() of zeros, aligned to 4096,
+ * or what others have made of them. Nothing else is allocated, and there is nothing to clear. NULL: the
+ * memory does not hold such a table. */
+struct table *table_attach(void *handle, void *memory, const struct table_options *options);
+
+/* Lets go of all that `process` holds, which was killed: finishes or takes back what it was doing. The
+ * caller sees to it that nobody else is told the same at the same time, and that the number is given to
+ * nobody before; if the caller is killed meanwhile, it is done again. Also for a process that ends. */
+void table_recover(struct table *t, uint32_t process);
+
+/* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0 with
+ * atomic ones); and what all threads of all processes, past ones too, have counted. */
+_Atomic uint64_t *table_tally(struct table *t, unsigned thread);
+uint64_t          table_tally_sum(const struct table *t, unsigned which);
+
+/* `thread` is a number below TABLE_THREADS that no other thread of the process uses meanwhile; number 0 is for all
+ * who have none. Not to be called from a signal handler that interrupted one of these.
+ *
+ * True: the question's cost was taken. For questions of cost > 0.
  *
  * `hint` remembers where this hash was found last, and may be kept as long as the table lives: a line
  * that belongs to somebody else by now is noticed. It points to NULL at first. */
-bool table_allow(struct table *t, const struct table_question *q, uint64_t now_ns,
+bool table_allow(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
                  struct line **hint);
 
 /* Decides and says all about it. */
-void table_decide(struct table *t, const struct table_question *q, uint64_t now_ns,
+void table_decide(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
                   struct line **hint, struct table_answer *a);
 
 /* Two steps ahead of table_decide(), so that its memory is there by then: first for the hash alone, and
@@ -68,11 +110,11 @@ void table_prefetch(struct table *t, uint64_t hash);
 void table_fetch(struct table *t, const struct table_question *q, size_t count, struct line **hint);
 
 /* All or nothing, up to TABLE_JOINT_MAX at one instant; true: all were taken. */
-bool table_decide_joint(struct table *t, const struct table_question *q, size_t count,
-                        uint64_t now_ns, struct table_answer *a);
+bool table_decide_joint(struct table *t, unsigned thread, const struct table_question *q,
+                        size_t count, uint64_t now_ns, struct table_answer *a);
 
 /* Makes the counter a new one. */
-void table_reset(struct table *t, uint64_t hash);
+void table_reset(struct table *t, unsigned thread, uint64_t hash);
 
 struct table_counts table_counts(const struct table *t);
 

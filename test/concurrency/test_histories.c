@@ -131,7 +131,7 @@ static void history_print(const struct history *h, uint64_t round) {
 /* ---- the threads ---- */
 
 struct play {
-    struct table    *table;
+    struct table    *tables[THREADS]; /* on one memory: each thread is a process of its own */
     uint64_t         rounds, user_seed;
     struct history  *histories;
     _Atomic uint64_t ticket, clock_ns;
@@ -152,13 +152,15 @@ static void dawdle(struct random *r) {
     for (uint64_t i = random_below(r, 300); i > 0; i--) __asm__ volatile("");
 }
 
-static void yield(unsigned spins) {
+static void wait_for(void *context, uint32_t process, unsigned spins) {
+    (void)context;
+    (void)process;
     (void)spins;
     sched_yield();
 }
 
-static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t limit,
-                      struct line **hint, struct random *r) {
+static void call_make(struct play *p, struct table *t, struct call *c, uint64_t hash,
+                      uint64_t limit, struct line **hint, struct random *r) {
     static const enum kind kinds[] = {KIND_DECIDE, KIND_DECIDE, KIND_DECIDE, KIND_LOOK,
                                       KIND_ALLOW,  KIND_JOINT,  KIND_RESET};
     *c = (struct call){.kind = kinds[random_below(r, sizeof kinds / sizeof *kinds)],
@@ -177,21 +179,22 @@ static void call_make(struct play *p, struct call *c, uint64_t hash, uint64_t li
     switch (c->kind) {
     case KIND_DECIDE:
     case KIND_LOOK:
-        table_decide(p->table, q, c->now_ns, hint, a);
+        table_decide(t, 1, q, c->now_ns, hint, a);
         c->allowed   = a[0].answer.allowed;
         c->remaining = a[0].answer.remaining;
         break;
-    case KIND_ALLOW: c->allowed = table_allow(p->table, q, c->now_ns, hint); break;
-    case KIND_JOINT: c->allowed = table_decide_joint(p->table, q, 2, c->now_ns, a); break;
-    case KIND_RESET: table_reset(p->table, hash); break;
+    case KIND_ALLOW: c->allowed = table_allow(t, 1, q, c->now_ns, hint); break;
+    case KIND_JOINT: c->allowed = table_decide_joint(t, 1, q, 2, c->now_ns, a); break;
+    case KIND_RESET: table_reset(t, 1, hash); break;
     case KIND_COUNT: break;
     }
     c->ended = atomic_fetch_add(&p->ticket, 1);
 }
 
 static void play_run(struct crew_member *m) {
-    struct play *p    = m->work;
-    struct line *hint = NULL; /* kept from user to user: a wrong one must be noticed */
+    struct play  *p    = m->work;
+    struct table *t    = p->tables[m->index];
+    struct line  *hint = NULL; /* kept from user to user: a wrong one must be noticed */
     for (uint64_t round = 0; round < p->rounds; round++) {
         struct history *h    = &p->histories[round];
         struct random   seed = {.state = p->user_seed + round};
@@ -201,10 +204,10 @@ static void play_run(struct crew_member *m) {
             if (spins > 10000) sched_yield();
         }
         for (unsigned i = 0; i < CALLS; i++) {
-            call_make(p, &h->call[m->index * CALLS + i], hash, h->limit, &hint, &m->random);
+            call_make(p, t, &h->call[m->index * CALLS + i], hash, h->limit, &hint, &m->random);
             struct line          *fresh_hint = NULL;
             struct table_question q          = question(random_next(&m->random), 5, 1000000000, 1);
-            if (i < NEWCOMERS) CHECK(table_allow(p->table, &q, start, &fresh_hint));
+            if (i < NEWCOMERS) CHECK(table_allow(t, 1, &q, start, &fresh_hint));
         }
     }
 }
@@ -214,11 +217,19 @@ TEST(every_history_of_a_user_has_an_order_that_explains_it) {
                              .user_seed = check_seed(),
                              .clock_ns  = start};
     uint64_t    users_max = p.rounds * (THREADS * NEWCOMERS + 1) * 9 / 8 + 1000;
-    size_t      bytes     = table_bytes(users_max);
+    size_t      bytes     = table_bytes(users_max, THREADS);
     void       *memory    = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
     CHECK_NE(memory, NULL);
     memset(memory, 0, bytes);
-    p.table = table_init(memory, &(struct table_options){.users_max = users_max, .yield = yield});
+    void *handles[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++) {
+        handles[i]  = aligned_alloc(64, table_handle_bytes());
+        p.tables[i] = table_attach(
+            handles[i], memory,
+            &(struct table_options){
+                .users_max = users_max, .processes = THREADS, .process = i + 1, .wait = wait_for});
+        CHECK_NE(p.tables[i], NULL);
+    }
     p.histories     = calloc(p.rounds, sizeof *p.histories);
     struct random r = {.state = check_seed()};
     for (uint64_t i = 0; i < p.rounds; i++) p.histories[i].limit = 1 + random_below(&r, 6);
@@ -243,6 +254,7 @@ TEST(every_history_of_a_user_has_an_order_that_explains_it) {
            p.rounds, CALLS_ALL, overlapping, states);
     CHECK_GT(overlapping, p.rounds / 10);
     free(p.histories);
+    for (uint32_t i = 0; i < THREADS; i++) free(handles[i]);
     free(memory);
 }
 
