@@ -28,7 +28,8 @@
  * bytes. A function that can fail returns a weir_status; a denial is an answer and not a
  * failure. Unless a function says otherwise, any thread may call it at any time on the same
  * handle, it keeps nothing that the caller owns, it does not block, and it does not allocate.
- * A handle must not be used on both sides of a fork(): open it in the child.
+ * After fork() a child's copy of a handle on a file is a process of its own on the same counts, from
+ * its first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
  *
  * Structures grow. Those that callers pass in one by one begin with their own size; those that
  * come in arrays have reserved space, which must be zero. A program built with this header runs
@@ -90,7 +91,9 @@ extern "C" {
     X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")          \
     X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                     \
     X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                    \
-    X(WEIR_UNSUPPORTED, 12, "this store cannot do that")
+    X(WEIR_UNSUPPORTED, 12, "this store cannot do that")                                           \
+    X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                               \
+    X(WEIR_FORKED, 14, "this process is a child of the one that opened the limiter")
 
 typedef enum weir_status {
 #define WEIR_STATUS_VALUE(name, value, text) name = value,
@@ -135,11 +138,16 @@ typedef struct weir_error {
 typedef struct weir_options {
     size_t   size;            /* sizeof(weir_options); set by WEIR_OPTIONS_DEFAULT */
     uint64_t users_max;       /* counters held at once; a hard bound on memory, about 76 bytes
-                                 each. 0: 10,000,000. One user under two windows or two
-                                 algorithms is two counters. */
+                                 each. 0: 10,000,000, or as an existing file has it. One user
+                                 under two windows or two algorithms is two counters. */
     uint64_t clock_error_ppm; /* how wrong the rate of the host's clock may be; windows are
-                                 lengthened by as much. 0 to 100,000. */
-    uint64_t reserved[5];     /* 0 */
+                                 lengthened by as much. 0 to 100,000. A file keeps what it was
+                                 created with, and 0 then means that. */
+    uint64_t bytes_max;       /* a bound on the bytes of the table, or of the file; users_max is
+                                 lowered to it. 0: none */
+    int64_t  wall_error_ns;   /* file: how wrong the wall clock may be. 0: it is not trusted, and
+                                 time stands still for the counters while the machine is off */
+    uint64_t reserved[3];     /* 0 */
 } weir_options;
 
 #define WEIR_OPTIONS_DEFAULT                                                                       \
@@ -147,6 +155,10 @@ typedef struct weir_options {
 
 /* Opens a limiter on the store that `url` names:
  *
+ *     file:PATH  a file of this machine, created if it is not there: any number of processes (255
+ *                at once) share it, and what was answered survives them, however they end. See
+ *                docs/embedded.md. file: alone, and a NULL url, mean /var/lib/weir/limits.weir for
+ *                root, and for others weir/limits.weir in $XDG_STATE_HOME or ~/.local/state
  *     memory:    in this process, gone when it is closed
  *
  * NULL options mean WEIR_OPTIONS_DEFAULT. Returns NULL on failure and, where `error` is not NULL,

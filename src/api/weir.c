@@ -8,12 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/place.h"
 #include "base/contract.h"
 #include "limit/gcra.h"
 #include "limit/window.h"
 #include "limiter/limiter.h"
 #include "os/clock.h"
 #include "os/entropy.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "store/embedded/embedded.h"
 #include "table/table.h"
 
 enum {
@@ -23,7 +27,9 @@ enum {
 };
 
 struct weir {
-    struct limiter *limiter;
+    struct limiter           *limiter;
+    struct embedded          *embedded; /* NULL: in memory */
+    struct process_fork_watch forks;
 };
 
 #define STRINGIFY(x)                      #x
@@ -73,16 +79,109 @@ static bool options_read(const weir_options *given, weir_options *known) {
     return true;
 }
 
-weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
-    if (url == NULL) return open_fail(error, WEIR_BAD_URL, "no store is named; try \"memory:\"");
-    if (strcmp(url, "memory:") != 0) {
-        /* Where somebody logs in, up to the scheme only: there may be a password. */
-        size_t shown = strchr(url, '@') != NULL ? strcspn(url, ":") + 1 : strlen(url);
-        return open_fail(error, WEIR_BAD_URL,
-                         "\"%.*s\" is not a store that this version knows; it knows \"memory:\"",
-                         (int)(shown < URL_BYTES_SHOWN ? shown : URL_BYTES_SHOWN), url);
+/* Where somebody logs in, up to the scheme only: there may be a password. */
+static int url_bytes_shown(const char *url) {
+    size_t shown = strchr(url, '@') != NULL ? strcspn(url, ":") + 1 : strlen(url);
+    return (int)(shown < URL_BYTES_SHOWN ? shown : URL_BYTES_SHOWN);
+}
+
+static bool options_are_sound(const weir_options *o, weir_error *error) {
+    if (o->clock_error_ppm > CLOCK_ERROR_PPM_MAX) {
+        open_fail(error, WEIR_BAD_OPTIONS, "clock_error_ppm is %llu; the most is %d",
+                  (unsigned long long)o->clock_error_ppm, CLOCK_ERROR_PPM_MAX);
+        return false;
     }
+    if (o->users_max != 0 && table_bytes(o->users_max, 1) == 0) {
+        open_fail(error, WEIR_BAD_OPTIONS, "users_max is %llu; that is more than a table can hold",
+                  (unsigned long long)o->users_max);
+        return false;
+    }
+    if (o->wall_error_ns < 0) {
+        open_fail(error, WEIR_BAD_OPTIONS, "wall_error_ns is %lld; it cannot be negative",
+                  (long long)o->wall_error_ns);
+        return false;
+    }
+    return true;
+}
+
+/* In memory: whoever opens it has a table and a secret of their own. */
+static bool open_memory(weir *w, const weir_options *o, weir_error *error) {
+    struct limiter_options options = {
+        .users_max = limiter_users_within(o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT,
+                                          o->bytes_max),
+        .clock_error_ppm = o->clock_error_ppm};
+    if (options.users_max == 0) {
+        open_fail(error, WEIR_BAD_OPTIONS, "bytes_max is %llu; that is too little for one user",
+                  (unsigned long long)o->bytes_max);
+        return false;
+    }
+    if (!entropy_fill(options.secret, sizeof options.secret)) {
+        open_fail(error, WEIR_UNSUPPORTED, "the system gives no random bytes (getrandom failed)");
+        return false;
+    }
+    w->limiter = limiter_new(&options);
+    if (w->limiter != NULL) return true;
+    open_fail(error, WEIR_NO_MEMORY,
+              "no address space for users_max = %llu (%llu MiB); choose fewer",
+              (unsigned long long)options.users_max,
+              (unsigned long long)(table_bytes(options.users_max, 1) >> 20));
+    return false;
+}
+
+static bool open_file(weir *w, const char *path, const weir_options *o, weir_error *error) {
+    struct embedded_options options = {.users_max       = o->users_max,
+                                       .bytes_max       = o->bytes_max,
+                                       .clock_error_ppm = o->clock_error_ppm,
+                                       .wall_error_ns   = (uint64_t)o->wall_error_ns};
+    char                    found[FILE_PATH_BYTES_MAX];
+    weir_error              ignored;
+    if (error == NULL) error = &ignored;
+    if (!place_of_file(path, found, error)) return false;
+    w->embedded = embedded_open(found, &options, error);
+    if (w->embedded == NULL) return false;
+
+    const struct format_rules *rules           = embedded_rules(w->embedded);
+    struct limiter_options     limiter_options = {.users_max       = rules->users_max,
+                                                  .clock_error_ppm = rules->clock_error_ppm,
+                                                  .table           = embedded_table(w->embedded),
+                                                  .clock_ahead_ns =
+                                                      embedded_clock_ahead_ns(w->embedded)};
+    memcpy(limiter_options.secret, rules->secret, sizeof rules->secret);
+    w->limiter = limiter_new(&limiter_options);
+    if (w->limiter != NULL) return true;
+    open_fail(error, WEIR_NO_MEMORY, "out of memory");
+    return false;
+}
+
+static bool open_store(weir *w, const char *url, const weir_options *o, weir_error *error) {
+    if (strcmp(url, "memory:") == 0) return open_memory(w, o, error);
+    if (strncmp(url, "file:", strlen("file:")) == 0)
+        return open_file(w, url + strlen("file:"), o, error);
+    open_fail(
+        error, WEIR_BAD_URL,
+        "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\" and \"memory:\"",
+        url_bytes_shown(url), url);
+    return false;
+}
+
+/* In a child of fork(): what is in a file is shared with it, as soon as it asks; memory is not. */
+static weir_status child_asks(void *context) {
+    weir *w = context;
+    if (w->embedded == NULL) return WEIR_FORKED;
+    weir_status status = embedded_rejoin(w->embedded);
+    if (status == WEIR_OK) limiter_resume(w->limiter);
+    return status;
+}
+
+static void child_begins(void *context) {
+    weir *w = context;
+    if (w->embedded != NULL) embedded_leave_to_parent(w->embedded);
+    limiter_halt(w->limiter, child_asks, w);
+}
+
+weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
     weir_options o;
+    if (url == NULL) url = "file:";
     if (!options_read(options, &o)) {
         return open_fail(
             error, WEIR_BAD_OPTIONS,
@@ -90,40 +189,31 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
             "WEIR_OPTIONS_DEFAULT",
             weir_version());
     }
-    if (o.clock_error_ppm > CLOCK_ERROR_PPM_MAX) {
-        return open_fail(error, WEIR_BAD_OPTIONS, "clock_error_ppm is %llu; the most is %d",
-                         (unsigned long long)o.clock_error_ppm, CLOCK_ERROR_PPM_MAX);
-    }
-    if (o.users_max == 0) o.users_max = USERS_MAX_DEFAULT;
-    if (table_bytes(o.users_max, 1) == 0) {
-        return open_fail(error, WEIR_BAD_OPTIONS,
-                         "users_max is %llu; that is more than a table can hold",
-                         (unsigned long long)o.users_max);
-    }
-
-    struct limiter_options limiter_options = {.users_max       = o.users_max,
-                                              .clock_error_ppm = o.clock_error_ppm};
-    if (!entropy_fill(limiter_options.secret, sizeof limiter_options.secret)) {
-        return open_fail(error, WEIR_UNSUPPORTED,
-                         "the system gives no random bytes (getrandom failed)");
-    }
-    weir *w = malloc(sizeof *w);
+    if (!options_are_sound(&o, error)) return NULL;
+    weir *w = calloc(1, sizeof *w);
     if (w == NULL) return open_fail(error, WEIR_NO_MEMORY, "out of memory");
-    w->limiter = limiter_new(&limiter_options);
-    if (w->limiter == NULL) {
-        free(w);
-        return open_fail(error, WEIR_NO_MEMORY,
-                         "no address space for users_max = %llu (%llu MiB); choose fewer",
-                         (unsigned long long)o.users_max,
-                         (unsigned long long)(table_bytes(o.users_max, 1) >> 20));
+    if (!open_store(w, url, &o, error)) goto close;
+
+    w->forks = (struct process_fork_watch){.in_child = child_begins, .context = w};
+    if (!process_watch_forks(&w->forks)) {
+        open_fail(error, WEIR_NO_MEMORY, "out of memory");
+        goto close;
     }
     if (error != NULL) *error = (weir_error){.status = WEIR_OK};
     return w;
+
+close:
+    limiter_free(w->limiter);
+    embedded_close(w->embedded);
+    free(w);
+    return NULL;
 }
 
 void weir_close(weir *w) {
     if (w == NULL) return;
+    process_unwatch_forks(&w->forks);
     limiter_free(w->limiter);
+    embedded_close(w->embedded);
     free(w);
 }
 

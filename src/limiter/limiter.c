@@ -47,6 +47,12 @@ static void wait_for_thread(void *context, uint32_t process, unsigned turn) {
     processor_yield(turn);
 }
 
+uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max) {
+    uint64_t fixed = in_pages(sizeof(struct limiter)) + in_pages(table_handle_bytes());
+    if (bytes_max == 0) return users_max;
+    return bytes_max <= fixed ? 0 : table_users_within(users_max, 1, bytes_max - fixed);
+}
+
 struct limiter *limiter_new(const struct limiter_options *options) {
     size_t head   = in_pages(sizeof(struct limiter));
     size_t handle = in_pages(table_handle_bytes());
@@ -410,7 +416,6 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
 }
 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
-    (void)now_ns;
     weir_status status = limiter_ready(l);
     if (status != WEIR_OK) return status;
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
@@ -419,8 +424,8 @@ weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now
         (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
         return WEIR_BAD_WINDOW;
     }
-    table_reset(l->table, slot_mine(),
-                counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns));
+    uint64_t hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
+    table_reset(l->table, slot_mine(), hash, limiter_time(l, now_ns));
     return WEIR_OK;
 }
 

@@ -23,6 +23,9 @@ struct limiter_options {
     uint64_t      clock_ahead_ns; /* how much the table's clock is ahead of the callers' */
 };
 
+/* The most users up to users_max whose limiter in memory stays within bytes_max (0: no such bound). */
+uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max);
+
 /* Makes a limiter; NULL if there is not enough memory. limiter_free() takes it back. */
 struct limiter *limiter_new(const struct limiter_options *options);
 void            limiter_free(struct limiter *l);

@@ -26,6 +26,7 @@ enum {
 struct holder {
     _Alignas(
         64) _Atomic uint64_t undo_line; /* number + 1 of the line that is being changed; 0: none */
+    _Atomic uint64_t seen_ns;           /* the newest time that the thread was told */
     uint32_t         line_count;        /* entries in use; the thread's own */
     uint32_t         bucket_count;
     _Atomic uint64_t line[HOLDER_LINES];

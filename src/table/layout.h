@@ -48,7 +48,8 @@ struct table_head {
     _Alignas(TABLE_LINE_BYTES) _Atomic uint64_t
         stuck_at_ns;                       /* when there was no room to grow; 0: there is */
     _Atomic uint64_t mended;               /* lines that a killed process was changing */
-    _Atomic uint64_t count[HOLDER_COUNTS]; /* of holders that are no more */
+    _Atomic uint64_t seen_ns;              /* the newest time, */
+    _Atomic uint64_t count[HOLDER_COUNTS]; /* and counts, of holders that are no more */
     _Atomic uint64_t present[TABLE_PROCESSES_MAX / 64]; /* a bit for each process */
 };
 
@@ -112,6 +113,12 @@ static inline void table_set_present(struct table *t, uint32_t process, bool is_
     } else {
         atomic_fetch_and_explicit(word, ~bit, memory_order_release);
     }
+}
+
+static inline void raise_to(_Atomic uint64_t *word, uint64_t value) {
+    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    while (seen < value && !atomic_compare_exchange_weak_explicit(
+                               word, &seen, value, memory_order_release, memory_order_relaxed)) {}
 }
 
 /* --- locks of lines ------------------------------------------------------------------------- */

@@ -99,6 +99,7 @@ static void recover_buckets(struct table *t, struct holder *dead, uint32_t proce
 }
 
 static void recover_counts(struct table *t, struct holder *dead) {
+    raise_to(&t->head->seen_ns, line_load(&dead->seen_ns));
     if (atomic_exchange_explicit(&dead->counted, 0, memory_order_relaxed) == 1)
         atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_relaxed);
     for (unsigned i = 0; i < HOLDER_COUNTS; i++) {

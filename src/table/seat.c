@@ -45,12 +45,6 @@ static bool seat_is_empty(struct seat s) {
     return atomic_load_explicit(&s.bucket->print[s.index], memory_order_acquire) == 0;
 }
 
-static void raise_to(_Atomic uint64_t *word, uint64_t value) {
-    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-    while (seen < value && !atomic_compare_exchange_weak_explicit(
-                               word, &seen, value, memory_order_release, memory_order_relaxed)) {}
-}
-
 void seat_forget(struct table *t, struct seat seat) {
     /* Before the user vanishes: a call that read the clock long ago and finds them gone must not
      * start anew at a time at which they were still remembered. */

@@ -59,6 +59,20 @@ uint64_t table_bytes(uint64_t users_max, uint32_t processes) {
     return passes == 0 ? 0 : table_bytes_with(processes, sizes[passes - 1]);
 }
 
+uint64_t table_users_within(uint64_t users_max, uint32_t processes, uint64_t bytes) {
+    if (table_bytes(users_max, processes) <= bytes) return users_max;
+    uint64_t low = 0, high = users_max; /* so many fit, so many do not */
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (table_bytes(middle, processes) <= bytes) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 uint64_t table_bytes_at_first(uint64_t users_max, uint32_t processes) {
     uint32_t sizes[SHAPE_PASSES_MAX + 1];
     return grow_sizes(users_max, sizes) == 0 ? 0 : table_bytes_with(processes, sizes[0]);
@@ -85,7 +99,7 @@ static bool table_is_sound(const struct table *t, const struct table_options *op
 
 struct table *table_attach(void *handle, void *memory, const struct table_options *options) {
     REQUIRE(options->users_max > 0);
-    REQUIRE(options->process >= 1 && options->process <= options->processes);
+    REQUIRE(options->process <= options->processes);
     REQUIRE(options->processes < TABLE_PROCESSES_MAX);
     REQUIRE((uintptr_t)memory % TABLE_PAGE_BYTES == 0);
 
@@ -95,33 +109,36 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
                          .buckets   = (void *)(bytes + table_buckets_at(options->processes)),
                          .head      = memory,
                          .rings     = (void *)(bytes + TABLE_PAGE_BYTES),
-                         .holders   = (void *)(bytes + table_part_of_process(options->process).offset),
+                         .holders   = (void *)(bytes + table_holders_at()),
                          .process   = options->process,
                          .lock_word = line_lock_word(options->process),
                          .wait      = options->wait,
                          .reserve   = options->reserve,
                          .context   = options->context,
     };
+    t->holders += ((ptrdiff_t)t->process - 1) * TABLE_THREADS;
     t->passes = grow_sizes(options->users_max, t->sizes);
     REQUIRE(t->passes > 0);
-    if (t->head->processes == 0) {
+    if (t->head->processes == 0 && t->process != 0) {
         t->head->users_max = options->users_max;
         atomic_store(&t->head->shape, shape_write((struct shape){.cursor = SHAPE_AT_REST}));
         t->head->processes = options->processes;
     }
     if (!table_is_sound(t, options)) return NULL;
-    table_set_present(t, t->process, true);
+    if (t->process != 0) table_set_present(t, t->process, true);
     return t;
 }
 
 /* --- who asks -------------------------------------------------------------------------------- */
 
 /* What the thread holds; those that have no number of their own come in one at a time. */
-static inline struct holder *table_enter(struct table *t, unsigned thread) {
+static inline struct holder *table_enter(struct table *t, unsigned thread, uint64_t now_ns) {
     REQUIRE(thread < TABLE_THREADS);
     for (unsigned spins = 0; thread == 0 && !owner_try_lock(t, &t->crowd_lock); spins++)
         table_wait(t, t->process, spins);
-    return &t->holders[thread];
+    struct holder *me = &t->holders[thread];
+    atomic_store_explicit(&me->seen_ns, now_ns, memory_order_relaxed);
+    return me;
 }
 
 static inline void table_leave(struct table *t, unsigned thread) {
@@ -138,6 +155,25 @@ uint64_t table_tally_sum(const struct table *t, unsigned which) {
         for (unsigned i = 0; i < TABLE_THREADS; i++) sum += line_load(&holders[i].count[which]);
     }
     return sum;
+}
+
+uint64_t table_seen_ns(const struct table *t) {
+    uint64_t seen_ns      = line_load(&t->head->seen_ns),
+             forgot_at_ns = line_load(&t->head->forgot_at_ns);
+    if (seen_ns < forgot_at_ns) seen_ns = forgot_at_ns;
+    for (uint32_t process = 1; process <= t->head->processes; process++) {
+        if (!table_is_present(t, process)) continue;
+        const struct holder *holders = table_holders(t, process);
+        for (unsigned i = 0; i < TABLE_THREADS; i++) {
+            uint64_t told_ns = line_load(&holders[i].seen_ns);
+            if (seen_ns < told_ns) seen_ns = told_ns;
+        }
+    }
+    return seen_ns;
+}
+
+bool table_has_process(const struct table *t, uint32_t process) {
+    return table_is_present(t, process);
 }
 
 struct table_counts table_counts(const struct table *t) {
@@ -391,7 +427,7 @@ bool table_allow(struct table *t, unsigned thread, const struct table_question *
 
     bool                is_new;
     struct table_answer a;
-    struct holder      *me   = table_enter(t, thread);
+    struct holder      *me   = table_enter(t, thread, now_ns);
     struct line        *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
     bool allowed             = line != NULL ? line_allow(t, me, line, q, now_ns) : a.answer.allowed;
     if (is_new && line != NULL) grow_step(t, me, now_ns);
@@ -455,7 +491,7 @@ static inline void table_decide_as(struct table *t, struct holder *me,
 
 void table_decide(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
                   struct line **hint, struct table_answer *a) {
-    struct holder *me = table_enter(t, thread);
+    struct holder *me = table_enter(t, thread, now_ns);
     table_decide_as(t, me, q, now_ns, hint, a);
     table_leave(t, thread);
 }
@@ -698,14 +734,14 @@ static bool joint_decide(struct table *t, struct holder *me, const struct table_
 bool table_decide_joint(struct table *t, unsigned thread, const struct table_question *q,
                         size_t count, uint64_t now_ns, struct table_answer *a) {
     REQUIRE(count <= TABLE_JOINT_MAX);
-    struct holder *me    = table_enter(t, thread);
+    struct holder *me    = table_enter(t, thread, now_ns);
     bool           taken = joint_decide(t, me, q, count, now_ns, a);
     table_leave(t, thread);
     return taken;
 }
 
-void table_reset(struct table *t, unsigned thread, uint64_t hash) {
-    struct holder *me   = table_enter(t, thread);
+void table_reset(struct table *t, unsigned thread, uint64_t hash, uint64_t now_ns) {
+    struct holder *me   = table_enter(t, thread, now_ns);
     struct line   *line = table_lock_line(t, me, hash);
     if (line != NULL) {
         struct counter c = {0};

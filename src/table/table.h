@@ -24,15 +24,19 @@ enum {
 struct table_options {
     uint64_t users_max; /* > 0; never more counters than this */
     uint32_t processes; /* that may share the table at once: 1 to 1023 */
-    uint32_t process;   /* the number of this one: 1 to processes */
+    uint32_t
+        process; /* the number of this one: 1 to processes. 0: it only reads table_counts() and the
+                           like, and writes nothing */
 
     /* Lets others run while one of them, of this process or another, holds a lock; if that process was
-     * killed, table_recover() must have been called in the end. 0: a process that is not known any more.
+     * killed, table_recover() must have been called in the end. 0: a process that is not known any
+     * more.
      * turn counts from 0 in each wait. */
     void (*wait)(void *context, uint32_t process, unsigned turn);
 
     /* Sees to it that so many bytes of the table's memory can be written; false: there is no room. The
-     * table is told no more than once in 100 ms, and does not grow until then. NULL: all can be written. */
+     * table is told no more than once in 100 ms, and does not grow until then. NULL: all can be
+     * written. */
     bool (*reserve)(void *context, uint64_t bytes);
     void *context;
 };
@@ -62,7 +66,11 @@ struct table_counts {
 /* Bytes of address space that a table needs; what it touches grows with its users. 0: too many. */
 uint64_t table_bytes(uint64_t users_max, uint32_t processes);
 
-/* As many of these must be writable from the start; the holders among them only when their process comes. */
+/* The most users, up to users_max, of a table that stays within so many bytes; 0: not one. */
+uint64_t table_users_within(uint64_t users_max, uint32_t processes, uint64_t bytes);
+
+/* As many of these must be writable from the start; the holders among them only when their process
+ * comes. */
 uint64_t table_bytes_at_first(uint64_t users_max, uint32_t processes);
 
 /* Which part belongs to a process: to be writable when it comes. */
@@ -85,12 +93,14 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
  * nobody before; if the caller is killed meanwhile, it is done again. Also for a process that ends. */
 void table_recover(struct table *t, uint32_t process);
 
-/* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0 with
+/* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0
+ * with
  * atomic ones); and what all threads of all processes, past ones too, have counted. */
 _Atomic uint64_t *table_tally(struct table *t, unsigned thread);
 uint64_t          table_tally_sum(const struct table *t, unsigned which);
 
-/* `thread` is a number below TABLE_THREADS that no other thread of the process uses meanwhile; number 0 is for all
+/* `thread` is a number below TABLE_THREADS that no other thread of the process uses meanwhile; number
+ * 0 is for all
  * who have none. Not to be called from a signal handler that interrupted one of these.
  *
  * True: the question's cost was taken. For questions of cost > 0.
@@ -114,8 +124,16 @@ bool table_decide_joint(struct table *t, unsigned thread, const struct table_que
                         size_t count, uint64_t now_ns, struct table_answer *a);
 
 /* Makes the counter a new one. */
-void table_reset(struct table *t, unsigned thread, uint64_t hash);
+void table_reset(struct table *t, unsigned thread, uint64_t hash, uint64_t now_ns);
 
 struct table_counts table_counts(const struct table *t);
+
+/* The newest time that anybody has told the table, as far as it is remembered: a lower bound of the
+ * time, also after the
+ * machine was off. */
+uint64_t table_seen_ns(const struct table *t);
+
+/* Whether `process` is there: it came, and was not let go of since. */
+bool table_has_process(const struct table *t, uint32_t process);
 
 #endif

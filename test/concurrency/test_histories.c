@@ -185,7 +185,7 @@ static void call_make(struct play *p, struct table *t, struct call *c, uint64_t 
         break;
     case KIND_ALLOW: c->allowed = table_allow(t, 1, q, c->now_ns, hint); break;
     case KIND_JOINT: c->allowed = table_decide_joint(t, 1, q, 2, c->now_ns, a); break;
-    case KIND_RESET: table_reset(t, 1, hash); break;
+    case KIND_RESET: table_reset(t, 1, hash, c->now_ns); break;
     case KIND_COUNT: break;
     }
     c->ended = atomic_fetch_add(&p->ticket, 1);

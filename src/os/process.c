@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TEXT_BYTES_MAX = 1024, NS_PER_S = 1000000000 };
+
+/* Reads a small file of the kernel's; false: it is not there. Ends with NUL. */
+static bool read_text(const char *path, char text[TEXT_BYTES_MAX]) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, text, TEXT_BYTES_MAX - 1);
+    (void)close(fd);
+    if (n <= 0) return false;
+    text[n] = '\0';
+    return true;
+}
+
+/* The state letter and the start time of a process. What is before them in the line is its name, which may
+ * hold anything but is followed by the last ')'. */
+static bool read_stat(uint64_t id, char *state, uint64_t *started) {
+    char path[64], text[TEXT_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "/proc/%" PRIu64 "/stat", id);
+    if (!read_text(path, text)) return false;
+    const char *field = strrchr(text, ')');
+    if (field == NULL || field[1] != ' ') return false;
+    *state = field[2];
+    enum { FIELD_STATE = 3, FIELD_STARTED = 22 };
+    for (int i = FIELD_STATE - 1; i < FIELD_STARTED && field != NULL; i++)
+        field = strchr(field + 1, ' ');
+    if (field == NULL) return false;
+    *started = strtoull(field + 1, NULL, 10);
+    return true;
+}
+
+struct process_identity process_self(void) {
+    struct process_identity self = {.id = (uint64_t)getpid()};
+    struct stat             s;
+    char                    state;
+    if (!read_stat(self.id, &state, &self.started)) self.started = 0;
+    if (stat("/proc/self/ns/pid", &s) == 0) self.name_space = s.st_ino;
+    return self;
+}
+
+bool process_is_root(void) { return geteuid() == 0; }
+
+void process_name(char name[PROCESS_NAME_BYTES]) {
+    memset(name, 0, PROCESS_NAME_BYTES);
+    (void)prctl(PR_GET_NAME, name);
+}
+
+bool process_lives(struct process_identity p) {
+    struct stat s;
+    char        state;
+    uint64_t    started;
+    if (p.started == 0 || p.name_space == 0) return false;
+    if (stat("/proc/self/ns/pid", &s) != 0 || s.st_ino != p.name_space) return false;
+    if (!read_stat(p.id, &state, &started)) return false;
+    return started == p.started && state != 'Z' && state != 'X';
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+bool process_boot(uint8_t boot[PROCESS_BOOT_BYTES]) {
+    char   text[TEXT_BYTES_MAX];
+    size_t digits = 0;
+    if (!read_text("/proc/sys/kernel/random/boot_id", text)) return false;
+    for (const char *c = text; *c != '\0' && digits < 2 * PROCESS_BOOT_BYTES; c++) {
+        int value = hex_value(*c);
+        if (value < 0) continue;
+        uint8_t *byte = &boot[digits++ / 2];
+        *byte         = (uint8_t)(*byte << 4 | value);
+    }
+    return digits == 2 * PROCESS_BOOT_BYTES;
+}
+
+int64_t process_clock_ahead_ns(void) {
+    char text[TEXT_BYTES_MAX];
+    if (!read_text("/proc/self/timens_offsets", text)) return 0;
+    const char *line = strstr(text, "boottime");
+    if (line == NULL) return 0;
+    char   *rest;
+    int64_t seconds = strtoll(line + strlen("boottime"), &rest, 10);
+    return seconds * NS_PER_S + strtoll(rest, NULL, 10);
+}
+
+/* --- forks ----------------------------------------------------------------------------------- */
+
+static pthread_mutex_t            watch_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct process_fork_watch *watches;
+static bool                       watches_forks;
+
+static void before_fork(void) { (void)pthread_mutex_lock(&watch_mutex); }
+static void after_fork(void) { (void)pthread_mutex_unlock(&watch_mutex); }
+
+static void after_fork_in_child(void) {
+    for (struct process_fork_watch *w = watches; w != NULL; w = w->next) w->in_child(w->context);
+    (void)pthread_mutex_unlock(&watch_mutex);
+}
+
+bool process_watch_forks(struct process_fork_watch *watch) {
+    (void)pthread_mutex_lock(&watch_mutex);
+    if (!watches_forks)
+        watches_forks = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
+    bool is_watched = watches_forks;
+    if (is_watched) {
+        watch->next = watches;
+        watches     = watch;
+    }
+    (void)pthread_mutex_unlock(&watch_mutex);
+    return is_watched;
+}
+
+void process_unwatch_forks(struct process_fork_watch *watch) {
+    (void)pthread_mutex_lock(&watch_mutex);
+    for (struct process_fork_watch **link = &watches; *link != NULL; link = &(*link)->next) {
+        if (*link != watch) continue;
+        *link = watch->next;
+        break;
+    }
+    (void)pthread_mutex_unlock(&watch_mutex);
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * embedded: one file, many processes, nothing forgotten.
+ *
+ * The table is the file: all processes map it, and what is in the mapping when a decision is answered
+ * is in the
+ * system's page cache, where no kill -9 reaches it. So there is nothing to save at the end and nothing
+ * to load
+ * at the start.
+ *
+ * A process that opens the file takes a number from 1 to 255, by a lock on the file that the system
+ * lets go
+ * of when the process is gone. Locks inside the table carry the number; who waits for one a little
+ * longer
+ * asks the system whether its holder is still there, and if not, buries it: undoes what it had begun,
+ * frees what it had locked
+ * (table/recover.c), and goes on. That takes microseconds, and whoever notices first does it.
+ *
+ * Space is reserved on the disk before the table grows into it, so that a full disk stops the growing
+ * (newcomers then share rings) and never a write in the middle of a decision. */
+#include "store/embedded/embedded.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/contract.h"
+#include "limit/request.h"
+#include "os/clock.h"
+#include "os/entropy.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "os/processor.h"
+
+enum {
+    USERS_MAX_DEFAULT   = 10000000,
+    OPEN_TRIES_MAX      = 100,
+    PATH_BYTES_SHOWN    = 120,
+    TURNS_BEFORE_ASKING = 4, /* whether the process waited for still lives */
+};
+
+#define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
+
+struct embedded {
+    int                 fd;
+    char               *path;
+    char               *memory; /* the file, mapped */
+    uint64_t            memory_bytes;
+    struct format_rules rules;
+    uint64_t            clock_ahead_ns;
+    struct table       *table; /* in `handle` */
+    void               *handle;
+    uint32_t            number; /* of this process; 0: a reader, or a child that has none yet */
+    bool                is_reader;
+    _Atomic uint64_t    reserved_bytes; /* of the table's memory, known to be on the disk */
+    _Atomic uint32_t    busy;           /* a thread takes a number, or buries somebody */
+    _Atomic bool        is_child;       /* of a fork(), and has not rejoined */
+};
+
+static bool embedded_join(struct embedded *e, const struct embedded_options *options,
+                          weir_error *error);
+
+__attribute__((format(printf, 4, 5))) static bool fail(weir_error *error, weir_status status,
+                                                       const char *path, const char *format, ...) {
+    size_t  length = strlen(path), cut = length > PATH_BYTES_SHOWN ? length - PATH_BYTES_SHOWN : 0;
+    size_t  used = (size_t)snprintf(error->text, sizeof error->text, "%s%s: ", cut > 0 ? "..." : "",
+                                    path + cut);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(error->text + used, sizeof error->text - used, format, arguments);
+    va_end(arguments);
+    error->status = status;
+    return false;
+}
+
+/* What a file's error means to whoever opened it. */
+static bool fail_at(weir_error *error, const char *path, const char *what, int why) {
+    if (file_error_is_full(why))
+        return fail(error, WEIR_STORE_FAILED, path,
+                    "%s: %s; free some space on its disk, or put it elsewhere", what,
+                    file_error_text(why));
+    if (file_error_is_forbidden(why))
+        return fail(error, WEIR_STORE_FAILED, path,
+                    "%s: %s; it must be readable and writable for this user", what,
+                    file_error_text(why));
+    if (file_error_is_missing(why))
+        return fail(error, WEIR_STORE_FAILED, path, "%s: its folder is not there; create it first",
+                    what);
+    return fail(error, WEIR_STORE_FAILED, path, "%s: %s", what, file_error_text(why));
+}
+
+/* --- creating -------------------------------------------------------------------------------- */
+
+static uint64_t file_bytes_of(uint64_t users_max) {
+    return FORMAT_TABLE_AT + table_bytes(users_max, FORMAT_PROCESSES);
+}
+
+/* As many users as a file of bytes_max may hold; 0: not one. */
+static uint64_t users_within(uint64_t users_max, uint64_t bytes_max) {
+    if (bytes_max == 0) return users_max;
+    if (bytes_max <= FORMAT_TABLE_AT) return 0;
+    return table_users_within(users_max, FORMAT_PROCESSES, bytes_max - FORMAT_TABLE_AT);
+}
+
+static bool rules_for_new(const char *path, const struct embedded_options *o,
+                          struct format_rules *rules, weir_error *error) {
+    uint64_t users_max = o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT;
+    *rules             = (struct format_rules){
+                    .users_max       = users_within(users_max, o->bytes_max),
+                    .clock_error_ppm = o->clock_error_ppm,
+                    .processes       = FORMAT_PROCESSES,
+                    .created_ns      = clock_wall_ns(),
+    };
+    if (rules->users_max == 0)
+        return fail(error, WEIR_BAD_OPTIONS, path,
+                    "bytes_max is %llu; the smallest file has %llu bytes",
+                    (unsigned long long)o->bytes_max, (unsigned long long)file_bytes_of(1));
+    if (!entropy_fill(rules->secret, sizeof rules->secret) ||
+        !entropy_fill(rules->identity, sizeof rules->identity))
+        return fail(error, WEIR_UNSUPPORTED, path,
+                    "the system gives no random bytes (getrandom failed)");
+    return true;
+}
+
+/* Nobody else has the file yet. */
+static void wait_for_nobody(void *context, uint32_t process, unsigned turn) {
+    (void)context;
+    (void)process;
+    processor_yield(turn);
+}
+
+/* Makes an empty table of the zeros in the file. `handle` has room for a view of it. */
+static int file_make_table(int fd, uint64_t users_max, void *handle) {
+    void *memory;
+    int   error = file_map(fd, file_bytes_of(users_max), true, &memory);
+    if (error == 0) {
+        struct table *t = table_attach(handle, (char *)memory + FORMAT_TABLE_AT,
+                                       &(struct table_options){.users_max = users_max,
+                                                               .processes = FORMAT_PROCESSES,
+                                                               .process   = 1,
+                                                               .wait      = wait_for_nobody});
+        INVARIANT(t != NULL);
+        table_recover(t, 1);
+        file_unmap(memory, file_bytes_of(users_max));
+    }
+    return error;
+}
+
+/* Writes all that a new file needs into one without a name. */
+static int file_fill(int fd, const struct format_rules *rules, void *handle) {
+    uint8_t           bytes[FORMAT_RULES_BYTES];
+    struct format_era era = {.sequence = 0}, first = {0}, second = {0};
+    uint64_t          table   = table_bytes_at_first(rules->users_max, FORMAT_PROCESSES);
+    struct table_part holders = table_part_of_process(1),
+                      last    = table_part_of_process(FORMAT_PROCESSES);
+    uint64_t buckets          = last.offset + last.bytes;
+
+    format_write_rules(rules, bytes);
+    era.wall_ns = rules->created_ns; /* of no boot: whoever opens it begins its first era */
+    format_write_era(&first, &second, era);
+    int error = file_extend(fd, FORMAT_TABLE_AT + table);
+    if (error == 0) error = file_reserve(fd, 0, FORMAT_TABLE_AT + holders.offset);
+    if (error == 0) error = file_reserve(fd, FORMAT_TABLE_AT + buckets, table - buckets);
+    if (error == 0) error = file_make_table(fd, rules->users_max, handle);
+    if (error == 0) error = file_write(fd, FORMAT_ERA_AT, &first, sizeof first);
+    if (error == 0) error = file_write(fd, 0, bytes, sizeof bytes);
+    return error != 0 ? error : file_sync(fd);
+}
+
+/* Creates the file whole, or not at all. True also if somebody else did meanwhile. */
+static bool embedded_create(const char *path, const struct embedded_options *o, weir_error *error) {
+    struct format_rules rules;
+    if (!rules_for_new(path, o, &rules, error)) return false;
+
+    int fd;
+    int why = file_create_nameless(path, &fd);
+    if (why != 0) {
+        if (file_error_is_unsupported(why))
+            return fail(error, WEIR_STORE_FAILED, path,
+                        "this file system cannot create a file without a name; put it on a local "
+                        "one (ext4, xfs, btrfs, tmpfs)");
+        return fail_at(error, path, "cannot create it", why);
+    }
+    const char *trouble = file_system_trouble(fd);
+    if (trouble != NULL) {
+        file_close(fd);
+        return fail(error, WEIR_STORE_FAILED, path,
+                    "%s does not keep mapped files the same for all; put it on a local file system",
+                    trouble);
+    }
+    void *handle = aligned_alloc(64, HANDLE_BYTES);
+    if (handle == NULL) {
+        file_close(fd);
+        return fail(error, WEIR_NO_MEMORY, path, "out of memory");
+    }
+    why = file_fill(fd, &rules, handle);
+    free(handle);
+    if (why == 0) why = file_give_name(fd, path);
+    file_close(fd);
+    if (why == 0) why = file_sync_folder_of(path);
+    if (why == 0 || file_error_is_existing(why)) return true;
+    if (file_error_is_unsupported(why))
+        return fail(error, WEIR_STORE_FAILED, path,
+                    "this file system cannot reserve space (fallocate); put it on a local one "
+                    "(ext4, xfs, btrfs, tmpfs)");
+    return fail_at(error, path, "cannot create it", why);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+/* Whether the path still leads to the file that is open. */
+static bool embedded_is_in_place(const struct embedded *e) {
+    struct file_facts here, named;
+    return file_facts(e->fd, &here) == 0 && file_facts_of(e->path, &named) == 0 &&
+           here.identity.inode == named.identity.inode &&
+           here.identity.device == named.identity.device;
+}
+
+/* Opens the descriptor, and locks out others who open until embedded_open() is through with it. */
+static bool embedded_find(struct embedded *e, const struct embedded_options *o, weir_error *error) {
+    for (int tries = 0; tries < OPEN_TRIES_MAX; tries++) {
+        struct file_facts facts;
+        int               why = file_open(e->path, !o->is_reader, &e->fd);
+        if (file_error_is_missing(why) && !o->must_exist) {
+            if (!embedded_create(e->path, o, error)) return false;
+            continue;
+        }
+        if (file_error_is_missing(why))
+            return fail(error, WEIR_STORE_FAILED, e->path, "there is no such file");
+        if (why != 0) return fail_at(error, e->path, "cannot open it", why);
+
+        why = file_facts(e->fd, &facts);
+        if (why == 0 && !facts.is_regular) {
+            file_close(e->fd);
+            return fail(error, WEIR_DAMAGED, e->path, "it is not a file");
+        }
+        if (why == 0 && !o->is_reader) why = file_lock(e->fd, FORMAT_LOCK_OPENING);
+        if (why != 0) {
+            file_close(e->fd);
+            return fail_at(error, e->path, "cannot lock it", why);
+        }
+        /* While we waited, weir compact may have put another in its place. */
+        if (embedded_is_in_place(e)) return true;
+        file_close(e->fd);
+    }
+    return fail(error, WEIR_STORE_FAILED, e->path, "it is replaced again and again");
+}
+
+static bool embedded_check(struct embedded *e, const struct embedded_options *o,
+                           weir_error *error) {
+    uint8_t           bytes[FORMAT_RULES_BYTES];
+    struct file_facts facts;
+    const char       *trouble = file_system_trouble(e->fd);
+    int               why     = file_facts(e->fd, &facts);
+    if (trouble != NULL)
+        return fail(error, WEIR_STORE_FAILED, e->path,
+                    "%s does not keep mapped files the same for all; put it on a local file system",
+                    trouble);
+    if (why == 0) why = file_read(e->fd, 0, bytes, sizeof bytes);
+    if (file_error_is_short(why))
+        return fail(
+            error, WEIR_DAMAGED, e->path,
+            "this is not a weir file, or it was cut off: it has %llu bytes; it was not changed",
+            (unsigned long long)facts.bytes);
+    if (why != 0) return fail_at(error, e->path, "cannot read it", why);
+
+    switch (format_read_rules(bytes, &e->rules)) {
+    case FORMAT_FOREIGN:
+        return fail(error, WEIR_DAMAGED, e->path, "this is not a weir file; it was not changed");
+    case FORMAT_NEWER:
+        return fail(error, WEIR_UNSUPPORTED, e->path,
+                    "its format has version %u, and this weir knows up to 1; use a newer weir",
+                    format_version_of(bytes));
+    case FORMAT_OTHER:
+        return fail(error, WEIR_UNSUPPORTED, e->path,
+                    "it was made by another kind of machine or build");
+    case FORMAT_DAMAGED:
+        return fail(error, WEIR_DAMAGED, e->path,
+                    "its header is damaged; it was not changed. Move it away to begin anew");
+    case FORMAT_OK: break;
+    }
+    if (o->users_max != 0 && o->users_max != e->rules.users_max && o->bytes_max == 0)
+        return fail(error, WEIR_BAD_OPTIONS, e->path,
+                    "it was made for users_max = %llu, not %llu; leave the option out, or change "
+                    "the file with weir compact",
+                    (unsigned long long)e->rules.users_max, (unsigned long long)o->users_max);
+    if (o->bytes_max != 0 && file_bytes_of(e->rules.users_max) > o->bytes_max)
+        return fail(error, WEIR_BAD_OPTIONS, e->path,
+                    "it may get %llu bytes long, and bytes_max is %llu; leave the option out, or "
+                    "change the file with weir compact",
+                    (unsigned long long)file_bytes_of(e->rules.users_max),
+                    (unsigned long long)o->bytes_max);
+    if (o->clock_error_ppm != 0 && o->clock_error_ppm != e->rules.clock_error_ppm)
+        return fail(
+            error, WEIR_BAD_OPTIONS, e->path,
+            "it was made for clock_error_ppm = %llu, not %llu; all who share it must use the same",
+            (unsigned long long)e->rules.clock_error_ppm, (unsigned long long)o->clock_error_ppm);
+    if (facts.bytes < FORMAT_TABLE_AT + table_bytes_at_first(e->rules.users_max, FORMAT_PROCESSES))
+        return fail(error, WEIR_DAMAGED, e->path,
+                    "it was cut off: it has %llu bytes; move it away to begin anew",
+                    (unsigned long long)facts.bytes);
+    return true;
+}
+
+static bool embedded_map(struct embedded *e, weir_error *error) {
+    void *memory;
+    e->memory_bytes = file_bytes_of(e->rules.users_max);
+    int why         = file_map(e->fd, e->memory_bytes, !e->is_reader, &memory);
+    if (why != 0) return fail_at(error, e->path, "cannot map it", why);
+    e->memory = memory;
+    e->handle = aligned_alloc(64, HANDLE_BYTES);
+    if (e->handle == NULL) return fail(error, WEIR_NO_MEMORY, e->path, "out of memory");
+    return true;
+}
+
+struct embedded *embedded_open(const char *path, const struct embedded_options *o,
+                               weir_error *error) {
+    struct embedded *e = calloc(1, sizeof *e);
+    if (e != NULL) e->path = strdup(path);
+    if (e == NULL || e->path == NULL) {
+        fail(error, WEIR_NO_MEMORY, path, "out of memory");
+        goto free_handle;
+    }
+    e->fd        = -1;
+    e->is_reader = o->is_reader;
+    if (!embedded_find(e, o, error)) goto free_handle;
+    if (!embedded_check(e, o, error) || !embedded_map(e, error)) goto close_file;
+    if (!embedded_join(e, o, error)) goto close_file;
+    if (!o->is_reader) file_unlock(e->fd, FORMAT_LOCK_OPENING);
+    error->status = WEIR_OK;
+    return e;
+
+close_file:
+    if (e->memory != NULL) file_unmap(e->memory, e->memory_bytes);
+    file_close(e->fd);
+free_handle:
+    if (e != NULL) {
+        free(e->handle);
+        free(e->path);
+    }
+    free(e);
+    return NULL;
+}
+
+void embedded_close(struct embedded *e) {
+    if (e == NULL) return;
+    if (e->number != 0 && !atomic_load(&e->is_child)) table_recover(e->table, e->number);
+    file_unmap(e->memory, e->memory_bytes);
+    if (e->fd >= 0) file_close(e->fd);
+    free(e->handle);
+    free(e->path);
+    free(e);
+}
+
+struct table *embedded_table(struct embedded *e) {
+    return e->table;
+}
+
+const struct format_rules *embedded_rules(const struct embedded *e) { return &e->rules; }
+
+uint64_t embedded_clock_ahead_ns(const struct embedded *e) { return e->clock_ahead_ns; }
+
+uint64_t embedded_file_bytes(const struct embedded *e) {
+    struct file_facts facts;
+    return file_facts(e->fd, &facts) == 0 ? facts.bytes : 0;
+}
+
+/* --- being one of several -------------------------------------------------------------------- */
+
+static struct format_process *embedded_facts(const struct embedded *e, uint32_t number) {
+    return (struct format_process *)(void *)(e->memory + FORMAT_PROCESSES_AT) + number;
+}
+
+/* One thread of this process at a time, since the system's locks do not tell its threads apart. */
+static void embedded_begin(struct embedded *e) {
+    for (unsigned turn = 0; atomic_exchange(&e->busy, 1) != 0; turn++) processor_yield(turn);
+}
+
+static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
+
+/* The lock is what tells. But a process may have closed all its files without knowing that this is
+ * among
+ * them: if it lives, it is not dead. */
+static bool embedded_is_dead(const struct embedded *e, uint32_t number) {
+    if (file_is_locked(e->fd, number)) return false;
+    const struct format_process *facts = embedded_facts(e, number);
+    return !process_lives((struct process_identity){
+        .id = facts->id, .started = facts->started, .name_space = facts->name_space});
+}
+
+/* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
+static void embedded_bury(struct embedded *e, uint32_t number) {
+    if (!file_try_lock(e->fd, number)) return;
+    if (table_has_process(e->table, number)) table_recover(e->table, number);
+    file_unlock(e->fd, number);
+}
+
+static void embedded_wait(void *context, uint32_t process, unsigned turn) {
+    struct embedded *e = context;
+    processor_yield(turn);
+    if (process == 0 || process > FORMAT_PROCESSES || process == e->number) return;
+    if (turn < TURNS_BEFORE_ASKING || !embedded_is_dead(e, process)) return;
+    embedded_begin(e);
+    if (embedded_is_dead(e, process)) embedded_bury(e, process);
+    embedded_end(e);
+}
+
+/* The table asks for room to grow into; see table.h. */
+static bool embedded_reserve(void *context, uint64_t bytes) {
+    struct embedded *e    = context;
+    uint64_t         have = atomic_load(&e->reserved_bytes);
+    if (bytes <= have) return true;
+    if (file_reserve(e->fd, FORMAT_TABLE_AT + have, bytes - have) != 0) return false;
+    atomic_store(&e->reserved_bytes, bytes);
+    return true;
+}
+
+/* Takes a number: one that nobody has, or that a dead process had. The opening lock is held, or this
+ * is a
+ * child that rejoins. */
+static uint32_t embedded_take_number(struct embedded *e) {
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+            bool was_there = table_has_process(e->table, number);
+            if (was_there && (round == 0 || !embedded_is_dead(e, number))) continue;
+            if (!file_try_lock(e->fd, number)) continue;
+            if (table_has_process(e->table, number)) table_recover(e->table, number);
+            return number;
+        }
+    }
+    return 0;
+}
+
+static struct table_options embedded_table_options(struct embedded *e, uint32_t number) {
+    return (struct table_options){.users_max = e->rules.users_max,
+                                  .processes = FORMAT_PROCESSES,
+                                  .process   = number,
+                                  .wait      = embedded_wait,
+                                  .reserve   = embedded_reserve,
+                                  .context   = e};
+}
+
+static bool embedded_attach(struct embedded *e, uint32_t number, weir_error *error) {
+    struct table_options options = embedded_table_options(e, number);
+    e->table                     = table_attach(e->handle, e->memory + FORMAT_TABLE_AT, &options);
+    if (e->table == NULL)
+        return fail(error, WEIR_DAMAGED, e->path,
+                    "its table is damaged; move it away to begin anew");
+    return true;
+}
+
+/* Becomes one of the processes that have the file open. */
+static bool embedded_enrol(struct embedded *e, weir_error *error) {
+    uint32_t number = embedded_take_number(e);
+    if (number == 0)
+        return fail(error, WEIR_STORE_FAILED, e->path,
+                    "%d processes have it open, and that is the most", FORMAT_PROCESSES);
+
+    struct table_part holders = table_part_of_process(number);
+    int               why = file_reserve(e->fd, FORMAT_TABLE_AT + holders.offset, holders.bytes);
+    if (why != 0) {
+        file_unlock(e->fd, number);
+        return fail_at(error, e->path, "cannot make room for one more process", why);
+    }
+    struct process_identity self  = process_self();
+    struct format_process   facts = {.id         = self.id,
+                                     .started    = self.started,
+                                     .name_space = self.name_space,
+                                     .opened_ns  = clock_wall_ns()};
+    process_name(facts.name);
+    *embedded_facts(e, number) = facts;
+    e->number                  = number;
+    return embedded_attach(e, number, error);
+}
+
+/* Sees to it that the table's clock goes on where it was, whatever the machine's did. The opening lock
+ * is held. */
+static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_error *error) {
+    struct format_era *first  = (void *)(e->memory + FORMAT_ERA_AT);
+    struct format_era *second = (void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP);
+    struct format_era  era;
+    uint8_t            boot[PROCESS_BOOT_BYTES];
+    uint64_t           here_ns = (uint64_t)process_clock_ahead_ns();
+    uint64_t           now_ns = clock_now_ns() - here_ns, wall_ns = clock_wall_ns();
+    if (!format_read_era(first, second, &era))
+        return fail(error, WEIR_DAMAGED, e->path,
+                    "both copies of its clock are damaged; move it away to begin "
+                    "anew");
+    if (!process_boot(boot))
+        return fail(
+            error, WEIR_UNSUPPORTED, e->path,
+            "the system does not tell when it was started (/proc/sys/kernel/random/boot_id)");
+
+    if (memcmp(era.boot, boot, sizeof boot) != 0) {
+        uint64_t seen_ns = table_seen_ns(e->table);
+        if (seen_ns > LIMIT_NOW_MAX / 2)
+            return fail(error, WEIR_DAMAGED, e->path,
+                        "its clock is damaged; move it away to begin anew");
+        if (era.table_ns == 0 && seen_ns == 0) seen_ns = now_ns;
+        era = format_next_era(&era, seen_ns, now_ns, wall_ns, wall_error_ns);
+        memcpy(era.boot, boot, sizeof boot);
+    } else {
+        era.table_ns = now_ns + era.ahead_ns;
+        era.wall_ns  = wall_ns;
+    }
+    if (!e->is_reader) format_write_era(first, second, era);
+    e->clock_ahead_ns = era.ahead_ns - here_ns;
+    return true;
+}
+
+/* Whether the file is as long as the table needs it to be. */
+static bool embedded_check_length(struct embedded *e, weir_error *error) {
+    uint64_t bytes = embedded_file_bytes(e), table = table_counts(e->table).memory_bytes;
+    uint64_t needs = FORMAT_TABLE_AT + table;
+    if (bytes < needs)
+        return fail(error, WEIR_DAMAGED, e->path,
+                    "it was cut off: it has %llu of %llu bytes; move it away to begin anew",
+                    (unsigned long long)bytes, (unsigned long long)needs);
+    atomic_store(&e->reserved_bytes, table);
+    return true;
+}
+
+static bool embedded_join(struct embedded *e, const struct embedded_options *o, weir_error *error) {
+    if (!embedded_attach(e, 0, error) || !embedded_check_length(e, error)) return false;
+    if (e->is_reader) return true;
+    return embedded_set_clock(e, o->wall_error_ns, error) && embedded_enrol(e, error);
+}
+
+size_t embedded_processes(struct embedded *e, struct embedded_process *processes, size_t count) {
+    size_t there = 0;
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+        if (!table_has_process(e->table, number)) continue;
+        if (there < count) {
+            processes[there] = (struct embedded_process){.number   = number,
+                                                         .facts    = *embedded_facts(e, number),
+                                                         .is_alive = number == e->number ||
+                                                                     !embedded_is_dead(e, number)};
+        }
+        there++;
+    }
+    return there;
+}
+
+/* --- forks ----------------------------------------------------------------------------------- */
+
+void embedded_leave_to_parent(struct embedded *e) {
+    int fd = -1;
+    (void)file_open_again(e->fd, &fd);
+    file_close(e->fd); /* else the parent would seem to live as long as this child */
+    e->fd     = fd;
+    e->number = 0;
+    atomic_store(&e->busy, 0); /* whoever was in there is in the parent */
+    atomic_store(&e->is_child, true);
+}
+
+/* Enrols the child, unless another file has taken the place of the parent's. */
+static bool embedded_enrol_child(struct embedded *e) {
+    weir_error error;
+    if (e->fd < 0 || file_lock(e->fd, FORMAT_LOCK_OPENING) != 0) return false;
+    bool is_enrolled = embedded_is_in_place(e) && embedded_enrol(e, &error);
+    file_unlock(e->fd, FORMAT_LOCK_OPENING);
+    return is_enrolled;
+}
+
+weir_status embedded_rejoin(struct embedded *e) {
+    weir_status status = WEIR_OK;
+    embedded_begin(e);
+    if (atomic_load(&e->is_child)) {
+        status = embedded_enrol_child(e) ? WEIR_OK : WEIR_STORE_FAILED;
+        atomic_store(&e->is_child, status != WEIR_OK);
+    }
+    embedded_end(e);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * embedded: one file, many processes, nothing forgotten. See embedded.c. */
+#ifndef WEIR_STORE_EMBEDDED_EMBEDDED_H
+#define WEIR_STORE_EMBEDDED_EMBEDDED_H
+
+#include <weir.h>
+
+#include "store/embedded/format.h"
+#include "table/table.h"
+
+struct embedded;
+
+struct embedded_options {
+    uint64_t users_max; /* 0: as the file has it; of a new file, 10,000,000 */
+    uint64_t
+        bytes_max; /* 0: none; of a new file: it never gets longer, for which users_max is lowered */
+    uint64_t clock_error_ppm; /* 0: as the file has it; of a new file, none */
+    uint64_t
+         wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
+    bool is_reader;     /* only looks: changes nothing, takes no number, and may not decide */
+    bool must_exist;    /* a file that is not there is not created */
+};
+
+/* Opens or creates the file. NULL: `error` says why, with the path in it, and nothing was changed.
+ * Waits
+ * while another process opens or compacts it. */
+struct embedded *embedded_open(const char *path, const struct embedded_options *options,
+                               weir_error *error);
+void             embedded_close(struct embedded *e);
+
+/* The table, and how it is to be asked. Valid until embedded_close(). */
+struct table              *embedded_table(struct embedded *e);
+const struct format_rules *embedded_rules(const struct embedded *e);
+uint64_t                   embedded_clock_ahead_ns(const struct embedded *e);
+
+/* In a child of fork(), before anything else (and from a signal handler's context): lets go of what
+ * belongs
+ * to the parent. embedded_rejoin() then makes the child a process of its own, on the same memory; any
+ * thread. */
+void        embedded_leave_to_parent(struct embedded *e);
+weir_status embedded_rejoin(struct embedded *e);
+
+/* Who has the file open, for people: fills in up to `count`, returns how many there are. */
+struct embedded_process {
+    uint32_t              number;
+    struct format_process facts;
+    bool                  is_alive;
+};
+size_t embedded_processes(struct embedded *e, struct embedded_process *processes, size_t count);
+
+uint64_t embedded_file_bytes(const struct embedded *e); /* its length */
+
+#endif
