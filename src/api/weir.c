@@ -62,7 +62,8 @@ __attribute__((format(printf, 3, 4))) static weir *open_fail(weir_error *error, 
     return NULL;
 }
 
-/* Takes over the options that both sides know. False: the caller sets one that this library does not. */
+/* Takes over the options that both sides know. False: the caller sets one that this library does not.
+ * */
 static bool options_read(const weir_options *given, weir_options *known) {
     *known = (weir_options)WEIR_OPTIONS_DEFAULT;
     if (given == NULL) return true;
@@ -164,6 +165,11 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
     return false;
 }
 
+static const char *default_url(void) {
+    const char *url = getenv("WEIR_STORE");
+    return url != NULL && url[0] != '\0' ? url : "file:";
+}
+
 /* In a child of fork(): what is in a file is shared with it, as soon as it asks; memory is not. */
 static weir_status child_asks(void *context) {
     weir *w = context;
@@ -181,7 +187,7 @@ static void child_begins(void *context) {
 
 weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
     weir_options o;
-    if (url == NULL) url = "file:";
+    if (url == NULL) url = default_url();
     if (!options_read(options, &o)) {
         return open_fail(
             error, WEIR_BAD_OPTIONS,

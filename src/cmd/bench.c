@@ -2,7 +2,8 @@
  *
  * bench: how fast is weir in this process, beside what a clock read and bare memory cost?
  *
- * Everything is measured in rounds: each round runs every row once, forwards and then backwards, so that
+ * Everything is measured in rounds: each round runs every row once, forwards and then backwards, so
+ * that
  * a row and its reference see the same machine, and a slow minute touches all rows alike. What is told
  * is the median of the rounds, with the least and the most beside it. */
 #include <inttypes.h>

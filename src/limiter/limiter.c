@@ -359,7 +359,8 @@ static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
     tally_add(l, TALLY_DENIED, g->sound - allowed);
 }
 
-/* Three groups are under way: while one is decided, the lines of the next come to the cache, and the prints
+/* Three groups are under way: while one is decided, the lines of the next come to the cache, and the
+ * prints
  * that say where they are of the one after. */
 weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count,
                                 uint64_t now_ns, weir_decision *decisions) {
@@ -439,4 +440,8 @@ void limiter_stats(struct limiter *l, weir_statistics *s) {
     s->users_max               = l->users_max;
     s->users_forgotten         = counts.users_forgotten;
     s->memory_bytes            = counts.memory_bytes;
+    s->users_mended            = counts.mended;
+    s->users_damaged           = counts.damaged;
+    s->processes               = counts.processes;
+    s->is_stuck                = counts.is_stuck;
 }

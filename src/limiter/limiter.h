@@ -30,9 +30,11 @@ uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max);
 struct limiter *limiter_new(const struct limiter_options *options);
 void            limiter_free(struct limiter *l);
 
-/* Asks before the next decision, and from then on before each, whether there may be one: what `ask` returns
+/* Asks before the next decision, and from then on before each, whether there may be one: what `ask`
+ * returns
  * is then the status of a decision that is not made, unless it is WEIR_OK. limiter_resume() ends that.
- * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time. */
+ * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time.
+ * */
 typedef weir_status (*limiter_ask_fn)(void *context);
 void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context);
 void limiter_resume(struct limiter *l);

@@ -199,7 +199,8 @@ int file_map(int fd, uint64_t bytes, bool is_writable, void **memory) {
     *memory        = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
     if (*memory == MAP_FAILED) return errno;
 
-    /* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages, which help
+    /* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages,
+     * which help
      * to find them, would have the disk write 2 MiB for each of them, so only memory gets any. */
     struct statfs s;
     (void)madvise(*memory, bytes, MADV_RANDOM);

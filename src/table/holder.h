@@ -2,10 +2,13 @@
  *
  * holder: what does a thread hold, so that others can let go of it when its process is killed?
  *
- * Each thread of each process that shares a table has one of these, in the table's memory, and writes into
- * it before it takes a lock: where, and, for a line, which version the line had. What stands here is more
+ * Each thread of each process that shares a table has one of these, in the table's memory, and writes
+ * into
+ * it before it takes a lock: where, and, for a line, which version the line had. What stands here is
+ * more
  * than what is held (the lock words themselves tell who holds them), never less. Before a held line
- * changes, its counter is copied here; before a user moves, both lines are named. All this is a few stores
+ * changes, its counter is copied here; before a user moves, both lines are named. All this is a few
+ * stores
  * to memory that no other thread touches.
  *
  * A process that is killed stops between two of its instructions, and what it stored until then stays:
@@ -21,7 +24,8 @@ enum {
     HOLDER_COUNTS  = 4,
 };
 
-/* A line's number is its place among the cache lines of all buckets. Entries of line[] are the number and
+/* A line's number is its place among the cache lines of all buckets. Entries of line[] are the number
+ * and
  * the version: number << LINE_VERSION_BITS | version. */
 struct holder {
     _Alignas(
@@ -39,6 +43,17 @@ struct holder {
     /* For whoever counts what this thread does; zeros at first. */
     _Alignas(64) _Atomic uint64_t count[HOLDER_COUNTS];
 };
+
+/* Nothing is held, changed or moved. */
+static inline void holder_clear(struct holder *h) {
+    atomic_store_explicit(&h->undo_line, 0, memory_order_relaxed);
+    atomic_store_explicit(&h->move_from, 0, memory_order_relaxed);
+    atomic_store_explicit(&h->counted, 0, memory_order_relaxed);
+    for (unsigned i = 0; i < HOLDER_LINES; i++)
+        atomic_store_explicit(&h->line[i], 0, memory_order_relaxed);
+    h->line_count   = 0;
+    h->bucket_count = 0;
+}
 
 static inline void holder_note(_Atomic uint64_t *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_release);

@@ -48,6 +48,7 @@ struct table_head {
     _Alignas(TABLE_LINE_BYTES) _Atomic uint64_t
         stuck_at_ns;                       /* when there was no room to grow; 0: there is */
     _Atomic uint64_t mended;               /* lines that a killed process was changing */
+    _Atomic uint64_t damaged;              /* lines that nobody can have written */
     _Atomic uint64_t seen_ns;              /* the newest time, */
     _Atomic uint64_t count[HOLDER_COUNTS]; /* and counts, of holders that are no more */
     _Atomic uint64_t present[TABLE_PROCESSES_MAX / 64]; /* a bit for each process */
@@ -63,6 +64,7 @@ struct table {
     uint64_t           lock_word;
     uint32_t           process;
     uint32_t           passes;
+    bool               is_shared; /* with other processes: what is there may come from a file */
     struct table_ring *rings;
     void (*wait)(void *context, uint32_t process, unsigned turn);
     bool (*reserve)(void *context, uint64_t bytes);
@@ -94,6 +96,11 @@ static inline void table_wait(struct table *t, uint32_t process, unsigned spins)
     } else {
         t->wait(t->context, process, spins - LINE_SPINS_MAX);
     }
+}
+
+/* Waits for what `owner` does, which may be nobody. */
+static inline void table_wait_for(struct table *t, uint32_t owner, unsigned turn) {
+    t->wait(t->context, owner != 0 ? owner : t->process, turn);
 }
 
 /* All holders; those of `process` come first at (process - 1) * TABLE_THREADS. */
@@ -251,7 +258,8 @@ enum seat_found seat_take_for_new(struct held *held, const struct shape_places *
 /* Makes a newcomer the user of a seat that seat_take_for_new() found. */
 void seat_name(struct holder *me, struct seat seat, uint64_t hash);
 
-/* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both are
+/* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both
+ * are
  * still locked. */
 void seat_move(struct table *t, struct holder *me, struct seat from, struct seat to);
 

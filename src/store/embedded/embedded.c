@@ -35,10 +35,11 @@
 #include "os/processor.h"
 
 enum {
-    USERS_MAX_DEFAULT   = 10000000,
-    OPEN_TRIES_MAX      = 100,
-    PATH_BYTES_SHOWN    = 120,
-    TURNS_BEFORE_ASKING = 4, /* whether the process waited for still lives */
+    USERS_MAX_DEFAULT     = 10000000,
+    OPEN_TRIES_MAX        = 100,
+    PATH_BYTES_SHOWN      = 120,
+    TURNS_BEFORE_SCOURING = 4000, /* a fifth of a second and more */
+    TURNS_BEFORE_ASKING   = 4,    /* whether the process waited for still lives */
 };
 
 #define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
@@ -397,13 +398,31 @@ static void embedded_bury(struct embedded *e, uint32_t number) {
     file_unlock(e->fd, number);
 }
 
+/* Who is waited for so long, and is not there, has left a lock without a note: the file was spoiled. */
+static void embedded_scour(struct embedded *e, uint32_t number) {
+    if (number > 0 && number <= FORMAT_PROCESSES && number != e->number) {
+        if (!file_try_lock(e->fd, number)) return;
+        table_scour(e->table, number);
+        file_unlock(e->fd, number);
+    } else {
+        table_scour(e->table, number);
+    }
+}
+
 static void embedded_wait(void *context, uint32_t process, unsigned turn) {
-    struct embedded *e = context;
+    struct embedded *e         = context;
+    bool             is_number = process > 0 && process <= FORMAT_PROCESSES;
     processor_yield(turn);
-    if (process == 0 || process > FORMAT_PROCESSES || process == e->number) return;
-    if (turn < TURNS_BEFORE_ASKING || !embedded_is_dead(e, process)) return;
+    bool is_orphan = turn % TURNS_BEFORE_SCOURING == TURNS_BEFORE_SCOURING - 1;
+    bool is_mine   = process == e->number;
+    if (turn < TURNS_BEFORE_ASKING || ((is_mine || !is_number) && !is_orphan)) return;
+    if (is_number && !is_mine && !embedded_is_dead(e, process)) return;
     embedded_begin(e);
-    if (embedded_is_dead(e, process)) embedded_bury(e, process);
+    if (is_orphan) {
+        embedded_scour(e, process);
+    } else if (embedded_is_dead(e, process)) {
+        embedded_bury(e, process);
+    }
     embedded_end(e);
 }
 
@@ -425,9 +444,7 @@ static uint32_t embedded_take_number(struct embedded *e) {
         for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
             bool was_there = table_has_process(e->table, number);
             if (was_there && (round == 0 || !embedded_is_dead(e, number))) continue;
-            if (!file_try_lock(e->fd, number)) continue;
-            if (table_has_process(e->table, number)) table_recover(e->table, number);
-            return number;
+            if (file_try_lock(e->fd, number)) return number;
         }
     }
     return 0;
@@ -464,6 +481,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
         file_unlock(e->fd, number);
         return fail_at(error, e->path, "cannot make room for one more process", why);
     }
+    table_recover(e->table, number); /* also of one that left no word, as far as notes tell */
     struct process_identity self  = process_self();
     struct format_process   facts = {.id         = self.id,
                                      .started    = self.started,
