@@ -4,6 +4,7 @@
 #include <weir.h>
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@ enum {
 struct weir {
     struct limiter           *limiter;
     struct embedded          *embedded; /* NULL: in memory */
+    _Atomic bool              is_healing;
+    bool                      has_let_go; /* of a file that failed; changed by who is healing */
+    uint64_t                  heal_at_ns; /* not before */
     struct process_fork_watch forks;
 };
 
@@ -129,6 +133,16 @@ static bool open_memory(weir *w, const weir_options *o, weir_error *error) {
     return false;
 }
 
+static void file_failed(void *context);
+
+static struct embedded *embedded_of(weir *w, const char *path, const struct embedded_options *from,
+                                    weir_error *error) {
+    struct embedded_options options = *from;
+    options.failed                  = file_failed;
+    options.context                 = w;
+    return embedded_open(path, &options, error);
+}
+
 static bool open_file(weir *w, const char *path, const weir_options *o, weir_error *error) {
     struct embedded_options options = {.users_max       = o->users_max,
                                        .bytes_max       = o->bytes_max,
@@ -138,7 +152,7 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
     weir_error              ignored;
     if (error == NULL) error = &ignored;
     if (!place_of_file(path, found, error)) return false;
-    w->embedded = embedded_open(found, &options, error);
+    w->embedded = embedded_of(w, found, &options, error);
     if (w->embedded == NULL) return false;
 
     const struct format_rules *rules           = embedded_rules(w->embedded);
@@ -152,6 +166,53 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
     if (w->limiter != NULL) return true;
     open_fail(error, WEIR_NO_MEMORY, "out of memory");
     return false;
+}
+
+/* --- when a file fails ----------------------------------------------------------------------- */
+
+/* Opens the file again, if it is the same. What failed is kept until weir_close(): threads may be in
+ * there. */
+static bool heal(weir *w) {
+    weir_error       error;
+    struct embedded *again = embedded_of(w, embedded_path(w->embedded),
+                                         &(struct embedded_options){.must_exist = true}, &error);
+    if (again == NULL) return false;
+    if (!embedded_is_same_file(again, w->embedded)) {
+        embedded_close(again);
+        return false;
+    }
+    embedded_take_over(again, w->embedded);
+    w->embedded = again;
+    limiter_replace_table(w->limiter, embedded_table(again));
+    limiter_resume(w->limiter);
+    return true;
+}
+
+/* Asked before each decision since the file failed. One thread at a time tries, no more than once a
+ * second; the
+ * others are not kept waiting. */
+static weir_status failed_asks(void *context) {
+    weir       *w      = context;
+    weir_status status = WEIR_STORE_FAILED;
+    if (atomic_exchange(&w->is_healing, true)) return status;
+    uint64_t now_ns = clock_now_ns();
+    if (!w->has_let_go) embedded_abandon(w->embedded);
+    w->has_let_go = true;
+    if (now_ns >= w->heal_at_ns) {
+        w->heal_at_ns = now_ns + WEIR_SECOND;
+        if (heal(w)) {
+            w->has_let_go = false;
+            status        = WEIR_OK;
+        }
+    }
+    atomic_store(&w->is_healing, false);
+    return status;
+}
+
+/* In a signal handler. */
+static void file_failed(void *context) {
+    weir *w = context;
+    if (w->limiter != NULL) limiter_halt(w->limiter, failed_asks, w);
 }
 
 static bool open_store(weir *w, const char *url, const weir_options *o, weir_error *error) {

@@ -211,6 +211,11 @@ int file_map(int fd, uint64_t bytes, bool is_writable, void **memory) {
 
 void file_unmap(void *memory, uint64_t bytes) { (void)munmap(memory, bytes); }
 
+void file_unmap_to_zeros(void *memory, uint64_t bytes) {
+    (void)mmap(memory, bytes, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 /* --- locks ----------------------------------------------------------------------------------- */
 
 /* Far above all content: no other program locks there by chance. */

@@ -72,6 +72,11 @@ int file_sync_folder_of(const char *path);
 int  file_map(int fd, uint64_t bytes, bool is_writable, void **memory);
 void file_unmap(void *memory, uint64_t bytes);
 
+/* Puts zeros of this process's own in the place of a mapping: threads that are in the middle of
+ * something
+ * there come to their end without touching the file. */
+void file_unmap_to_zeros(void *memory, uint64_t bytes);
+
 /* Locks one byte (of any number, the file need not have it) for this opening of the file, exclusively.
  * The
  * system lets go of it when the last process is gone that has the opening. */

@@ -65,9 +65,21 @@ static inline void holder_note_line(struct holder *me, uint64_t number, uint64_t
     holder_note(&me->line[me->line_count], number << LINE_VERSION_BITS | version);
 }
 
-/* The version that the line had which was locked last. */
-static inline uint64_t holder_version(const struct holder *me) {
-    return atomic_load_explicit(&me->line[me->line_count - 1], memory_order_relaxed);
+/* The note of the line that was locked last. */
+static inline _Atomic uint64_t *holder_last_line(struct holder *me) {
+    return &me->line[me->line_count - (me->line_count > 0)];
+}
+
+/* The version that it had. */
+static inline uint64_t holder_version(struct holder *me) {
+    return atomic_load_explicit(holder_last_line(me), memory_order_relaxed);
+}
+
+/* It is not the same any more. */
+static inline void holder_note_change(struct holder *me) {
+    uint64_t entry = holder_version(me);
+    uint64_t next  = (entry & ~(uint64_t)LINE_VERSION_MASK) | ((entry + 1) & LINE_VERSION_MASK);
+    atomic_store_explicit(holder_last_line(me), next, memory_order_relaxed);
 }
 
 /* Keeps what is in a locked line until holder_keep(): should the thread not get there, the line becomes

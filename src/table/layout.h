@@ -128,6 +128,10 @@ static inline void raise_to(_Atomic uint64_t *word, uint64_t value) {
                                word, &seen, value, memory_order_release, memory_order_relaxed)) {}
 }
 
+/* Where a file fails, zeros take its place in the middle of things (os/guard.h): then nothing is held
+ * any
+ * more, and whatever is found out is thrown away. So nothing here may rely on a count that is not 0. */
+
 /* --- locks of lines ------------------------------------------------------------------------- */
 
 static inline uint64_t table_line_number(const struct table *t, const struct line *line) {
@@ -159,7 +163,7 @@ static inline void table_lock(struct table *t, struct holder *me, struct line *l
  * changed, to `head`; `version` tells whether. */
 static inline void table_unlock_as(struct holder *me, struct line *line, uint64_t head,
                                    uint64_t version) {
-    me->line_count--;
+    me->line_count -= me->line_count > 0;
     atomic_store_explicit(&line->head, (head & COUNTER_HEAD_MASK) | line_version_word(version),
                           memory_order_release);
 }
@@ -176,9 +180,7 @@ static inline void table_put(struct table *t, struct holder *me, struct line *li
     holder_undo(me, table_line_number(t, line), line);
     line_store(line, c);
     holder_keep(me);
-    uint64_t entry = holder_version(me);
-    uint64_t next  = (entry & ~(uint64_t)LINE_VERSION_MASK) | ((entry + 1) & LINE_VERSION_MASK);
-    atomic_store_explicit(&me->line[me->line_count - 1], next, memory_order_relaxed);
+    holder_note_change(me);
 }
 
 /* --- locks of buckets, rings and the like: the process that holds it, or 0 ------------------- */
@@ -212,7 +214,7 @@ static inline void bucket_lock(struct table *t, struct holder *me, uint32_t buck
 
 /* Unlocks the bucket that was locked last. */
 static inline void bucket_unlock(struct table *t, struct holder *me, uint32_t bucket) {
-    me->bucket_count--;
+    me->bucket_count -= me->bucket_count > 0;
     owner_unlock(&t->buckets[bucket].lock);
 }
 

@@ -337,6 +337,69 @@ TEST(a_spoiled_counter_denies_for_a_window) {
     folder_remove();
 }
 
+/* ---- a file that fails while it is open ---- */
+
+/* Whoever cuts the file off while it is open, or a disk that cannot read it, ends no process: decisions
+ * fail until the same file is back. */
+TEST(a_file_that_cannot_be_read_fails_decisions_until_it_heals) {
+    folder_make();
+    weir *w = open_file();
+    CHECK_EQ(taken(w, "ann", 3, 10), 3);
+
+    struct stat s;
+    int         fd = open(path, O_RDWR);
+    CHECK_EQ(fstat(fd, &s), 0);
+    char *copy = malloc((size_t)s.st_size);
+    CHECK_EQ(pread(fd, copy, (size_t)s.st_size, 0), s.st_size);
+    CHECK_EQ(ftruncate(fd, 0), 0);
+
+    weir_request  request = weir_request_for("ann", 3, 10, WEIR_DAY);
+    weir_decision decision;
+    CHECK_EQ(weir_decide(w, &request, &decision), WEIR_STORE_FAILED);
+    CHECK_EQ(decision.status, WEIR_STORE_FAILED);
+    CHECK(!decision.allowed);
+    CHECK(!weir_allow(w, "bob", 10, WEIR_DAY));
+    CHECK_EQ(weir_reset(w, &request), WEIR_STORE_FAILED);
+    CHECK_EQ(weir_decide_many(w, &request, 1, &decision), WEIR_STORE_FAILED);
+    CHECK_EQ(weir_decide_all(w, &request, 1, &decision), WEIR_STORE_FAILED);
+
+    CHECK_EQ(pwrite(fd, copy, (size_t)s.st_size, 0), s.st_size);
+    uint64_t allowed = 0;
+    for (int i = 0; i < 300 && allowed == 0; i++) {
+        CHECK_EQ(usleep(10000), 0);
+        allowed = taken(w, "ann", 1, 10);
+    }
+    CHECK_EQ(allowed, 1);
+    CHECK_EQ(taken(w, "ann", 10, 10), 6);
+    CHECK_EQ(statistics_of(w).processes, 1); /* the one that failed was put to rest */
+
+    /* And again, so that the second mapping is guarded as well. */
+    CHECK_EQ(pread(fd, copy, (size_t)s.st_size, 0), s.st_size);
+    CHECK_EQ(ftruncate(fd, 0), 0);
+    CHECK_EQ(weir_decide(w, &request, &decision), WEIR_STORE_FAILED);
+    weir_close(w);
+    free(copy);
+    (void)close(fd);
+    folder_remove();
+}
+
+/* Another file in its place is another count: that takes somebody who says so, by starting anew. */
+TEST(a_file_that_failed_is_not_replaced_by_another) {
+    folder_make();
+    weir *w = open_file();
+    CHECK_EQ(truncate(path, 0), 0);
+    CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(usleep(1100000), 0);
+    CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
+    CHECK_NE(access(path, F_OK), 0);
+    weir_close(open_file());
+    CHECK_EQ(usleep(1100000), 0);
+    CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
+    weir_close(w);
+    folder_remove();
+}
+
 /* ---- children of fork() ---- */
 
 static int child_result(pid_t child) {
