@@ -490,8 +490,7 @@ static bool is_certain(struct judge *j, struct counter_of_user *c, uint32_t at, 
     int64_t            from_ns = last.received_ns - c->window_ns;
     if (last.sent_ns <= from_ns) return false; /* as long as a window: nothing is certain by it */
 
-    /* Of the intervals shorter than a window, all that were sent up to from_ns were received before
-     * this
+    /* Of the intervals shorter than a window, all that were sent up to from_ns were received before this
      * one; so S is what was received up to this one, less those. Longer ones are never in S. */
     uint32_t from          = first_after(c, &c->sent, from_ns, c->certain_cursor);
     c->certain_cursor      = from;
@@ -542,8 +541,7 @@ static uint64_t limit_of_last_certain(const struct counter_of_user *c, uint32_t 
 static bool is_possible(struct counter_of_user *c, uint32_t at) {
     const struct entry last    = *entry_at(c, at);
     int64_t            from_ns = last.sent_ns - c->window_ns;
-    /* What was received up to from_ns was sent before, so P is what was sent up to this one, less
-     * those. */
+    /* What was received up to from_ns was sent before, so P is what was sent up to this one, less those. */
     const struct ring *ring = c->has_intervals ? &c->received : &c->sent;
     uint32_t           from = first_after(c, ring, from_ns, c->possible_cursor);
     c->possible_cursor      = from;

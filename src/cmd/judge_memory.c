@@ -5,8 +5,7 @@
  * The judge promises a bound and must notice before the system does, so it counts what it takes.
  * Small blocks are cut from chunks and kept in a list for each size when they come back; large ones
  * go to the system and back. Sizes are multiples of 16 up to 1 KiB, then powers of two and
- * their halves more (1.5, 2, 3, 4, 6 KiB), which rings of 48-byte entries fill to the last byte when
- * they
+ * their halves more (1.5, 2, 3, 4, 6 KiB), which rings of 48-byte entries fill to the last byte when they
  * double; and they find the blocks that others left. */
 #include "cmd/judge_memory.h"
 

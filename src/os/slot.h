@@ -2,8 +2,7 @@
  *
  * slot: a small number that no other living thread has.
  *
- * For things that a thread keeps for itself in an array: the number is taken at the first call and
- * given
+ * For things that a thread keeps for itself in an array: the number is taken at the first call and given
  * back when the thread ends, so that the next thread finds what the last one left. Threads beyond
  * SLOT_COUNT - 1 share number 0. */
 #ifndef WEIR_OS_SLOT_H

@@ -47,8 +47,7 @@ void answer_reset(const struct batch *batch, const struct call *call, struct rep
 
 /* ---- AUTH, HELLO ---- */
 
-/* There is no password, so the one user there is may give any; what is wrong with the words, or NULL.
- * */
+/* There is no password, so the one user there is may give any; what is wrong with the words, or NULL. */
 static const char *login_problem(struct view user) {
     if (word_is(user, "default")) return NULL;
     return "WRONGPASS invalid username-password pair or user is disabled.";

@@ -3,14 +3,12 @@
  * commands_throttle: CL.THROTTLE as redis-cell answers it, for programs that were written for that.
  *
  * The rule is a leaky bucket: `count` permits in `period` seconds, evenly, and max_burst + 1 at once.
- * In weir's words: WEIR_GCRA with a limit of one permit per interval, the interval being what
- * redis-cell
+ * In weir's words: WEIR_GCRA with a limit of one permit per interval, the interval being what redis-cell
  * computes, period / count in floating point, cut to whole nanoseconds. A GCRA counter's state is a
  * time, whatever the rate, so one key is one counter, as there.
  *
  * Its arithmetic is followed to the rounding, with what is odd about it: `remaining` is computed from
- * microseconds that were cut, so at intervals that are no whole number of them it may be a little
- * high; a
+ * microseconds that were cut, so at intervals that are no whole number of them it may be a little high; a
  * wait of less than a millisecond rounds to 0 seconds. Where it would overflow or run backwards
  * (negative numbers, bursts above 2^40, an interval below a nanosecond or above ten years) it is
  * refused here. */
