@@ -157,8 +157,8 @@ typedef struct weir_options {
  *
  *     file:PATH  a file of this machine, created if it is not there: any number of processes (255
  *                at once) share it, and what was answered survives them, however they end. See
- *                docs/embedded.md. file: alone means /var/lib/weir/limits.weir for root, and for
- *                others weir/limits.weir in $XDG_STATE_HOME or ~/.local/state
+ *                docs/embedded.md. file: alone means weir/limits.weir in $XDG_STATE_HOME; if that
+ *                is not set, in /var/lib for root and in ~/.local/state for others
  *     memory:    in this process, gone when it is closed
  *
  * A NULL url means what the environment variable WEIR_STORE says, and file: if that is not set.
