@@ -39,7 +39,7 @@ static void use(weir *w) {
         char         user[8];
         int          bytes = snprintf(user, sizeof user, "u%d", i);
         weir_request request =
-            weir_request_for(user, (size_t)bytes, 1 + (uint64_t)i * i * i, WEIR_MINUTE);
+            weir_request_for(user, (size_t)bytes, 1 + (uint64_t)(i * i * i), WEIR_MINUTE);
         weir_decision decisions[2];
         request.algorithm = (uint32_t)i % 3;
         (void)weir_decide(w, &request, decisions);
