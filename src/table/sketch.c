@@ -165,33 +165,37 @@ static inline struct sketch_place sketch_place_of(const struct sketch *s, uint64
 
 static inline uint64_t line_newest(uint64_t head) { return head & ~LINE_LOCKED; }
 
-/* The lesser of the two counts that the user has in this line in this cell. */
-static inline uint64_t place_least(const struct sketch_place *p, unsigned i, uint64_t newest,
-                                   uint64_t cell, unsigned slot) {
-    if (cell > newest) return 0;
+/* The lesser of the two counts that the user has in this word of a line. */
+static inline uint64_t place_least(const struct sketch_place *p, unsigned i, unsigned slot) {
     uint64_t word = line_load(&p->line[i]->counts[slot]);
     uint64_t a    = word >> p->shift[i][0] & p->count_max;
     uint64_t b    = word >> p->shift[i][1] & p->count_max;
     return a < b ? a : b;
 }
 
-/* Looks at the counts of lines with these heads, from `cell` or from the newest cell that they saw. */
+/* Looks at the counts of lines with these heads, from `cell` or from the newest cell that they saw. Who
+ * has not seen a cell has no counts in it: the word still holds those of an older one. */
 static inline void place_look(const struct sketch_place *p, const uint64_t head[SKETCH_LINES],
                               uint64_t cell, struct sketch_sight *sight) {
-    uint64_t newest[SKETCH_LINES] = {line_newest(head[0]), line_newest(head[1])};
-    sight->at                     = cell;
-    for (unsigned i = 0; i < SKETCH_LINES; i++)
-        if (newest[i] > sight->at) sight->at = newest[i];
+    uint64_t newest = line_newest(head[0]), other = line_newest(head[1]);
+    uint64_t at   = newest > other ? newest : other;
+    uint64_t seen = newest < other ? newest : other;
+    if (cell > at) at = cell;
+    uint64_t unseen = at - seen; /* cells that one of the lines has not seen */
 
-    sight->live   = 0;
-    unsigned slot = (unsigned)(sight->at % SKETCH_SLOTS);
+    uint64_t live = 0;
+    unsigned slot = (unsigned)(at % SKETCH_SLOTS);
+#pragma GCC unroll 7
     for (unsigned age = 0; age < SKETCH_SLOTS; age++) {
-        uint64_t a         = place_least(p, 0, newest[0], sight->at - age, slot);
-        uint64_t b         = place_least(p, 1, newest[1], sight->at - age, slot);
-        sight->counts[age] = a < b ? a : b;
-        sight->live += sight->counts[age];
+        uint64_t a         = place_least(p, 0, slot);
+        uint64_t b         = place_least(p, 1, slot);
+        uint64_t least     = a < b ? a : b;
+        sight->counts[age] = age < unseen ? 0 : least;
+        live += sight->counts[age];
         slot = slot == 0 ? SKETCH_SLOTS - 1 : slot - 1;
     }
+    sight->at   = at;
+    sight->live = live;
 }
 
 /* Without a lock. False: somebody was changing a line. */

@@ -57,18 +57,6 @@ static void crowd_run(struct crew_member *m) {
     }
 }
 
-TEST(a_hot_user_gets_exactly_the_limit) {
-    for (uint64_t round = 0; round < 20; round++) {
-        struct crowd c;
-        crowd_begin(&c, 1 << 12, 1);
-        c.rounds = 100;
-        crew_run(THREADS, crowd_run, &c);
-        CHECK_EQ(c.taken[0], LIMIT);
-        CHECK_EQ(sketch_look(c.sketch, c.hash[0], LIMIT, 1, start).remaining, 0);
-        free(c.sketch);
-    }
-}
-
 TEST(users_who_have_counts_of_their_own_lose_none) {
     struct crowd c;
     crowd_begin(&c, 1 << 22, USERS);
@@ -80,10 +68,11 @@ TEST(users_who_have_counts_of_their_own_lose_none) {
     free(c.sketch);
 }
 
-TEST(users_who_share_two_lines_are_within_their_limits) {
-    for (uint64_t round = 0; round < 50; round++) {
+/* Of two pairs of lines, so that some share their second line and not the first. */
+TEST(users_who_share_lines_are_within_their_limits) {
+    for (uint64_t round = 0; round < 100; round++) {
         struct crowd c;
-        crowd_begin(&c, 3 * (size_t)SKETCH_LINE_BYTES, USERS);
+        crowd_begin(&c, (3 + 2 * (round % 2)) * SKETCH_LINE_BYTES, USERS);
         c.rounds = 400;
         crew_run(THREADS, crowd_run, &c);
         for (uint64_t u = 0; u < USERS; u++) {
@@ -92,6 +81,90 @@ TEST(users_who_share_two_lines_are_within_their_limits) {
                      LIMIT - c.taken[u]);
         }
         free(c.sketch);
+    }
+}
+
+/* ---- two who come at the same moment, again and again ---- */
+
+/* So few that they have a processor each and really come together. */
+enum { RUSH_THREADS = 2, RUSH_ASKS = LIMIT + 5 };
+
+struct rush {
+    struct sketch   *sketch;
+    uint64_t         rounds;
+    uint64_t         hash[RUSH_THREADS];
+    _Atomic uint64_t arrived;
+    _Atomic uint64_t taken[RUSH_THREADS]; /* in this round */
+};
+
+/* Each round is two windows after the last. */
+static uint64_t rush_now_ns(uint64_t round) { return start + 2 * second * round; }
+
+static void rush_wait(struct rush *rush, uint64_t for_all_of) {
+    atomic_fetch_add(&rush->arrived, 1);
+    for (unsigned turn = 1; atomic_load(&rush->arrived) < for_all_of * RUSH_THREADS; turn++)
+        if (turn % 1024 == 0) sched_yield();
+}
+
+static void rush_run(struct crew_member *m) {
+    struct rush *rush = m->work;
+    for (uint64_t round = 0; round < rush->rounds; round++) {
+        uint64_t taken = 0;
+        rush_wait(rush, 3 * round + 1);
+        for (int i = 0; i < RUSH_ASKS; i++)
+            taken += sketch_admit(rush->sketch, rush->hash[m->index], LIMIT, 1, rush_now_ns(round));
+        atomic_store(&rush->taken[m->index], taken);
+        rush_wait(rush, 3 * round + 2);
+        if (rush->hash[0] == rush->hash[1]) {
+            CHECK_EQ(rush->taken[0] + rush->taken[1], LIMIT);
+        } else {
+            CHECK_LE(taken, LIMIT);
+        }
+        rush_wait(rush, 3 * round + 3);
+    }
+}
+
+static void rush(size_t bytes, uint64_t one, uint64_t other) {
+    struct rush rush = {.sketch = sketch_in(bytes, second),
+                        .rounds = seeds_share(check_effort(40000)) + 200,
+                        .hash   = {one, other}};
+    crew_run(RUSH_THREADS, rush_run, &rush);
+    free(rush.sketch);
+}
+
+TEST(a_hot_user_gets_exactly_the_limit) { rush(1 << 12, 1, 1); }
+
+/* Which lines an admission of this user changes, a bit for each. */
+static unsigned lines_of(size_t bytes, uint64_t hash) {
+    struct sketch *s     = sketch_in(bytes, second);
+    unsigned       lines = 0;
+    CHECK(sketch_admit(s, hash, LIMIT, 1, start));
+    for (size_t i = 1; i < bytes / SKETCH_LINE_BYTES; i++) {
+        uint64_t head = 0;
+        memcpy(&head, (char *)s + i * SKETCH_LINE_BYTES, sizeof head);
+        if (head != 0) lines |= 1u << i;
+    }
+    free(s);
+    return lines;
+}
+
+/* Lines 1 and 2 are the lower half, 3 and 4 the upper one. */
+TEST(users_who_share_one_line_of_two_are_within_their_limits) {
+    enum { BYTES = 5 * SKETCH_LINE_BYTES, PARTED_BELOW = 1 << 1 | 1 << 2, PARTED_ABOVE = 3 << 3 };
+    struct random r      = {.state = check_seed()};
+    uint64_t      one    = random_next(&r);
+    bool          is_met = false, is_met_above = false;
+    while (!is_met || !is_met_above) {
+        uint64_t other = random_next(&r);
+        unsigned apart = lines_of(BYTES, one) ^ lines_of(BYTES, other);
+        if (apart == PARTED_BELOW && !is_met_above) {
+            is_met_above = true;
+            rush(BYTES, one, other);
+        }
+        if (apart == PARTED_ABOVE && !is_met) {
+            is_met = true;
+            rush(BYTES, one, other);
+        }
     }
 }
 
