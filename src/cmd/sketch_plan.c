@@ -109,7 +109,7 @@ static bool model_of(const struct sketch_plan *plan, struct model *m) {
                                        .hit_one       = neighbours * one,
                                        .hit_both      = neighbours * both,
                                        .in_both_lines = neighbours / half * any * any};
-    return m->hit_one < NEIGHBOURS_MAX / 2;
+    return 2 * m->hit_one < NEIGHBOURS_MAX;
 }
 
 /* --- neighbourhoods ------------------------------------------------------------------------- */

@@ -62,7 +62,7 @@ TEST(the_bound_is_near_what_plain_counting_denies) {
 
 TEST(more_memory_fewer_users_and_larger_limits_deny_less) {
     double before = 1.1;
-    for (double user_bytes = 2; user_bytes < 64; user_bytes *= 1.5) {
+    for (unsigned user_bytes = 2; user_bytes < 64; user_bytes += user_bytes / 2) {
         double bound = bound_of(user_bytes, 100000, 2.5, 10);
         CHECK_LT(bound, before);
         CHECK_GT(bound, 0.0);
