@@ -52,8 +52,9 @@ uint64_t sketch_limit_max(const struct sketch *s);
  *
  * `hash` is the user's, 64 keyed bits; users with equal hashes are one user. `limit` is 0 to
  * sketch_limit_max() and may differ from call to call; each admission respects its own. `now_ns` is
- * 0 to LIMIT_NOW_MAX; a call whose time is before what its lines have seen counts in the cell that
- * they saw last. Any threads, at any time. */
+ * 0 to LIMIT_NOW_MAX, of one clock for all callers: a call whose time is before what its lines have
+ * seen counts in the cell that they saw last, and one far ahead would keep its lines there. Any
+ * threads, at any time. */
 bool sketch_admit(struct sketch *s, uint64_t hash, uint64_t limit, uint64_t cost, uint64_t now_ns);
 
 /* The same, and says all about it.
