@@ -148,7 +148,8 @@ static bool open_sketch(weir *w, const char *window, const weir_options *o, weir
         window_ns > WEIR_WINDOW_MAX) {
         open_fail(
             error, WEIR_BAD_URL,
-            "\"sketch:%.100s\" does not say the window that is counted, from 1us to 10 years; try \"sketch:1m\"",
+            "\"sketch:%.100s\" does not say the window that is counted, from 1us to 10 years; try "
+            "\"sketch:1m\"",
             window);
         return false;
     }
