@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unrecorded: who has taken permits that are not on disk yet, and how many?
+ *
+ * Shards by name, each with a lock and two halves. Everybody adds to the open half; a recorder turns
+ * the halves round (unrecorded_close), records all in the closing one, and clears it. Both count
+ * until then. A half is a table with open addressing that only grows until it is cleared whole, so
+ * that a search may end at the first free slot.
+ *
+ * A process may be killed between any two stores, and leaves this:
+ *   - a slot whose name is written and whose `taken` is 0: nobody's, and written over;
+ *   - `used` one too high: the half is full one slot early until it is cleared;
+ *   - some shards turned round and others not, or a closing half that is recorded and not cleared, or
+ *     half cleared: the next recorder records what is left of it once more, and turns the rest;
+ *   - permits that were added and never taken: too many count, until they are recorded.
+ * So a dead holder's lock is simply freed. Stores release, so that the compiler keeps their order.
+ *
+ * Only the recorder writes to closing halves, and reads them without the lock: it asks for counters'
+ * locks meanwhile, whose holders may be waiting for the shard's. */
+#include "store/embedded/unrecorded.h"
+
+#include "base/contract.h"
+
+enum { TAKEN_BITS = 62, SHARD_BITS = 6 };
+
+#define TAKEN_MAX ((UINT64_C(1) << TAKEN_BITS) - 1)
+
+_Static_assert(UNRECORDED_SHARDS == 1 << SHARD_BITS, "a shard for each value of its bits");
+_Static_assert((UNRECORDED_SLOTS & (UNRECORDED_SLOTS - 1)) == 0, "slots wrap round by a mask");
+_Static_assert(UNRECORDED_USED_MAX < UNRECORDED_SLOTS, "a search ends at a free slot");
+
+static inline uint64_t word_load(const _Atomic uint64_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void word_store(_Atomic uint64_t *word, uint64_t value) {
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+static inline uint32_t half_used(const struct unrecorded_half *half) {
+    return atomic_load_explicit(&half->used, memory_order_relaxed);
+}
+
+/* The slot of `id`, or the free one where it would be. */
+static inline struct unrecorded_slot *half_find(struct unrecorded_half *half, uint64_t hash,
+                                                struct unrecorded_id id) {
+    for (uint64_t i = hash;; i++) {
+        struct unrecorded_slot *slot  = &half->slot[i & (UNRECORDED_SLOTS - 1)];
+        uint64_t                taken = word_load(&slot->taken);
+        if (taken == 0) return slot;
+        if (word_load(&slot->name) == id.name && taken >> TAKEN_BITS == id.kind) return slot;
+    }
+}
+
+static inline uint64_t sum_of(uint64_t a, uint64_t b) {
+    return a < TAKEN_MAX - b ? a + b : TAKEN_MAX;
+}
+
+enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock_owner *me,
+                                      struct unrecorded_id id, uint64_t cost, uint64_t u) {
+    REQUIRE(id.kind == UNRECORDED_COUNTER || id.kind == UNRECORDED_RING);
+    if (cost > TAKEN_MAX) cost = TAKEN_MAX;
+
+    /* Tags are hashes already, and indices must not all be in one shard. */
+    uint64_t                 hash  = id.name * UINT64_C(0x9e3779b97f4a7c15);
+    struct unrecorded_shard *shard = &area->shard[hash >> (64 - SHARD_BITS)];
+    hash >>= 32;
+
+    owned_lock_take(&shard->lock, me);
+    uint32_t                open_index = atomic_load_explicit(&shard->open, memory_order_relaxed);
+    struct unrecorded_half *open       = &shard->half[open_index];
+    struct unrecorded_half *closing    = &shard->half[1 - open_index];
+    struct unrecorded_slot *slot       = half_find(open, hash, id);
+    uint64_t                before     = word_load(&slot->taken) & TAKEN_MAX;
+    bool                    is_new     = word_load(&slot->taken) == 0;
+    uint64_t                sum        = sum_of(before, cost);
+    if (half_used(closing) != 0) {
+        sum = sum_of(sum, word_load(&half_find(closing, hash, id)->taken) & TAKEN_MAX);
+    }
+    if (is_new && half_used(open) >= UNRECORDED_USED_MAX) {
+        owned_lock_give(&shard->lock);
+        return UNRECORDED_SETTLE_FIRST;
+    }
+
+    if (is_new) {
+        word_store(&slot->name, id.name);
+        atomic_store_explicit(&open->used, half_used(open) + 1, memory_order_release);
+    }
+    word_store(&slot->taken, (uint64_t)id.kind << TAKEN_BITS | sum_of(before, cost));
+    owned_lock_give(&shard->lock);
+    return sum <= u ? UNRECORDED_ADDED : UNRECORDED_SETTLE;
+}
+
+void unrecorded_release_dead(struct unrecorded *area, uint32_t process) {
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
+        owned_lock_release_dead(&area->shard[i].lock, process);
+    }
+}
+
+/* --- for who records ------------------------------------------------------------------------- */
+
+static struct unrecorded_half *shard_closing(struct unrecorded_shard *shard) {
+    return &shard->half[1 - atomic_load_explicit(&shard->open, memory_order_relaxed)];
+}
+
+bool unrecorded_close(struct unrecorded *area, const struct lock_owner *me) {
+    bool is_whole = true;
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
+        struct unrecorded_shard *shard = &area->shard[i];
+        if (half_used(shard_closing(shard)) != 0) {
+            is_whole = false;
+            continue;
+        }
+        owned_lock_take(&shard->lock, me);
+        uint32_t open = atomic_load_explicit(&shard->open, memory_order_relaxed);
+        atomic_store_explicit(&shard->open, 1 - open, memory_order_release);
+        owned_lock_give(&shard->lock);
+    }
+    return is_whole;
+}
+
+bool unrecorded_next(struct unrecorded *area, uint32_t *cursor, struct unrecorded_id *id) {
+    while (*cursor < UNRECORDED_SHARDS * UNRECORDED_SLOTS) {
+        struct unrecorded_half *half = shard_closing(&area->shard[*cursor / UNRECORDED_SLOTS]);
+        if (half_used(half) == 0) {
+            *cursor += UNRECORDED_SLOTS;
+            continue;
+        }
+        struct unrecorded_slot *slot  = &half->slot[(*cursor)++ % UNRECORDED_SLOTS];
+        uint64_t                taken = word_load(&slot->taken);
+        if (taken == 0) continue;
+        *id = (struct unrecorded_id){.name = word_load(&slot->name),
+                                     .kind = (enum unrecorded_kind)(taken >> TAKEN_BITS)};
+        return true;
+    }
+    return false;
+}
+
+void unrecorded_clear(struct unrecorded *area, const struct lock_owner *me) {
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
+        struct unrecorded_half *half = shard_closing(&area->shard[i]);
+        if (half_used(half) == 0) continue;
+        owned_lock_take(&area->shard[i].lock, me);
+        for (uint32_t s = 0; s < UNRECORDED_SLOTS; s++) word_store(&half->slot[s].taken, 0);
+        atomic_store_explicit(&half->used, 0, memory_order_release);
+        owned_lock_give(&area->shard[i].lock);
+    }
+}
