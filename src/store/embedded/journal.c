@@ -73,7 +73,7 @@ static enum disk_status journal_commit(struct journal *j, bool is_whole, uint64_
                                        uint64_t wall_ns);
 
 void journal_init(struct journal *j, const struct journal_options *options) {
-    REQUIRE(options->segment_bytes_max >= FRAME_BYTES_MAX);
+    REQUIRE(options->segment_bytes_max >= JOURNAL_SEGMENT_BYTES_MIN);
     REQUIRE(options->me->process > 0);
     j->options     = *options;
     j->file        = DISK_NO_FILE;

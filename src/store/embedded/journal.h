@@ -7,7 +7,10 @@
 #include "store/embedded/segment.h"
 #include "store/embedded/unrecorded.h"
 
-enum { JOURNAL_SEGMENT_BYTES = 16 << 20 }; /* a good segment_bytes_max */
+enum {
+    JOURNAL_SEGMENT_BYTES     = 16 << 20, /* a good segment_bytes_max */
+    JOURNAL_SEGMENT_BYTES_MIN = 4096,
+};
 
 /* In memory that the processes share, together with the struct unrecorded. Zeros: nothing is recorded. */
 struct journal_shared {
@@ -58,7 +61,7 @@ struct journal_options {
     const struct disk       *disk;
     const char              *store; /* SEGMENT_NAME_BYTES_MAX at most */
     uint64_t                 generation;
-    uint64_t                 segment_bytes_max; /* at least FRAME_BYTES_MAX */
+    uint64_t                 segment_bytes_max; /* then a new segment begins */
     struct journal_source    source;
     struct journal_shared   *shared;
     struct unrecorded       *unrecorded;

@@ -56,39 +56,59 @@ static inline uint64_t sum_of(uint64_t a, uint64_t b) {
     return a < TAKEN_MAX - b ? a + b : TAKEN_MAX;
 }
 
+/* Where an id is counted, locked. */
+struct place {
+    struct unrecorded_shard *shard;
+    struct unrecorded_half  *open;
+    struct unrecorded_slot  *slot; /* of the open half: its own, or a free one */
+    uint64_t                 in_open, in_closing;
+};
+
+static inline struct place place_lock(struct unrecorded *area, const struct lock_owner *me,
+                                      struct unrecorded_id id) {
+    /* Tags are hashes already, but indices must not all be in one shard. */
+    uint64_t     hash = id.name * UINT64_C(0x9e3779b97f4a7c15);
+    struct place p    = {.shard = &area->shard[hash >> (64 - SHARD_BITS)]};
+    hash >>= 32;
+
+    owned_lock_take(&p.shard->lock, me);
+    uint32_t                open    = atomic_load_explicit(&p.shard->open, memory_order_relaxed);
+    struct unrecorded_half *closing = &p.shard->half[1 - open];
+    p.open                          = &p.shard->half[open];
+    p.slot                          = half_find(p.open, hash, id);
+    p.in_open                       = word_load(&p.slot->taken) & TAKEN_MAX;
+    if (half_used(closing) != 0) {
+        p.in_closing = word_load(&half_find(closing, hash, id)->taken) & TAKEN_MAX;
+    }
+    return p;
+}
+
 enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock_owner *me,
                                       struct unrecorded_id id, uint64_t cost, uint64_t u) {
     REQUIRE(id.kind == UNRECORDED_COUNTER || id.kind == UNRECORDED_RING);
     if (cost > TAKEN_MAX) cost = TAKEN_MAX;
 
-    /* Tags are hashes already, and indices must not all be in one shard. */
-    uint64_t                 hash  = id.name * UINT64_C(0x9e3779b97f4a7c15);
-    struct unrecorded_shard *shard = &area->shard[hash >> (64 - SHARD_BITS)];
-    hash >>= 32;
+    struct place p    = place_lock(area, me, id);
+    uint64_t     open = sum_of(p.in_open, cost);
+    if (word_load(&p.slot->taken) == 0) {
+        uint32_t used = half_used(p.open);
+        if (used >= UNRECORDED_USED_MAX) {
+            owned_lock_give(&p.shard->lock);
+            return UNRECORDED_SETTLE_FIRST;
+        }
+        word_store(&p.slot->name, id.name);
+        atomic_store_explicit(&p.open->used, used + 1, memory_order_release);
+    }
+    word_store(&p.slot->taken, (uint64_t)id.kind << TAKEN_BITS | open);
+    owned_lock_give(&p.shard->lock);
+    return sum_of(open, p.in_closing) <= u ? UNRECORDED_ADDED : UNRECORDED_SETTLE;
+}
 
-    owned_lock_take(&shard->lock, me);
-    uint32_t                open_index = atomic_load_explicit(&shard->open, memory_order_relaxed);
-    struct unrecorded_half *open       = &shard->half[open_index];
-    struct unrecorded_half *closing    = &shard->half[1 - open_index];
-    struct unrecorded_slot *slot       = half_find(open, hash, id);
-    uint64_t                before     = word_load(&slot->taken) & TAKEN_MAX;
-    bool                    is_new     = word_load(&slot->taken) == 0;
-    uint64_t                sum        = sum_of(before, cost);
-    if (half_used(closing) != 0) {
-        sum = sum_of(sum, word_load(&half_find(closing, hash, id)->taken) & TAKEN_MAX);
-    }
-    if (is_new && half_used(open) >= UNRECORDED_USED_MAX) {
-        owned_lock_give(&shard->lock);
-        return UNRECORDED_SETTLE_FIRST;
-    }
-
-    if (is_new) {
-        word_store(&slot->name, id.name);
-        atomic_store_explicit(&open->used, half_used(open) + 1, memory_order_release);
-    }
-    word_store(&slot->taken, (uint64_t)id.kind << TAKEN_BITS | sum_of(before, cost));
-    owned_lock_give(&shard->lock);
-    return sum <= u ? UNRECORDED_ADDED : UNRECORDED_SETTLE;
+uint64_t unrecorded_of(struct unrecorded *area, const struct lock_owner *me,
+                       struct unrecorded_id id) {
+    struct place p = place_lock(area, me, id);
+    owned_lock_give(&p.shard->lock);
+    return sum_of(p.in_open, p.in_closing);
 }
 
 void unrecorded_release_dead(struct unrecorded *area, uint32_t process) {
