@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/embedded/unrecorded.h"
+#include "support/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void never_wait(void *context, uint32_t holder, unsigned turn) {
+    (void)context;
+    (void)holder;
+    (void)turn;
+    CHECK_SAYS(false, "nobody holds a lock");
+}
+
+static const struct lock_owner me = {.process = 1, .wait = never_wait};
+
+static struct unrecorded *area_new(void) {
+    struct unrecorded *area = aligned_alloc(UNRECORDED_LINE_BYTES, sizeof *area);
+    CHECK_NE(area, NULL);
+    memset(area, 0, sizeof *area);
+    return area;
+}
+
+static struct unrecorded_id user(uint64_t tag) {
+    return (struct unrecorded_id){.name = tag, .kind = UNRECORDED_COUNTER};
+}
+
+static struct unrecorded_id ring(uint64_t index) {
+    return (struct unrecorded_id){.name = index, .kind = UNRECORDED_RING};
+}
+
+static uint32_t count_closing(struct unrecorded *area) {
+    struct unrecorded_id id;
+    uint32_t             cursor = 0;
+    uint32_t             count  = 0;
+    while (unrecorded_next(area, &cursor, &id)) count++;
+    return count;
+}
+
+TEST(up_to_u_permits_need_no_settle) {
+    struct unrecorded *area = area_new();
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 2, 3), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 1, 3), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 0, 3), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 1, 3), UNRECORDED_SETTLE);
+    CHECK_EQ(unrecorded_of(area, &me, user(7)), 4);
+    CHECK_EQ(unrecorded_add(area, &me, user(8), 4, 3), UNRECORDED_SETTLE);
+    CHECK_EQ(unrecorded_add(area, &me, user(9), 3, 3), UNRECORDED_ADDED);
+    free(area);
+}
+
+TEST(a_user_and_a_ring_of_one_name_are_two) {
+    struct unrecorded *area = area_new();
+    CHECK_EQ(unrecorded_add(area, &me, user(0), 1, 1), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_add(area, &me, ring(0), 1, 1), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_of(area, &me, ring(0)), 1);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(count_closing(area), 2);
+    free(area);
+}
+
+TEST(what_is_being_recorded_counts_until_it_is) {
+    struct unrecorded *area = area_new();
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 2, 3), UNRECORDED_ADDED);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 1, 3), UNRECORDED_ADDED);
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 1, 3), UNRECORDED_SETTLE);
+    CHECK_EQ(unrecorded_of(area, &me, user(7)), 4);
+    unrecorded_clear(area, &me);
+    CHECK_EQ(unrecorded_of(area, &me, user(7)), 2);
+    CHECK_EQ(unrecorded_add(area, &me, user(7), 1, 3), UNRECORDED_ADDED);
+    free(area);
+}
+
+TEST(a_closing_half_that_was_left_is_not_mixed_with_the_next) {
+    struct unrecorded *area = area_new();
+    CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 3), UNRECORDED_ADDED);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 3), UNRECORDED_ADDED);
+    CHECK(!unrecorded_close(area, &me));
+    CHECK_EQ(count_closing(area), 1);
+    CHECK_EQ(unrecorded_of(area, &me, user(1)), 2);
+    unrecorded_clear(area, &me);
+    CHECK_EQ(unrecorded_of(area, &me, user(1)), 1);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(count_closing(area), 1);
+    free(area);
+}
+
+TEST(a_full_half_takes_whom_it_has_and_nobody_else) {
+    struct unrecorded *area  = area_new();
+    uint64_t           added = 0;
+    while (unrecorded_add(area, &me, user(added * UINT64_C(0xff51afd7ed558ccd)), 1, 9) !=
+           UNRECORDED_SETTLE_FIRST) {
+        added++;
+    }
+    CHECK_GT(added, UNRECORDED_SHARDS * UNRECORDED_USED_MAX / 2);
+    CHECK_EQ(unrecorded_of(area, &me, user(added * UINT64_C(0xff51afd7ed558ccd))), 0);
+    CHECK_EQ(unrecorded_add(area, &me, user(0), 1, 9), UNRECORDED_ADDED);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(count_closing(area), added);
+    CHECK_EQ(unrecorded_add(area, &me, user(added * UINT64_C(0xff51afd7ed558ccd)), 1, 9),
+             UNRECORDED_ADDED);
+    free(area);
+}
+
+TEST(sums_do_not_wrap_round) {
+    struct unrecorded *area = area_new();
+    CHECK_EQ(unrecorded_add(area, &me, user(1), UINT64_MAX, 9), UNRECORDED_SETTLE);
+    CHECK_EQ(unrecorded_add(area, &me, user(1), UINT64_MAX, 9), UNRECORDED_SETTLE);
+    CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 9), UNRECORDED_SETTLE);
+    CHECK(unrecorded_close(area, &me));
+    CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 9), UNRECORDED_SETTLE);
+    CHECK_EQ(count_closing(area), 1);
+    free(area);
+}
+
+TEST(a_dead_process_holds_nothing) {
+    struct unrecorded *area = area_new();
+    atomic_store(&area->shard[3].lock, 17);
+    atomic_store(&area->shard[4].lock, 18);
+    unrecorded_release_dead(area, 17);
+    CHECK_EQ(atomic_load(&area->shard[3].lock), 0);
+    CHECK_EQ(atomic_load(&area->shard[4].lock), 18);
+    free(area);
+}
