@@ -53,9 +53,9 @@ static void names_set(struct sim_names *names, const char *name, int file) {
         snprintf(entry->name, sizeof entry->name, "%s", name);
         entry->file = file;
     } else if (file == DISK_NO_FILE) {
-        struct sim_name *entry = (struct sim_name *)(void *)((char *)found -
-                                                            offsetof(struct sim_name, file));
-        *entry                 = names->entry[--names->count];
+        struct sim_name *entry =
+            (struct sim_name *)(void *)((char *)found - offsetof(struct sim_name, file));
+        *entry = names->entry[--names->count];
     } else {
         *found = file;
     }

@@ -91,7 +91,7 @@ void sim_disk_settle(struct sim_disk *sim);
 
 /* For tests that look into files: the bytes of one, or NULL; and a name from the bytes. */
 struct sim_bytes *sim_disk_bytes(struct sim_disk *sim, const char *name);
-void sim_disk_put(struct sim_disk *sim, const char *name, const void *data, size_t bytes);
+void     sim_disk_put(struct sim_disk *sim, const char *name, const void *data, size_t bytes);
 uint64_t sim_disk_total(struct sim_disk *sim);
 
 #endif

@@ -68,9 +68,9 @@ TEST(while_the_disk_fails_nobody_is_answered_and_then_it_goes_on) {
     static const enum disk_status faults[] = {DISK_NO_SPACE, DISK_FAILED, DISK_READ_ONLY};
     struct random                 seeds    = {.state = check_seed()};
     for (uint64_t round = 0; round < check_effort(24); round++) {
-        struct world *w        = small_world(&seeds);
-        w->judge_syncs         = 1;
-        uint64_t      failures = 0;
+        struct world *w   = small_world(&seeds);
+        w->judge_syncs    = 1;
+        uint64_t failures = 0;
         for (int i = 0; i < 6; i++) {
             world_run(w, 150);
             w->sim->fault      = faults[random_below(&seeds, 3)];
@@ -259,15 +259,14 @@ TEST(another_stores_files_are_not_ours) {
 
 static bool golden_counter(void *context, uint64_t tag, struct counter *c) {
     (void)context;
-    *c = (struct counter){.fresh_at_ns = 0x1112131415161718,
-                          .head        = UINT64_MAX,
-                          .body        = {1, 2, 3, 4, tag}};
+    *c = (struct counter){
+        .fresh_at_ns = 0x1112131415161718, .head = UINT64_MAX, .body = {1, 2, 3, 4, tag}};
     return true;
 }
 
 static void golden_ring(void *context, uint64_t index, struct ring *r) {
     (void)context;
-    *r = (struct ring){.newest_cell = index + 1, .counts = {7, 8}};
+    *r                        = (struct ring){.newest_cell = index + 1, .counts = {7, 8}};
     r->counts[RING_SLOTS - 1] = 9;
 }
 
@@ -277,23 +276,37 @@ static uint64_t golden_users(void *context) {
 }
 
 static const unsigned char golden_segment[] = {
-    'w', 'e', 'i', 'r', 'S', 'E', 'G', '1', 0, 0, 0, 0, 0, 0, 0, 0, /* checksum below */
-    5, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0,              /* generation, after */
-    8, 7, 6, 5, 4, 3, 2, 1, 0x0a, 0, 0, 0, 0, 0, 0, 0,              /* now, wall */
-    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                 /* number */
-    'w', 'e', 'i', 'r', 'F', 'R', 'M', '1', 0, 0, 0, 0, 0, 0, 0, 0, /* at 64: a frame */
-    5, 0, 0, 0, 0, 0, 0, 0x80, 1, 0, 0, 0, 0, 0, 0, 0,              /* generation, sequence */
-    0, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,                 /* dropped, now */
-    0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0,              /* wall, step, kind, count */
-    0xfe, 0xca, 0, 0, 0, 0, 0, 0xf0, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* tag, fresh */
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0, 1, 0, 0, 0, 0, 0, 0, 0, /* head, body */
-    2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
-    0xfe, 0xca, 0, 0, 0, 0, 0, 0xf0,
-    'w', 'e', 'i', 'r', 'F', 'R', 'M', '1', 0, 0, 0, 0, 0, 0, 0, 0, /* at 192: a frame of a ring */
-    5, 0, 0, 0, 0, 0, 0, 0x80, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    8, 7, 6, 5, 4, 3, 2, 1, 0x0a, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 1, 0,
-    3, 1, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0,                 /* index, newest cell */
-    7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,                 /* and zeros */
+    'w',  'e',  'i',  'r',  'S',  'E',  'G',  '1',  0,    0,    0,    0,    0,
+    0,    0,    0, /* checksum below */
+    5,    0,    0,    0,    0,    0,    0,    0x80, 0,    0,    0,    0,    0,
+    0,    0,    0, /* generation, after */
+    8,    7,    6,    5,    4,    3,    2,    1,    0x0a, 0,    0,    0,    0,
+    0,    0,    0, /* now, wall */
+    1,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
+    0,    0,    0, /* number */
+    'w',  'e',  'i',  'r',  'F',  'R',  'M',  '1',  0,    0,    0,    0,    0,
+    0,    0,    0, /* at 64: a frame */
+    5,    0,    0,    0,    0,    0,    0,    0x80, 1,    0,    0,    0,    0,
+    0,    0,    0, /* generation, sequence */
+    0,    0,    0,    0,    0,    0,    0,    0,    8,    7,    6,    5,    4,
+    3,    2,    1, /* dropped, now */
+    0x0a, 0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    1,
+    0,    1,    0, /* wall, step, kind, count */
+    0xfe, 0xca, 0,    0,    0,    0,    0,    0xf0, 0x18, 0x17, 0x16, 0x15, 0x14,
+    0x13, 0x12, 0x11, /* tag, fresh */
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0,    1,    0,    0,    0,    0,
+    0,    0,    0, /* head, body */
+    2,    0,    0,    0,    0,    0,    0,    0,    3,    0,    0,    0,    0,
+    0,    0,    0,    4,    0,    0,    0,    0,    0,    0,    0,    0xfe, 0xca,
+    0,    0,    0,    0,    0,    0xf0, 'w',  'e',  'i',  'r',  'F',  'R',  'M',
+    '1',  0,    0,    0,    0,    0,    0,    0,    0, /* at 192: a frame of a ring */
+    5,    0,    0,    0,    0,    0,    0,    0x80, 2,    0,    0,    0,    0,
+    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    8,    7,
+    6,    5,    4,    3,    2,    1,    0x0a, 0,    0,    0,    0,    0,    0,
+    0,    1,    0,    0,    0,    2,    0,    1,    0,    3,    1,    0,    0,
+    0,    0,    0,    0,    4,    1,    0,    0,    0,    0,    0,    0, /* index, newest cell */
+    7,    0,    0,    0,    0,    0,    0,    0,    8,    0,    0,    0,    0,
+    0,    0,    0, /* and zeros */
 };
 
 /* Made by another program that follows the same table (SipHash-1-3 in Python). */
@@ -307,23 +320,22 @@ static const struct {
 };
 
 TEST(a_segment_is_what_the_table_of_offsets_says) {
-    struct sim_disk   *sim        = sim_disk_new(1);
-    struct disk        disk       = sim_disk_face(sim);
-    struct lock_owner  me         = {.process = 1};
-    struct journal    *j          = calloc(1, sizeof *j);
-    struct unrecorded *unrecorded = aligned_alloc(64, sizeof *unrecorded);
-    struct journal_shared shared  = {0};
+    struct sim_disk      *sim        = sim_disk_new(1);
+    struct disk           disk       = sim_disk_face(sim);
+    struct lock_owner     me         = {.process = 1};
+    struct journal       *j          = calloc(1, sizeof *j);
+    struct unrecorded    *unrecorded = aligned_alloc(64, sizeof *unrecorded);
+    struct journal_shared shared     = {0};
     memset(unrecorded, 0, sizeof *unrecorded);
-    struct journal_options options = {.disk              = &disk,
-                                      .store             = "golden",
-                                      .generation        = UINT64_C(0x8000000000000005),
-                                      .segment_bytes_max = JOURNAL_SEGMENT_BYTES,
-                                      .source            = {.counter = golden_counter,
-                                                            .ring    = golden_ring,
-                                                            .users   = golden_users},
-                                      .shared            = &shared,
-                                      .unrecorded        = unrecorded,
-                                      .me                = &me};
+    struct journal_options options = {
+        .disk              = &disk,
+        .store             = "golden",
+        .generation        = UINT64_C(0x8000000000000005),
+        .segment_bytes_max = JOURNAL_SEGMENT_BYTES,
+        .source     = {.counter = golden_counter, .ring = golden_ring, .users = golden_users},
+        .shared     = &shared,
+        .unrecorded = unrecorded,
+        .me         = &me};
     journal_init(j, &options);
     struct unrecorded_id user = {.name = UINT64_C(0xf00000000000cafe), .kind = UNRECORDED_COUNTER};
     struct unrecorded_id ring = {.name = 0x103, .kind = UNRECORDED_RING};
@@ -337,7 +349,7 @@ TEST(a_segment_is_what_the_table_of_offsets_says) {
         memcpy(expected + golden_checksums[i].at, golden_checksums[i].byte, 8);
     }
     expected[192 + 64 + 16 + 8 * (RING_SLOTS - 1)] = 9;
-    struct sim_bytes *bytes = sim_disk_bytes(sim, "golden.journal.00000001");
+    struct sim_bytes *bytes                        = sim_disk_bytes(sim, "golden.journal.00000001");
     CHECK_NE(bytes, NULL);
     CHECK_EQ(bytes->bytes, sizeof expected);
     CHECK_MEM_EQ(bytes->data, expected, sizeof expected);

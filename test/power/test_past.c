@@ -65,13 +65,13 @@ static void begin_segment(struct store *s) {
 
 static void end_frame(struct store *s, enum frame_kind kind, uint64_t dropped) {
     if (s->file == DISK_NO_FILE) begin_segment(s);
-    struct frame f = {.generation = 9,
-                      .sequence   = ++s->sequence,
-                      .dropped    = dropped,
-                      .now_ns     = s->sequence < 50 ? 10 * s->sequence : 500,
-                      .wall_ns    = 7 * s->sequence,
-                      .kind       = kind,
-                      .count      = s->count};
+    struct frame f     = {.generation = 9,
+                          .sequence   = ++s->sequence,
+                          .dropped    = dropped,
+                          .now_ns     = s->sequence < 50 ? 10 * s->sequence : 500,
+                          .wall_ns    = 7 * s->sequence,
+                          .kind       = kind,
+                          .count      = s->count};
     size_t       bytes = frame_seal(s->frame, &f);
     CHECK_EQ(s->disk.file_write(s->sim, s->file, s->offset, s->frame, bytes), DISK_OK);
     s->offset += bytes;

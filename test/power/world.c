@@ -205,10 +205,10 @@ struct world *world_new(uint64_t seed, const struct world_options *options) {
     w->u          = options->u;
     w->generation = 1;
     w->user_count = w->asking_count = options->users;
-    w->shared     = memory_for(sizeof *w->shared);
-    w->unrecorded = memory_for(sizeof *w->unrecorded);
-    w->journal    = memory_for(sizeof *w->journal);
-    w->memory     = memory_for(WORLD_MEMORY_BYTES);
+    w->shared                       = memory_for(sizeof *w->shared);
+    w->unrecorded                   = memory_for(sizeof *w->unrecorded);
+    w->journal                      = memory_for(sizeof *w->journal);
+    w->memory                       = memory_for(WORLD_MEMORY_BYTES);
     for (uint32_t i = 0; i < w->user_count; i++) {
         w->user[i].tag       = random_next(&w->random);
         w->user[i].window_ns = 1 + random_below(&w->random, options->window_ns_max);

@@ -20,8 +20,8 @@ enum { WORLD_USERS_MAX = 4000, WORLD_RINGS = RING_CLASSES, WORLD_MEMORY_BYTES = 
 struct world_user {
     uint64_t tag, window_ns;
     bool     has_line;
-    uint64_t taken, fresh_at_ns; /* its line; after a power loss what the truth was */
-    uint64_t answered;           /* `taken` at the last answer */
+    uint64_t taken, fresh_at_ns;           /* its line; after a power loss what the truth was */
+    uint64_t answered;                     /* `taken` at the last answer */
     uint64_t settled, settled_fresh_at_ns; /* both when a settle last succeeded */
 };
 
@@ -67,7 +67,7 @@ struct world *world_new(uint64_t seed, const struct world_options *options);
 void          world_free(struct world *w);
 
 /* Somebody asks for permits, most often one; settles when they must. */
-void world_ask(struct world *w);
+void             world_ask(struct world *w);
 enum disk_status world_settle(struct world *w);
 
 /* So many asks, some of which kill the process that is at them. */
