@@ -115,6 +115,35 @@ TEST(sums_do_not_wrap_round) {
     free(area);
 }
 
+struct holder {
+    struct unrecorded *area;
+    uint32_t           waits;
+};
+
+/* Somebody else holds every shard, and lets go when they are waited for. */
+static void wait_for_holder(void *context, uint32_t holder, unsigned turn) {
+    struct holder *h = context;
+    CHECK_EQ(holder, 17);
+    CHECK_EQ(turn, 0);
+    atomic_store(&h->area->shard[h->waits++].lock, 0);
+}
+
+TEST(halves_are_turned_and_cleared_under_the_lock) {
+    struct holder     h      = {.area = area_new()};
+    struct lock_owner waiter = {.process = 1, .context = &h, .wait = wait_for_holder};
+    for (uint64_t tag = 0; tag < 10000; tag++) {
+        CHECK_NE(unrecorded_add(h.area, &me, user(tag), 1, 1), UNRECORDED_SETTLE_FIRST);
+    }
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) atomic_store(&h.area->shard[i].lock, 17);
+    CHECK(unrecorded_close(h.area, &waiter));
+    CHECK_EQ(h.waits, UNRECORDED_SHARDS);
+    h.waits = 0;
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) atomic_store(&h.area->shard[i].lock, 17);
+    unrecorded_clear(h.area, &waiter);
+    CHECK_EQ(h.waits, UNRECORDED_SHARDS);
+    free(h.area);
+}
+
 TEST(a_dead_process_holds_nothing) {
     struct unrecorded *area = area_new();
     atomic_store(&area->shard[3].lock, 17);

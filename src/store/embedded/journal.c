@@ -448,7 +448,7 @@ static void commit_clean_end(struct commit *c, uint32_t oldest) {
     uint32_t        next  = 0;
     uint64_t        after = 0;
     if (!journal_read_after(j, oldest, &next, &after) || c->clean_sequence < after) {
-        shared_store(&j->options.shared->is_clean_stopped, 1);
+        shared_store_number(&j->options.shared->is_clean_stopped, 1);
         return;
     }
     c->cleaned         = next;
@@ -464,7 +464,7 @@ static enum disk_status commit_clean(struct commit *c) {
     uint32_t               oldest = shared_load_number(&shared->oldest);
     if (oldest >= shared_load_number(&shared->segment)) return DISK_OK;
     if (shared_load_number(&shared->cleaned) > oldest) return DISK_OK;
-    if (shared_load(&shared->is_clean_stopped) != 0 || !journal_is_large(j)) return DISK_OK;
+    if (shared_load_number(&shared->is_clean_stopped) != 0 || !journal_is_large(j)) return DISK_OK;
 
     uint64_t written = c->offset - shared_load(&shared->segment_bytes) +
                        (uint64_t)c->frame.count * FRAME_COUNTER_BYTES;

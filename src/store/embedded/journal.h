@@ -14,28 +14,29 @@ enum {
 
 /* In memory that the processes share, together with the struct unrecorded. Zeros: nothing is recorded. */
 struct journal_shared {
+    /* What those look at who wait. */
     _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint32_t lock; /* an owned lock: who commits */
-    _Atomic uint32_t is_broken; /* a commit began and did not end well: begin a new segment */
-    _Atomic uint32_t segment;   /* number of the newest; 0: none yet */
-    _Atomic uint32_t oldest;    /* number of the oldest that is not cleaned */
-    _Atomic uint32_t removed;   /* files of numbers below this are gone */
-    _Atomic uint32_t cleaned;   /* if above oldest: what may become oldest, two commits later */
-
-    _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint64_t begun; /* commits, by number */
-    _Atomic uint64_t done;                                  /* the newest that is on disk */
-    _Atomic uint64_t failed;                                /* the newest that failed, and why */
     _Atomic uint32_t failed_status;
+    _Atomic uint64_t begun;  /* commits, by number */
+    _Atomic uint64_t done;   /* the newest that is on disk */
+    _Atomic uint64_t failed; /* the newest that failed, and why: failed_status */
 
-    _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint64_t sequence; /* of the newest frame on disk */
-    _Atomic uint64_t segment_bytes; /* on disk of the newest segment; 0: nothing is acknowledged */
+    /* The leader's. */
+    _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint32_t is_broken; /* a commit began and did not end */
+    _Atomic uint32_t segment; /* number of the newest; 0: none yet */
+    _Atomic uint32_t oldest;  /* number of the oldest that is not cleaned */
+    _Atomic uint32_t removed; /* files of numbers below this are gone */
+    _Atomic uint32_t cleaned; /* above oldest: what will be oldest, two commits later */
+    _Atomic uint32_t
+        is_clean_stopped;           /* a segment that fails its checks is kept, and all after it */
+    _Atomic uint64_t sequence;      /* of the newest frame on disk */
+    _Atomic uint64_t segment_bytes; /* on disk of the newest segment; 0: nothing of it counts */
     _Atomic uint64_t commits;       /* that recorded all that was unrecorded */
     _Atomic uint64_t dropped;       /* what frames say of themselves */
     _Atomic uint64_t cleaned_dropped; /* that, when `cleaned` becomes oldest */
     _Atomic uint64_t cleaned_commits; /* `commits` when it was cleaned */
     _Atomic uint64_t clean_offset;    /* in the oldest segment, of what is cleaned next */
     _Atomic uint64_t clean_sequence;  /* of the newest frame that was cleaned */
-    _Atomic uint64_t
-        is_clean_stopped; /* a segment that fails its checks is kept, and all after it */
 
     /* What was done, for statistics. */
     _Atomic uint64_t total_bytes; /* of all segments, about */

@@ -633,7 +633,7 @@ enum disk_status past_write(struct past_replay *p, struct past_rings *rings, uin
     };
     p->counters      = 0;
     p->last_fresh_ns = 0;
-    memset(rings->ring, 0, rings->count * sizeof *rings->ring);
+    for (uint32_t i = 0; i < rings->count; i++) rings->ring[i] = (struct ring){0};
 
     enum disk_status status = p->disk->file_open(p->disk->context, name, DISK_CREATE, &w.file);
     if (status != DISK_OK) return status;

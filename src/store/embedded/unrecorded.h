@@ -57,8 +57,8 @@ enum unrecorded_answer {
 enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock_owner *me,
                                       struct unrecorded_id id, uint64_t cost, uint64_t u);
 
-/* How much of `id` is unrecorded. For who brings a user from a ring to a counter of their own: under the ring's
- * lock, and added to the cost. */
+/* How much of `id` is unrecorded. For who brings a user from a ring to a counter of their own: asked under
+ * the ring's lock, and added to the cost. */
 uint64_t unrecorded_of(struct unrecorded *area, const struct lock_owner *me,
                        struct unrecorded_id id);
 
