@@ -116,7 +116,7 @@ void world_ask(struct world *w) {
     w->asks++;
     w->now_ns += random_below(&w->random, 3);
     uint64_t cost = random_below(&w->random, 16) == 0 ? random_below(&w->random, 5) : 1;
-    if (random_below(&w->random, 32) == 0) {
+    if (random_below(&w->random, 32) == 0 && !w->is_ring_quiet) {
         world_ask_ring(w, cost);
         return;
     }

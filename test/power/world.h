@@ -39,6 +39,7 @@ struct world {
     uint32_t          user_count, asking_count; /* the first ones ask */
     struct ring       ring[WORLD_RINGS];
     uint64_t          ring_answered, ring_settled;
+    bool              is_ring_quiet; /* nobody asks the ring any more */
     uint64_t          now_ns, u, generation;
     uint64_t          asks, settles, settle_failures, kills;
     bool              is_settling;

@@ -73,17 +73,31 @@ TEST(what_is_being_recorded_counts_until_it_is) {
 }
 
 TEST(a_closing_half_that_was_left_is_not_mixed_with_the_next) {
-    struct unrecorded *area = area_new();
+    struct unrecorded   *area   = area_new();
+    struct unrecorded_id id     = {0};
+    uint32_t             cursor = 0;
+    uint64_t             second = 2;
     CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 3), UNRECORDED_ADDED);
     CHECK(unrecorded_close(area, &me));
+    /* Somebody of the same shard comes in between. */
+    for (bool is_same = false; !is_same; second += !is_same) {
+        struct unrecorded *other = area_new();
+        CHECK_EQ(unrecorded_add(other, &me, user(1), 1, 3), UNRECORDED_ADDED);
+        CHECK_EQ(unrecorded_add(other, &me, user(second), 1, 3), UNRECORDED_ADDED);
+        for (int i = 0; i < UNRECORDED_SHARDS; i++) is_same |= other->shard[i].half[0].used == 2;
+        free(other);
+    }
+    CHECK_EQ(unrecorded_add(area, &me, user(second), 1, 3), UNRECORDED_ADDED);
     CHECK_EQ(unrecorded_add(area, &me, user(1), 1, 3), UNRECORDED_ADDED);
     CHECK(!unrecorded_close(area, &me));
-    CHECK_EQ(count_closing(area), 1);
+    CHECK(unrecorded_next(area, &cursor, &id));
+    CHECK_EQ(id.name, 1);
+    CHECK(!unrecorded_next(area, &cursor, &id));
     CHECK_EQ(unrecorded_of(area, &me, user(1)), 2);
     unrecorded_clear(area, &me);
     CHECK_EQ(unrecorded_of(area, &me, user(1)), 1);
     CHECK(unrecorded_close(area, &me));
-    CHECK_EQ(count_closing(area), 1);
+    CHECK_EQ(count_closing(area), 2);
     free(area);
 }
 
