@@ -326,3 +326,14 @@ TEST(the_header_is_what_the_table_of_offsets_says) {
     CHECK_EQ(s->mapped[128 + FRAME_RING_BYTES], 1);
     store_free(s);
 }
+
+/* Seed: fuzz/corpus/journal/ring_beyond_all_time. A ring's walk over its cells did not end. */
+TEST(a_ring_of_a_time_that_cannot_be_is_damage) {
+    struct store *s = store_new(MEMORY_LARGE);
+    struct ring   r = {.newest_cell = UINT64_MAX};
+    record_put_ring(s->frame + frame_record_at(FRAME_RINGS, s->count++), 1, &r);
+    end_frame(s, FRAME_RINGS, 0);
+    CHECK_EQ(past_scan(&s->replay), DISK_OK);
+    CHECK_EQ(past_write(&s->replay, &s->rings, now), DISK_DAMAGED);
+    store_free(s);
+}

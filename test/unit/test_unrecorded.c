@@ -84,7 +84,7 @@ TEST(a_closing_half_that_was_left_is_not_mixed_with_the_next) {
         struct unrecorded *other = area_new();
         CHECK_EQ(unrecorded_add(other, &me, user(1), 1, 3), UNRECORDED_ADDED);
         CHECK_EQ(unrecorded_add(other, &me, user(second), 1, 3), UNRECORDED_ADDED);
-        for (int i = 0; i < UNRECORDED_SHARDS; i++) is_same |= other->shard[i].half[0].used == 2;
+        for (int i = 0; i < UNRECORDED_SHARDS; i++) is_same |= other->shard[i].used[0] == 2;
         free(other);
     }
     CHECK_EQ(unrecorded_add(area, &me, user(second), 1, 3), UNRECORDED_ADDED);

@@ -558,17 +558,20 @@ static enum disk_status writer_put_items(struct past_writer *w) {
 
 /* Everybody may have taken u permits that nobody recorded, at any time before now. Whoever comes to the
  * new table takes along what is live on their ring. */
-static void rings_charge(struct past_rings *rings, uint64_t now_ns) {
+static enum disk_status rings_charge(struct past_rings *rings, uint64_t now_ns) {
     for (uint32_t i = 0; i < rings->count; i++) {
-        unsigned ring_class = RING_CLASS_MIN + i / rings->stripes;
+        struct ring *ring       = &rings->ring[i];
+        unsigned     ring_class = RING_CLASS_MIN + i / rings->stripes;
+        uint64_t     cell_ns    = (UINT64_C(1) << ring_class) / RING_CELLS;
+        if (ring->newest_cell > UINT64_MAX / cell_ns) return DISK_DAMAGED; /* no such time */
         /* A ring that has no room for them denies everybody anyway. */
-        (void)ring_admit(&rings->ring[i], ring_class, UINT64_MAX, rings->u, now_ns);
+        (void)ring_admit(ring, ring_class, UINT64_MAX, rings->u, now_ns);
     }
+    return DISK_OK;
 }
 
 static enum disk_status writer_put_rings(struct past_writer *w) {
-    enum disk_status status = DISK_OK;
-    rings_charge(w->rings, w->now_ns);
+    enum disk_status status = rings_charge(w->rings, w->now_ns);
     for (uint32_t i = 0; i < w->rings->count && status == DISK_OK; i++) {
         unsigned char record[FRAME_RING_BYTES];
         record_put_ring(record, i, &w->rings->ring[i]);
@@ -677,31 +680,33 @@ static uint64_t past_tag(const struct past *past, uint64_t index) {
     return word_read((const unsigned char *)&past->record[index].tag);
 }
 
-/* Where a tag between the first and the last would be if they lie evenly: hashes nearly do, so that the
- * second guess is mostly right (interpolation search; Perl, Itai, Avni, CACM 1978). Files whose tags do
- * not are halved after a few guesses. */
+/* Where a tag between two others would be if they lay evenly: hashes nearly do, so that each guess is off
+ * by the root of what the one before it was off (interpolation search; Perl, Itai, Avni, CACM 1978). A
+ * file whose tags do not is halved after a few guesses. */
+static uint64_t past_guess(uint64_t low_tag, uint64_t high_tag, uint64_t room, uint64_t tag) {
+    if (high_tag == low_tag) return 0;
+    uint64_t guess = (uint64_t)((uint128)(tag - low_tag) * room / (high_tag - low_tag));
+    return guess < room ? guess : room - 1;
+}
+
 static struct past_record *past_search(const struct past *past, uint64_t tag) {
-    if (past->count == 0) return NULL;
+    /* If the tag is there, it is in [low, high), and between these two or one of them. */
     uint64_t low      = 0;
-    uint64_t high     = past->count - 1;
-    uint64_t low_tag  = past_tag(past, low);
-    uint64_t high_tag = past_tag(past, high);
-    for (unsigned guesses = 0; tag >= low_tag && tag <= high_tag; guesses++) {
-        uint64_t middle = low + (high - low) / 2;
-        if (guesses < PAST_GUESSES_MAX && high_tag > low_tag) {
-            middle =
-                low + (uint64_t)((uint128)(tag - low_tag) * (high - low) / (high_tag - low_tag));
-        }
+    uint64_t high     = past->count;
+    uint64_t low_tag  = 0;
+    uint64_t high_tag = UINT64_MAX;
+    for (unsigned guesses = 0; low < high && tag >= low_tag && tag <= high_tag; guesses++) {
+        uint64_t middle =
+            low + (guesses < PAST_GUESSES_MAX ? past_guess(low_tag, high_tag, high - low, tag)
+                                              : (high - low) / 2);
         uint64_t middle_tag = past_tag(past, middle);
         if (middle_tag == tag) return &past->record[middle];
         if (middle_tag < tag) {
-            if (middle == high) return NULL;
             low     = middle + 1;
-            low_tag = past_tag(past, low);
+            low_tag = middle_tag;
         } else {
-            if (middle == low) return NULL;
-            high     = middle - 1;
-            high_tag = past_tag(past, high);
+            high     = middle;
+            high_tag = middle_tag;
         }
     }
     return NULL;

@@ -37,15 +37,19 @@ static inline void word_store(_Atomic uint64_t *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-static inline uint32_t half_used(const struct unrecorded_half *half) {
-    return atomic_load_explicit(&half->used, memory_order_relaxed);
+static inline uint32_t shard_open(const struct unrecorded_shard *shard) {
+    return atomic_load_explicit(&shard->open, memory_order_relaxed);
+}
+
+static inline uint32_t shard_used(const struct unrecorded_shard *shard, uint32_t half) {
+    return atomic_load_explicit(&shard->used[half], memory_order_relaxed);
 }
 
 /* The slot of `id`, or the free one where it would be. */
-static inline struct unrecorded_slot *half_find(struct unrecorded_half *half, uint64_t hash,
+static inline struct unrecorded_slot *half_find(struct unrecorded_slot *half, uint64_t hash,
                                                 struct unrecorded_id id) {
     for (uint64_t i = hash;; i++) {
-        struct unrecorded_slot *slot  = &half->slot[i & (UNRECORDED_SLOTS - 1)];
+        struct unrecorded_slot *slot  = &half[i & (UNRECORDED_SLOTS - 1)];
         uint64_t                taken = word_load(&slot->taken);
         if (taken == 0) return slot;
         if (word_load(&slot->name) == id.name && taken >> TAKEN_BITS == id.kind) return slot;
@@ -59,8 +63,8 @@ static inline uint64_t sum_of(uint64_t a, uint64_t b) {
 /* Where an id is counted, locked. */
 struct place {
     struct unrecorded_shard *shard;
-    struct unrecorded_half  *open;
     struct unrecorded_slot  *slot; /* of the open half: its own, or a free one */
+    uint32_t                 open;
     uint64_t                 in_open, in_closing;
 };
 
@@ -72,13 +76,12 @@ static inline struct place place_lock(struct unrecorded *area, const struct lock
     hash >>= 32;
 
     owned_lock_take(&p.shard->lock, me);
-    uint32_t                open    = atomic_load_explicit(&p.shard->open, memory_order_relaxed);
-    struct unrecorded_half *closing = &p.shard->half[1 - open];
-    p.open                          = &p.shard->half[open];
-    p.slot                          = half_find(p.open, hash, id);
-    p.in_open                       = word_load(&p.slot->taken) & TAKEN_MAX;
-    if (half_used(closing) != 0) {
-        p.in_closing = word_load(&half_find(closing, hash, id)->taken) & TAKEN_MAX;
+    p.open    = shard_open(p.shard);
+    p.slot    = half_find(p.shard->slot[p.open], hash, id);
+    p.in_open = word_load(&p.slot->taken) & TAKEN_MAX;
+    if (shard_used(p.shard, 1 - p.open) != 0) {
+        struct unrecorded_slot *closing = half_find(p.shard->slot[1 - p.open], hash, id);
+        p.in_closing                    = word_load(&closing->taken) & TAKEN_MAX;
     }
     return p;
 }
@@ -91,13 +94,13 @@ enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock
     struct place p    = place_lock(area, me, id);
     uint64_t     open = sum_of(p.in_open, cost);
     if (word_load(&p.slot->taken) == 0) {
-        uint32_t used = half_used(p.open);
+        uint32_t used = shard_used(p.shard, p.open);
         if (used >= UNRECORDED_USED_MAX) {
             owned_lock_give(&p.shard->lock);
             return UNRECORDED_SETTLE_FIRST;
         }
         word_store(&p.slot->name, id.name);
-        atomic_store_explicit(&p.open->used, used + 1, memory_order_release);
+        atomic_store_explicit(&p.shard->used[p.open], used + 1, memory_order_release);
     }
     word_store(&p.slot->taken, (uint64_t)id.kind << TAKEN_BITS | open);
     owned_lock_give(&p.shard->lock);
@@ -119,21 +122,16 @@ void unrecorded_release_dead(struct unrecorded *area, uint32_t process) {
 
 /* --- for who records ------------------------------------------------------------------------- */
 
-static struct unrecorded_half *shard_closing(struct unrecorded_shard *shard) {
-    return &shard->half[1 - atomic_load_explicit(&shard->open, memory_order_relaxed)];
-}
-
 bool unrecorded_close(struct unrecorded *area, const struct lock_owner *me) {
     bool is_whole = true;
     for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
         struct unrecorded_shard *shard = &area->shard[i];
-        if (half_used(shard_closing(shard)) != 0) {
+        if (shard_used(shard, 1 - shard_open(shard)) != 0) {
             is_whole = false;
             continue;
         }
         owned_lock_take(&shard->lock, me);
-        uint32_t open = atomic_load_explicit(&shard->open, memory_order_relaxed);
-        atomic_store_explicit(&shard->open, 1 - open, memory_order_release);
+        atomic_store_explicit(&shard->open, 1 - shard_open(shard), memory_order_release);
         owned_lock_give(&shard->lock);
     }
     return is_whole;
@@ -141,12 +139,13 @@ bool unrecorded_close(struct unrecorded *area, const struct lock_owner *me) {
 
 bool unrecorded_next(struct unrecorded *area, uint32_t *cursor, struct unrecorded_id *id) {
     while (*cursor < UNRECORDED_SHARDS * UNRECORDED_SLOTS) {
-        struct unrecorded_half *half = shard_closing(&area->shard[*cursor / UNRECORDED_SLOTS]);
-        if (half_used(half) == 0) {
+        struct unrecorded_shard *shard   = &area->shard[*cursor / UNRECORDED_SLOTS];
+        uint32_t                 closing = 1 - shard_open(shard);
+        if (shard_used(shard, closing) == 0) {
             *cursor += UNRECORDED_SLOTS;
             continue;
         }
-        struct unrecorded_slot *slot  = &half->slot[(*cursor)++ % UNRECORDED_SLOTS];
+        struct unrecorded_slot *slot  = &shard->slot[closing][(*cursor)++ % UNRECORDED_SLOTS];
         uint64_t                taken = word_load(&slot->taken);
         if (taken == 0) continue;
         *id = (struct unrecorded_id){.name = word_load(&slot->name),
@@ -158,11 +157,14 @@ bool unrecorded_next(struct unrecorded *area, uint32_t *cursor, struct unrecorde
 
 void unrecorded_clear(struct unrecorded *area, const struct lock_owner *me) {
     for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
-        struct unrecorded_half *half = shard_closing(&area->shard[i]);
-        if (half_used(half) == 0) continue;
-        owned_lock_take(&area->shard[i].lock, me);
-        for (uint32_t s = 0; s < UNRECORDED_SLOTS; s++) word_store(&half->slot[s].taken, 0);
-        atomic_store_explicit(&half->used, 0, memory_order_release);
-        owned_lock_give(&area->shard[i].lock);
+        struct unrecorded_shard *shard   = &area->shard[i];
+        uint32_t                 closing = 1 - shard_open(shard);
+        if (shard_used(shard, closing) == 0) continue;
+        owned_lock_take(&shard->lock, me);
+        for (uint32_t s = 0; s < UNRECORDED_SLOTS; s++) {
+            word_store(&shard->slot[closing][s].taken, 0);
+        }
+        atomic_store_explicit(&shard->used[closing], 0, memory_order_release);
+        owned_lock_give(&shard->lock);
     }
 }

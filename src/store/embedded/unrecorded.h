@@ -28,15 +28,11 @@ struct unrecorded_slot {
     _Atomic uint64_t taken; /* bits 62..63 kind, 0..61 permits; 0: nobody */
 };
 
-struct unrecorded_half {
-    _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint32_t used; /* slots, or more */
-    struct unrecorded_slot slot[UNRECORDED_SLOTS];
-};
-
 struct unrecorded_shard {
     _Alignas(UNRECORDED_LINE_BYTES) _Atomic uint32_t lock; /* an owned lock */
-    _Atomic uint32_t       open;                           /* which half is added to: 0 or 1 */
-    struct unrecorded_half half[2];
+    _Atomic uint32_t open;                                 /* which half is added to: 0 or 1 */
+    _Atomic uint32_t used[2];                              /* slots of each half, or more */
+    _Alignas(UNRECORDED_LINE_BYTES) struct unrecorded_slot slot[2][UNRECORDED_SLOTS];
 };
 
 /* In memory that the processes share. Zeros: nobody. */
