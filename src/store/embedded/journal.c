@@ -24,7 +24,8 @@
  * second frames say so (`dropped`), and then the file is removed. Users may move about the table
  * meanwhile; they are asked for by name.
  *
- * Bytes on disk: at most 3 x 64 for each user in the table, and 6 segments; see docs/journal.md. */
+ * Bytes on disk: at most 3 x 64 for each user in the table, 8 segments and one commit; docs/journal.md
+ * tells why. */
 #include "store/embedded/journal.h"
 
 #include <string.h>
