@@ -35,7 +35,7 @@ weir *store_open(const char *verb, const char *url, const weir_options *options,
 const char *store_name(const char *url, char name[STORE_NAME_BYTES_MAX]) {
     weir_error error;
     size_t     scheme_bytes = strlen(file_scheme);
-    if (is_file(url) && place_of_file(url + scheme_bytes, name + scheme_bytes, &error)) {
+    if (is_file(url) && place_find_file(url + scheme_bytes, name + scheme_bytes, &error)) {
         memcpy(name, file_scheme, scheme_bytes);
     } else {
         (void)snprintf(name, STORE_NAME_BYTES_MAX, "%s", url);
@@ -61,7 +61,7 @@ bool store_file(const char *verb, const char *word, char found[FILE_PATH_BYTES_M
         *code = COMMAND_USAGE;
         return false;
     }
-    if (place_of_file(url, found, &error)) return true;
+    if (place_find_file(url, found, &error)) return true;
     *code = store_complain(verb, &error);
     return false;
 }
