@@ -36,10 +36,11 @@ static void print_outcome(const char *path, const struct compact_outcome *o, boo
 static void print_json(const char *path, const struct compact_outcome *o, bool is_dry_run);
 
 int compact_main(int count, char **words) {
-    struct compact_options wanted  = {.users_max       = COMPACT_AS_IT_IS,
-                                      .clock_error_ppm = COMPACT_AS_IT_IS,
-                                      .progress        = show_progress};
-    bool                   as_json = false;
+    struct compact_options wanted        = {.users_max       = COMPACT_AS_IT_IS,
+                                            .clock_error_ppm = COMPACT_AS_IT_IS,
+                                            .progress        = show_progress};
+    bool                   as_json       = false;
+    int64_t                wall_error_ns = 0;
 
     const struct args_option options[] = {
         {.name   = "users-max",
@@ -56,6 +57,12 @@ int compact_main(int count, char **words) {
          .max   = 100000,
          .text  = "how wrong this machine's clock may be, from now on; only\nwhile nobody is "
                   "remembered (default: as the old file)"},
+        {.name  = "wall-error",
+         .kind  = ARGS_DURATION,
+         .value = "DURATION",
+         .into  = &wall_error_ns,
+         .max   = (uint64_t)WEIR_YEAR,
+         .text  = "as of weir serve, if the machine was started since the\nfile was last open"},
         {.name   = "dry-run",
          .letter = 'n',
          .kind   = ARGS_FLAG,
@@ -82,6 +89,7 @@ int compact_main(int count, char **words) {
 
     struct compact_outcome outcome;
     weir_error             error;
+    wanted.wall_error_ns = (uint64_t)wall_error_ns;
     if (!compact_file(path, &wanted, &outcome, &error)) return store_complain("compact", &error);
     terminal_progress_end();
     if (as_json) {

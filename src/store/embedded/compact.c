@@ -62,9 +62,11 @@ static bool compact_find(struct compact *c, const char *path, weir_error *error)
 }
 
 static bool compact_open(struct compact *c, weir_error *error) {
-    const struct embedded_options options = {
-        .must_exist = true, .is_reader = c->options->is_dry_run, .is_alone = true};
-    struct file_facts facts;
+    const struct embedded_options options = {.must_exist    = true,
+                                             .is_reader     = c->options->is_dry_run,
+                                             .is_alone      = true,
+                                             .wall_error_ns = c->options->wall_error_ns};
+    struct file_facts             facts;
     c->old = embedded_open(c->path, &options, error);
     if (c->old == NULL) return false;
     if (file_facts_of(c->path, &facts) == 0 && facts.name_count > 1)
@@ -92,21 +94,22 @@ static bool compact_choose(struct compact *c, weir_error *error) {
     if (o->clock_error_ppm != COMPACT_AS_IT_IS) c->rules.clock_error_ppm = o->clock_error_ppm;
 
     if (c->rules.users_max < c->live.users)
-        return embedded_fail(error, WEIR_BAD_OPTIONS, c->path,
-                             "users_max cannot be %llu while %llu users are remembered; choose "
-                             "more, or try again when some are forgotten",
-                             (unsigned long long)c->rules.users_max,
-                             (unsigned long long)c->live.users);
+        return embedded_fail(
+            error, WEIR_BAD_OPTIONS, c->path,
+            "users_max cannot be %llu: it remembers %llu users; choose at least as "
+            "many, or try again when some are forgotten",
+            (unsigned long long)c->rules.users_max, (unsigned long long)c->live.users);
     if (table_bytes(c->rules.users_max, FORMAT_PROCESSES) == 0)
         return embedded_fail(error, WEIR_BAD_OPTIONS, c->path,
                              "users_max cannot be %llu; that is more than a table can hold",
                              (unsigned long long)c->rules.users_max);
     bool is_other = c->rules.clock_error_ppm != embedded_rules(c->old)->clock_error_ppm;
     if (is_other && (c->live.users > 0 || c->live.rings > 0))
-        return embedded_fail(error, WEIR_BAD_OPTIONS, c->path,
-                             "clock_error_ppm can change only while nobody is remembered; %llu "
-                             "users are, for up to %s",
-                             (unsigned long long)c->live.users, compact_wait(c, wait));
+        return embedded_fail(
+            error, WEIR_BAD_OPTIONS, c->path,
+            "clock_error_ppm can change only while nothing is remembered of anybody; "
+            "try again in %s",
+            compact_wait(c, wait));
     return true;
 }
 

@@ -13,6 +13,7 @@
 struct compact_options {
     uint64_t          users_max;       /* of the new file; COMPACT_AS_IT_IS */
     uint64_t          clock_error_ppm; /* the same */
+    uint64_t          wall_error_ns;   /* as embedded_open() takes it */
     bool              is_dry_run;      /* only tells; others may have the file open */
     table_progress_fn progress;        /* may be NULL */
     void             *context;
