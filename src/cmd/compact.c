@@ -14,13 +14,13 @@
 #include "wire/json.h"
 
 static const char about[] =
-    "Makes a file of limits as small as the users need who are remembered in it, or changes what it\n"
-    "was made for. FILE is a path or a file: URL. Nobody may have it open meanwhile (weir top tells\n"
-    "who has); who opens it waits and finds the new file.\n"
+    "Makes a file of limits as small as the users need who are remembered in it, or changes how\n"
+    "many it may hold. FILE is a path or a file: URL. Nobody may have it open meanwhile (weir top\n"
+    "tells who has); who opens it waits and finds the new file.\n"
     "\n"
-    "Everything that decisions rest on stays: what users have taken and when, the secret that names\n"
-    "them, the clock, the statistics. The new file is written beside the old one and put in its place\n"
-    "when it is on the disk: killed at any moment, the old or the new one is there, whole.\n";
+    "Everything that decisions rest on stays: what users have taken and when, the secret that\n"
+    "names them, the clock, the statistics. The new file is written beside the old one and put in\n"
+    "its place when it is on the disk: killed at any moment, the old or the new one is there.\n";
 
 static const char epilogue[] =
     "examples:\n"
@@ -28,8 +28,8 @@ static const char epilogue[] =
     "  weir compact /run/limits.weir\n"
     "  weir compact /run/limits.weir --users-max 1000000\n"
     "\n"
-    "exit codes: 0 done; 2 wrong usage, such as fewer users than are there; 3 trouble, such as a file\n"
-    "that is open or a full disk: it is as it was.\n";
+    "exit codes: 0 done; 2 wrong usage, such as fewer users than are there; 3 trouble, such as a\n"
+    "file that is open or a full disk: it is as it was.\n";
 
 static void show_progress(void *context, uint64_t done, uint64_t total);
 static void print_outcome(const char *path, const struct compact_outcome *o, bool is_dry_run);

@@ -26,14 +26,15 @@ static const char about[] =
     "  redis-cli -p 7400 WEIR.DECIDE ann 100 1m        what is left, and when to come back\n"
     "  redis-cli -p 7400 CL.THROTTLE ann 15 30 60      as redis-cell answers it\n"
     "\n"
-    "Counts are kept in a file (see --store), which other servers of this machine, weir allow and\n"
-    "programs with the library may share, and which survives them all, however they end.\n"
+    "Counts are kept in a file (see --store), which other servers of this machine, weir allow\n"
+    "and programs with the library may share, and which survives them all, however they end.\n"
     "\n"
-    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the second.\n";
+    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the\n"
+    "second.\n";
 
 static const char epilogue[] =
-    "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all of this machine's addresses)\n"
-    "or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells which.\n"
+    "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all addresses of this\n"
+    "machine) or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells which.\n"
     "There is no password and no encryption: whoever reaches the port may spend and reset every\n"
     "user's permits. So other machines are kept out unless --allow-remote says that the network\n"
     "in between is trusted.\n"

@@ -20,10 +20,10 @@
 #include "cmd/top_print.h"
 
 static const char about[] =
-    "Shows what a file of limits holds: decisions a second, users, the file's size, whether it could\n"
-    "grow, and which processes have it open, the dead among them. FILE is a path or a file: URL;\n"
-    "without it, the default place (or $WEIR_STORE). The file is opened for reading only: watching\n"
-    "changes nothing in it and slows nobody down.\n"
+    "Shows what a file of limits holds: decisions a second, users, the file's size, whether it\n"
+    "could grow, and which processes have it open, the dead among them. FILE is a path or a file:\n"
+    "URL; without it, the default place (or $WEIR_STORE). The file is opened for reading only:\n"
+    "watching changes nothing in it and slows nobody down.\n"
     "\n"
     "On a terminal it shows the same again each second until it is interrupted; elsewhere, once.\n"
     "Rates are measured from one look to the next, so a single one takes an interval, too.\n";
@@ -34,8 +34,8 @@ static const char epilogue[] =
     "  weir top /run/limits.weir --once\n"
     "  weir top --json --times 60 >minute.jsonl     a document each second, for a minute\n"
     "\n"
-    "What is shown as \"dead\" was killed, and holds nothing up: whoever waits for what it had locked,\n"
-    "or opens the file, lets go of it.\n"
+    "What is shown as \"dead\" was killed, and holds nothing up: whoever waits for what it had\n"
+    "locked, or opens the file, lets go of it.\n"
     "\n"
     "exit codes: 0 shown; 2 wrong usage; 3 trouble, such as no file there.\n";
 

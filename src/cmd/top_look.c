@@ -47,17 +47,16 @@ bool top_look(struct top_watch *watch, struct top_look *look, weir_error *error)
     if (watch->embedded == NULL && !watch_open(watch, error)) return false;
     if (!watch_is_whole(watch, error)) return false;
 
-    const struct embedded *e = watch->embedded;
-    *look                    = (struct top_look){.at_ns          = clock_now_ns(),
-                                                 .wall_ns        = clock_wall_ns(),
-                                                 .rules          = *embedded_rules(e),
-                                                 .statistics     = {.size = sizeof look->statistics},
-                                                 .counts         = table_counts(embedded_table(watch->embedded)),
-                                                 .file_bytes     = embedded_file_bytes(e),
-                                                 .file_bytes_max = embedded_file_bytes_max(e),
-                                                 .disk_bytes     = embedded_disk_bytes(e)};
+    struct embedded *e   = watch->embedded;
+    *look                = (struct top_look){.at_ns = clock_now_ns(), .wall_ns = clock_wall_ns()};
+    look->rules          = *embedded_rules(e);
+    look->counts         = table_counts(embedded_table(e));
+    look->file_bytes     = embedded_file_bytes(e);
+    look->file_bytes_max = embedded_file_bytes_max(e);
+    look->disk_bytes     = embedded_disk_bytes(e);
+    look->statistics     = (weir_statistics){.size = sizeof look->statistics};
     limiter_stats(watch->limiter, &look->statistics);
     look->era_is_of_this_boot = embedded_clock(e, &look->era, &look->table_now_ns);
-    look->process_count = embedded_processes(watch->embedded, look->processes, FORMAT_PROCESSES);
+    look->process_count       = embedded_processes(e, look->processes, FORMAT_PROCESSES);
     return true;
 }

@@ -16,6 +16,38 @@ import weir_file
 TABLE_AT = 20480
 USERS_AT = TABLE_AT + 64
 
+# Kills the process before or after the nth call of a function.
+KILL = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int calls;
+
+static void die(const char *name, const char *when) {
+    const char *at = getenv("KILL_AT");
+    if (at == NULL || strcmp(at, name) != 0) return;
+    if (strcmp(when, "before") == 0) calls++;
+    if (calls == atoi(getenv("KILL_NUMBER")) && strcmp(when, getenv("KILL_WHEN")) == 0) raise(SIGKILL);
+}
+
+#define WRAP(name, parameters, arguments)                     \
+    int name parameters {                                     \
+        int (*real) parameters = dlsym(RTLD_NEXT, #name);     \
+        die(#name, "before");                                 \
+        int result = real arguments;                          \
+        die(#name, "after");                                  \
+        return result;                                        \
+    }
+
+WRAP(fsync, (int fd), (fd))
+WRAP(close, (int fd), (fd))
+WRAP(rename, (const char *a, const char *b), (a, b))
+WRAP(linkat, (int x, const char *a, int y, const char *b, int flags), (x, a, y, b, flags))
+"""
+
 
 class Compact(weir_file.Case):
     def compact(self, *words, path=None, **options):
@@ -277,6 +309,37 @@ class Compact(weir_file.Case):
         self.assertEqual(os.listdir(self.folder), ["limits.weir"])
         self.assertEqual(self.top()["users"], users)
         print(f"{rounds} kills: {replaced} after the new file was in place, {left_behind} left a name", flush=True)
+
+    def test_killed_around_each_call_that_makes_it_last(self):
+        if weir_cli.SANITIZED:
+            self.skipTest("a library in front of the sanitizer's")
+        source, library = (os.path.join(self.folder, name) for name in ("kill.c", "kill.so"))
+        with open(source, "w", encoding="ascii") as file:
+            file.write(KILL)
+        subprocess.run([os.environ.get("WEIR_CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
+        os.remove(source)
+        self.filled(100)
+        outcomes = {}
+        for call in ("fsync", "linkat", "rename", "close"):
+            for which in range(1, 9):
+                for when in ("before", "after"):
+                    inode = os.stat(self.path).st_ino
+                    ran = self.weir("compact", self.path, environment={
+                        "LD_PRELOAD": library, "KILL_AT": call, "KILL_NUMBER": str(which), "KILL_WHEN": when})
+                    self.assertIn(ran.returncode, (0, -9), ran.stderr)
+                    outcomes[call, which, when] = (ran.returncode, os.stat(self.path).st_ino != inode,
+                                                   os.path.exists(self.path + ".compacting"))
+                    self.assertEqual(self.top()["users"], 100, (call, which, when))
+                    self.assertEqual(self.left(f"user{which}")["remaining"], 4)
+        # killed, replaced, left a name
+        self.assertEqual(outcomes["linkat", 1, "before"], (-9, False, False))
+        self.assertEqual(outcomes["linkat", 1, "after"], (-9, False, True))
+        self.assertEqual(outcomes["rename", 1, "before"], (-9, False, True))
+        self.assertEqual(outcomes["rename", 1, "after"], (-9, True, False))
+        self.assertEqual(outcomes["fsync", 1, "before"], (-9, False, False))
+        self.assertEqual(outcomes["close", 8, "after"][1:], (True, False))
+        self.compact()
+        self.assertEqual(sorted(os.listdir(self.folder)), ["kill.so", "limits.weir"])
 
     def test_progress_is_shown_on_a_terminal(self):
         self.filled(10)
