@@ -34,7 +34,8 @@ static const char about[] =
 
 static const char epilogue[] =
     "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all addresses of this\n"
-    "machine) or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells which.\n"
+    "machine) or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells\n"
+    "which.\n"
     "There is no password and no encryption: whoever reaches the port may spend and reset every\n"
     "user's permits. So other machines are kept out unless --allow-remote says that the network\n"
     "in between is trusted.\n"

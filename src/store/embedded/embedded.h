@@ -45,8 +45,8 @@ weir_status embedded_rejoin(struct embedded *e);
 
 /* Who has the file open, for people: fills in up to `count`, returns how many there are. */
 struct embedded_process {
-    uint32_t              number;
     struct format_process facts;
+    uint32_t              number;
     bool                  is_alive;
 };
 size_t embedded_processes(struct embedded *e, struct embedded_process *processes, size_t count);
