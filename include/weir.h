@@ -157,9 +157,11 @@ typedef struct weir_options {
  *
  *     file:PATH  a file of this machine, created if it is not there: any number of processes (255
  *                at once) share it, and what was answered survives them, however they end. See
- *                docs/embedded.md. file: alone, and a NULL url, mean /var/lib/weir/limits.weir for
- *                root, and for others weir/limits.weir in $XDG_STATE_HOME or ~/.local/state
+ *                docs/embedded.md. file: alone means weir/limits.weir in $XDG_STATE_HOME; if that
+ *                is not set, in /var/lib for root and in ~/.local/state for others
  *     memory:    in this process, gone when it is closed
+ *
+ * A NULL url means what the environment variable WEIR_STORE says, and file: if that is not set.
  *
  * NULL options mean WEIR_OPTIONS_DEFAULT. Returns NULL on failure and, where `error` is not NULL,
  * says why in it. Allocates; `url` and `options` are not kept. */
@@ -247,7 +249,9 @@ WEIR_API weir_status weir_decide_all(weir *w, const weir_request *requests, size
  * the promise. A counter that was shared (WEIR_HOW_OVERFLOW) is not reset. */
 WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
 
-/* What a limiter has done and holds. Counts are since weir_open(). */
+/* What a limiter has done and holds. Counts are since weir_open(); those of a file are of all
+ * processes that
+ * have or had it open, since it was created. */
 typedef struct weir_statistics {
     size_t   size;            /* sizeof(weir_statistics); set by the caller */
     uint64_t allowed;         /* decisions */
@@ -259,7 +263,14 @@ typedef struct weir_statistics {
     uint64_t users_max;       /* the bound */
     uint64_t users_forgotten; /* counters whose place was reused after they equalled new ones */
     uint64_t memory_bytes;    /* memory that the table can touch at its present size */
-    uint64_t reserved[7];
+    uint64_t
+        users_mended; /* file: counters that a killed process was changing, put back as they were */
+    uint64_t
+        users_damaged; /* file: counters that a disk or a stranger spoiled, full for a window since */
+    uint32_t processes; /* that have the file open, or were killed and not missed yet; else 1 */
+    bool     is_stuck;  /* file: there was no room on the disk when the table wanted to grow */
+    uint8_t  reserved_bytes[3];
+    uint64_t reserved[4];
 } weir_statistics;
 
 /* Fills in `statistics` as far as its size goes. A snapshot: not one instant under load. */

@@ -27,7 +27,8 @@ func Allow(userID string, limit int, window time.Duration) bool {
 }
 
 // Default is the limiter that Allow uses. It is opened once, by whoever comes first: on the
-// store that WEIR_STORE names, or in memory when that is unset or empty.
+// store that WEIR_STORE names, or, when that is unset or empty, on "file:", the file in its default
+// place that all programs of this user share.
 //
 // A WEIR_STORE that cannot be opened is an error here and stays one; it is logged once, and Allow
 // then denies everyone, since a limit that is not counted is no limit. A program that would
@@ -46,7 +47,7 @@ func Default() (*Limiter, error) {
 func openStandard() {
 	url := os.Getenv(StoreVariable)
 	if url == "" {
-		url = "memory:"
+		url = "file:"
 	}
 	standard.limiter, standard.err = Open(url)
 	if standard.err != nil {

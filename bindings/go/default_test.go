@@ -39,6 +39,7 @@ func child() {
 }
 
 func TestDefaultLimiter(t *testing.T) {
+	state := t.TempDir() // where "file:" is
 	for _, c := range []struct {
 		name  string
 		store []string
@@ -46,7 +47,8 @@ func TestDefaultLimiter(t *testing.T) {
 		logs  int
 	}{
 		{"unset", nil, "true false true true false true\nfalse\n", 0},
-		{"empty", []string{"WEIR_STORE="}, "true false true true false true\nfalse\n", 0},
+		{"again", nil, "false false true true false false\nfalse\n", 0}, // what "unset" took is remembered
+		{"empty", []string{"WEIR_STORE=", "XDG_STATE_HOME=" + t.TempDir()}, "true false true true false true\nfalse\n", 0},
 		{"memory", []string{"WEIR_STORE=memory:"}, "true false true true false true\nfalse\n", 0},
 		{"unusable", []string{"WEIR_STORE=gopher://ann:secret@nowhere"}, "false false false true true false\n", 1},
 	} {
@@ -62,7 +64,7 @@ func TestDefaultLimiter(t *testing.T) {
 					run.Env = append(run.Env, variable)
 				}
 			}
-			run.Env = append(append(run.Env, childVariable+"=1"), c.store...)
+			run.Env = append(append(run.Env, childVariable+"=1", "XDG_STATE_HOME="+state), c.store...)
 			run.Stdout, run.Stderr = &out, &logged
 			if err := run.Run(); err != nil {
 				t.Fatal(err, logged.String())

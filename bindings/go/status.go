@@ -28,6 +28,8 @@ const (
 	ErrStoreDown    Status = C.WEIR_STORE_DOWN
 	ErrDamaged      Status = C.WEIR_DAMAGED
 	ErrUnsupported  Status = C.WEIR_UNSUPPORTED
+	ErrStoreFailed  Status = C.WEIR_STORE_FAILED
+	ErrForked       Status = C.WEIR_FORKED
 
 	// ErrClosed is what a limiter answers after Close, and what a nil *Limiter answers.
 	ErrClosed Status = 1<<31 - 1

@@ -13,6 +13,7 @@ func TestEveryStatusOfTheHeaderIsKnown(t *testing.T) {
 	known := []Status{
 		OK, ErrNoMemory, ErrBadURL, ErrBadOptions, ErrBadUser, ErrBadLimit, ErrBadWindow, ErrBadBurst,
 		ErrBadAlgorithm, ErrBadRequest, ErrStoreDown, ErrDamaged, ErrUnsupported,
+		ErrStoreFailed, ErrForked,
 	}
 	if len(known) != statusCount {
 		t.Errorf("weir.h has %d statuses, this package %d", statusCount, len(known))

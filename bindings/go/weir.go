@@ -11,8 +11,9 @@
 // of goroutines that ask. The decision is made in this process by the C library libweir, in well
 // under a microsecond, and allocates nothing.
 //
-// Allow works on a default limiter in memory. The environment variable WEIR_STORE names another
-// store for it, and Open makes a limiter of your own:
+// Allow works on a default limiter, in a file that outlives the process and that all programs of this
+// user share. The environment variable WEIR_STORE names another store for it ("memory:" for this process
+// alone), and Open makes a limiter of your own:
 //
 //	limiter, err := weir.Open("memory:")
 //	if err != nil { ... }
@@ -141,8 +142,21 @@ func ClockErrorPPM(ppm uint64) Option {
 	return func(o *C.weir_options) { o.clock_error_ppm = C.uint64_t(ppm) }
 }
 
-// Open makes a limiter on the store that url names; "memory:" is in this process and gone when it
-// is closed. An error is an *OpenError and wraps one of the Err constants.
+// BytesMax bounds the bytes of the table, or of the file; UsersMax is lowered to it. Without it, or with
+// 0, there is no such bound.
+func BytesMax(bytes uint64) Option {
+	return func(o *C.weir_options) { o.bytes_max = C.uint64_t(bytes) }
+}
+
+// WallError says how wrong the wall clock may be, for a file after a start of the machine. Without it,
+// or with 0, the wall clock is not trusted, and time stands still for counters while the machine is off.
+func WallError(most time.Duration) Option {
+	return func(o *C.weir_options) { o.wall_error_ns = C.int64_t(most) }
+}
+
+// Open makes a limiter on the store that url names: "file:/path" is a file that any number of processes
+// share and that survives them, "file:" the same in its default place, and "memory:" is in this process
+// and gone when it is closed. An error is an *OpenError and wraps one of the Err constants.
 func Open(url string, options ...Option) (*Limiter, error) {
 	if strings.IndexByte(url, 0) >= 0 {
 		return nil, &OpenError{ErrBadURL, "the store URL holds a NUL byte"}
@@ -236,7 +250,8 @@ func (l *Limiter) Reset(r Request) error {
 	return Status(status).Err()
 }
 
-// Stats is what a limiter has done since it was opened, and what it holds.
+// Stats is what a limiter has done since it was opened, and what it holds; that of a file is what all
+// processes have done since it was created.
 type Stats struct {
 	Allowed        uint64 // decisions
 	Denied         uint64 // decisions, those for lack of room not included
@@ -246,6 +261,10 @@ type Stats struct {
 	UsersMax       uint64 // the bound
 	UsersForgotten uint64 // counters whose place was reused
 	MemoryBytes    uint64 // memory that the table can touch at its present size
+	UsersMended    uint64 // file: counters that a killed process was changing, put back as they were
+	UsersDamaged   uint64 // file: counters that a disk or a stranger spoiled, full for a window since
+	Processes      uint32 // that have the file open, or were killed and not missed yet; else 1
+	Stuck          bool   // file: there was no room on the disk when the table wanted to grow
 }
 
 // Stats is a snapshot, and not of one instant under load.
@@ -266,6 +285,10 @@ func (l *Limiter) Stats() (Stats, error) {
 		UsersMax:       uint64(s.users_max),
 		UsersForgotten: uint64(s.users_forgotten),
 		MemoryBytes:    uint64(s.memory_bytes),
+		UsersMended:    uint64(s.users_mended),
+		UsersDamaged:   uint64(s.users_damaged),
+		Processes:      uint32(s.processes),
+		Stuck:          bool(s.is_stuck),
 	}, Status(status).Err()
 }
 

@@ -26,14 +26,14 @@ static bool place_is_set(const char *variable, const char **value) {
 /* Where programs keep what must survive them: see file-hierarchy(7) and the XDG base directories. */
 static bool place_by_default(char found[FILE_PATH_BYTES_MAX], weir_error *error) {
     const char *folder, *below = "";
-    if (process_is_root()) {
-        folder = "/var/lib";
-    } else if (!place_is_set("XDG_STATE_HOME", &folder)) {
-        if (!place_is_set("HOME", &folder))
+    if (!place_is_set("XDG_STATE_HOME", &folder)) {
+        bool is_root = process_is_root(), has_home = place_is_set("HOME", &folder);
+        if (!is_root && !has_home)
             return fail(
                 error, WEIR_BAD_URL,
                 "file: has no place, since neither XDG_STATE_HOME nor HOME is set; say file:PATH");
-        below = "/.local/state";
+        if (is_root) folder = "/var/lib";
+        if (!is_root) below = "/.local/state";
     }
     int length = snprintf(found, FILE_PATH_BYTES_MAX, "%s%s/weir/limits.weir", folder, below);
     if (length < 0 || length >= FILE_PATH_BYTES_MAX)

@@ -4,6 +4,7 @@
 #include <weir.h>
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,9 @@ enum {
 struct weir {
     struct limiter           *limiter;
     struct embedded          *embedded; /* NULL: in memory */
+    _Atomic bool              is_healing;
+    bool                      has_let_go; /* of a file that failed; changed by who is healing */
+    uint64_t                  heal_at_ns; /* not before */
     struct process_fork_watch forks;
 };
 
@@ -63,7 +67,8 @@ __attribute__((format(printf, 3, 4))) static weir *open_fail(weir_error *error, 
     return NULL;
 }
 
-/* Takes over the options that both sides know. False: the caller sets one that this library does not. */
+/* Takes over the options that both sides know. False: the caller sets one that this library does not.
+ * */
 static bool options_read(const weir_options *given, weir_options *known) {
     *known = (weir_options)WEIR_OPTIONS_DEFAULT;
     if (given == NULL) return true;
@@ -129,6 +134,16 @@ static bool open_memory(weir *w, const weir_options *o, weir_error *error) {
     return false;
 }
 
+static void file_failed(void *context);
+
+static struct embedded *embedded_of(weir *w, const char *path, const struct embedded_options *from,
+                                    weir_error *error) {
+    struct embedded_options options = *from;
+    options.failed                  = file_failed;
+    options.context                 = w;
+    return embedded_open(path, &options, error);
+}
+
 static bool open_file(weir *w, const char *path, const weir_options *o, weir_error *error) {
     struct embedded_options options = {.users_max       = o->users_max,
                                        .bytes_max       = o->bytes_max,
@@ -138,7 +153,7 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
     weir_error              ignored;
     if (error == NULL) error = &ignored;
     if (!place_of_file(path, found, error)) return false;
-    w->embedded = embedded_open(found, &options, error);
+    w->embedded = embedded_of(w, found, &options, error);
     if (w->embedded == NULL) return false;
 
     const struct format_rules *rules           = embedded_rules(w->embedded);
@@ -154,6 +169,53 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
     return false;
 }
 
+/* --- when a file fails ----------------------------------------------------------------------- */
+
+/* Opens the file again, if it is the same. What failed is kept until weir_close(): threads may be in
+ * there. */
+static bool heal(weir *w) {
+    weir_error       error;
+    struct embedded *again = embedded_of(w, embedded_path(w->embedded),
+                                         &(struct embedded_options){.must_exist = true}, &error);
+    if (again == NULL) return false;
+    if (!embedded_is_same_file(again, w->embedded)) {
+        embedded_close(again);
+        return false;
+    }
+    embedded_take_over(again, w->embedded);
+    w->embedded = again;
+    limiter_replace_table(w->limiter, embedded_table(again));
+    limiter_resume(w->limiter);
+    return true;
+}
+
+/* Asked before each decision since the file failed. One thread at a time tries, no more than once a
+ * second; the
+ * others are not kept waiting. */
+static weir_status failed_asks(void *context) {
+    weir       *w      = context;
+    weir_status status = WEIR_STORE_FAILED;
+    if (atomic_exchange(&w->is_healing, true)) return status;
+    uint64_t now_ns = clock_now_ns();
+    if (!w->has_let_go) embedded_abandon(w->embedded);
+    w->has_let_go = true;
+    if (now_ns >= w->heal_at_ns) {
+        w->heal_at_ns = now_ns + WEIR_SECOND;
+        if (heal(w)) {
+            w->has_let_go = false;
+            status        = WEIR_OK;
+        }
+    }
+    atomic_store(&w->is_healing, false);
+    return status;
+}
+
+/* In a signal handler. */
+static void file_failed(void *context) {
+    weir *w = context;
+    if (w->limiter != NULL) limiter_halt(w->limiter, failed_asks, w);
+}
+
 static bool open_store(weir *w, const char *url, const weir_options *o, weir_error *error) {
     if (strcmp(url, "memory:") == 0) return open_memory(w, o, error);
     if (strncmp(url, "file:", strlen("file:")) == 0)
@@ -163,6 +225,11 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
         "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\" and \"memory:\"",
         url_bytes_shown(url), url);
     return false;
+}
+
+static const char *default_url(void) {
+    const char *url = getenv("WEIR_STORE");
+    return url != NULL && url[0] != '\0' ? url : "file:";
 }
 
 /* In a child of fork(): what is in a file is shared with it, as soon as it asks; memory is not. */
@@ -182,7 +249,7 @@ static void child_begins(void *context) {
 
 weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
     weir_options o;
-    if (url == NULL) url = "file:";
+    if (url == NULL) url = default_url();
     if (!options_read(options, &o)) {
         return open_fail(
             error, WEIR_BAD_OPTIONS,

@@ -18,17 +18,20 @@
 #include "cmd/bench_report.h"
 #include "cmd/command.h"
 #include "cmd/terminal.h"
+#include "os/file.h"
+
+enum { FOLDER_BYTES_MAX = 3000 };
 
 struct bench_options {
     bool        json, quick;
-    const char *only;
+    const char *only, *folder;
     uint64_t    users, threads, rounds, seed;
     int64_t     time_ns;
 };
 
 static int  bench_all(struct bench_plan *plan, struct bench_setting *setting,
                       const struct bench_options *o);
-static bool bench_prepare(struct bench_plan *plan);
+static bool bench_prepare(struct bench_plan *plan, const char *folder);
 static bool bench_measure(struct bench_plan *plan, const struct bench_setting *setting,
                           uint64_t seed);
 static void bench_clear(struct bench_plan *plan);
@@ -74,6 +77,11 @@ static bool options_read(struct bench_options *o, int count, char **words, int *
          .min   = 1,
          .max   = BENCH_ROUNDS_MAX,
          .text  = "(default 7)"},
+        {.name  = "files",
+         .kind  = ARGS_TEXT,
+         .value = "FOLDER",
+         .into  = &o->folder,
+         .text  = "measure file: in this folder, beside bare mapped files,\nand not memory:"},
         {.name  = "seed",
          .kind  = ARGS_NUMBER,
          .value = "N",
@@ -131,7 +139,7 @@ static int bench_all(struct bench_plan *plan, struct bench_setting *setting,
     }
     setting->load_average[0] = bench_load_average();
     bench_calibrate();
-    bool is_done             = bench_prepare(plan) && bench_measure(plan, setting, o->seed);
+    bool is_done = bench_prepare(plan, o->folder) && bench_measure(plan, setting, o->seed);
     setting->load_average[1] = bench_load_average();
     terminal_progress_end();
     if (!is_done) return COMMAND_TROUBLE;
@@ -171,12 +179,28 @@ static bool place_fill(struct bench_place *place) {
     return true;
 }
 
-static bool place_open(struct bench_place *place) {
+/* A name for a file of this run in the folder; nobody else has it while this process lives. */
+static void file_name(const char *folder, const char *what, char name[FILE_PATH_BYTES_MAX]) {
+    (void)snprintf(name, FILE_PATH_BYTES_MAX, "%.*s/weir-bench-%ld-%s", FOLDER_BYTES_MAX, folder,
+                   (long)getpid(), what);
+}
+
+/* The file has no name any more once it is open, so that nothing is left behind. */
+static weir *limiter_open(const char *folder, const weir_options *options, weir_error *error) {
+    if (folder == NULL) return weir_open("memory:", options, error);
+    char url[FILE_PATH_BYTES_MAX + 8] = "file:";
+    file_name(folder, "limits.weir", url + strlen(url));
+    weir *limiter = weir_open(url, options, error);
+    (void)unlink(url + strlen("file:"));
+    return limiter;
+}
+
+static bool place_open(struct bench_place *place, const char *folder) {
     weir_options options = WEIR_OPTIONS_DEFAULT;
     weir_error   error;
     uint64_t     before  = bench_resident_bytes();
     options.users_max    = place->users_max;
-    place->world.limiter = weir_open("memory:", &options, &error);
+    place->world.limiter = limiter_open(folder, &options, &error);
     if (!place->world.limiter) {
         terminal_complain("bench", "%s", error.text);
         return false;
@@ -194,29 +218,46 @@ static bool place_open(struct bench_place *place) {
     return true;
 }
 
-/* As large as the table, and on huge pages as the table is, or the comparison would be with the
+static void *memory_open(size_t bytes) {
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
+static void *memory_open_file(const char *folder, size_t bytes) {
+    char  name[FILE_PATH_BYTES_MAX];
+    int   fd;
+    void *memory = NULL;
+    file_name(folder, "bare", name);
+    if (file_create_nameless(name, &fd) != 0) return NULL;
+    if (file_reserve(fd, 0, bytes) != 0 || file_map(fd, bytes, true, &memory) != 0) memory = NULL;
+    file_close(fd);
+    return memory;
+}
+
+/* As large as the table, and on such pages as the table is, or the comparison would be with the
  * processor's address translation. */
-static bool place_open_memory(struct bench_place *place) {
+static bool place_open_memory(struct bench_place *place, const char *folder) {
     size_t bytes  = (size_t)place->memory.table_bytes / 1024 * 1024;
-    void  *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
+    void  *memory = folder == NULL ? memory_open(bytes) : memory_open_file(folder, bytes);
+    if (memory == NULL) {
         terminal_complain("bench", "%zu bytes of memory: %s", bytes, terminal_error_text(0));
         return false;
     }
-    madvise(memory, bytes, MADV_HUGEPAGE);
     memset(memory, 0, bytes);
     place->world.memory       = memory;
     place->world.memory_bytes = bytes;
     return true;
 }
 
-static bool bench_prepare(struct bench_plan *plan) {
+static bool bench_prepare(struct bench_plan *plan, const char *folder) {
     for (unsigned i = 0; i < plan->place_count; i++) {
         struct bench_place *place = &plan->places[i];
         if (!place->is_wanted) continue;
         terminal_progress("filling: %s, %" PRIu64 " users", place->name, place->world.user_count);
-        if (!place_open(place)) return false;
-        if (place->wants_memory && !place_open_memory(place)) return false;
+        if (!place_open(place, folder)) return false;
+        if (place->wants_memory && !place_open_memory(place, folder)) return false;
     }
     return true;
 }

@@ -8,18 +8,21 @@
 #include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/explain_sketch.h"
 #include "cmd/terminal.h"
 #include "wire/json.h"
 
 static const char about[] =
     "Explains a limit in numbers: the most that any window can hold in the worst case, beside\n"
     "what the usual other algorithms would let through; how finely weir counts; what a denial\n"
-    "means; and the memory that a user takes.\n";
+    "means; and the memory that a user takes. With --sketch: how often a sketch of so many bytes\n"
+    "would deny without need.\n";
 
 static const char epilogue[] = "examples:\n"
                                "  weir explain 100/1m\n"
                                "  weir explain 100/1m --algorithm gcra --burst 20\n"
                                "  weir explain 1000/1d --json\n"
+                               "  weir explain 10/1m --sketch 8G --users 1000000000 --mean 2.5\n"
                                "\n"
                                "exit codes: 0 explained; 2 wrong usage; 3 trouble.\n";
 
@@ -35,12 +38,15 @@ static struct worst_cases worst_cases_of(const weir_request *request);
 static uint64_t           worst_window_of(const weir_request *request, weir_algorithm algorithm);
 static void               print_text(const weir_request *request, const weir_explanation *e);
 static void print_worst(const char *name, uint64_t worst, uint64_t limit, bool is_asked);
-static void print_json(const weir_request *request, const weir_explanation *e);
+static void print_json(const weir_request *request, const weir_explanation *e,
+                       const struct explain_sketch *sketch);
 
 int explain_main(int count, char **words) {
     uint64_t burst     = 0;
     uint32_t algorithm = WEIR_STRICT;
     bool     as_json   = false;
+
+    struct explain_sketch sketch = {0};
 
     const struct args_option options[] = {
         {.name    = "algorithm",
@@ -56,6 +62,25 @@ int explain_main(int count, char **words) {
          .into   = &burst,
          .text   = "gcra: permits that may pass at once (default: as many as\n"
                    "the limit)"},
+        {.name  = "sketch",
+         .kind  = ARGS_BYTES,
+         .value = "BYTES",
+         .into  = &sketch.bytes,
+         .min   = 1,
+         .text  = "strict in fixed memory, for limits to 255: explain a\n"
+                  "sketch of so many bytes (K M G T)"},
+        {.name  = "users",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &sketch.users,
+         .min   = 1,
+         .text  = "for --sketch: users who come in a window"},
+        {.name  = "mean",
+         .kind  = ARGS_TEXT,
+         .value = "PERMITS",
+         .into  = &sketch.mean_text,
+         .text  = "for --sketch: what each takes in a window, on average\n"
+                  "(default: a quarter of the limit)"},
         {.name   = "json",
          .letter = 'j',
          .kind   = ARGS_FLAG,
@@ -84,10 +109,12 @@ int explain_main(int count, char **words) {
     if (status != WEIR_OK) {
         return args_status_complain("explain", "LIMIT/WINDOW", args.operands[0], &request, status);
     }
+    if (!explain_sketch_check(&sketch, &request)) return COMMAND_USAGE;
     if (as_json) {
-        print_json(&request, &explanation);
+        print_json(&request, &explanation, &sketch);
     } else {
         print_text(&request, &explanation);
+        if (sketch.bytes > 0) explain_sketch_print(&sketch, &request);
     }
     return terminal_finish("explain", COMMAND_DONE);
 }
@@ -192,7 +219,8 @@ static void print_worst(const char *name, uint64_t worst, uint64_t limit, bool i
     printf("\n");
 }
 
-static void print_json(const weir_request *request, const weir_explanation *e) {
+static void print_json(const weir_request *request, const weir_explanation *e,
+                       const struct explain_sketch *sketch) {
     char               buffer[2048];
     struct json_writer out;
     struct worst_cases worst = worst_cases_of(request);
@@ -231,6 +259,7 @@ static void print_json(const weir_request *request, const weir_explanation *e) {
     json_write_name(&out, "two_counters");
     json_write_u64(&out, worst.two_counters);
     json_write_object_end(&out);
+    if (sketch->bytes > 0) explain_sketch_json(sketch, request, &out);
     json_write_object_end(&out);
     json_write_line_end(&out);
     json_write_end(&out);

@@ -129,7 +129,7 @@ static void print_users(const struct top_look *now) {
 
 static void print_file(const struct top_look *now) {
     char size[SIZE_BYTES_MAX], disk[SIZE_BYTES_MAX], most[SIZE_BYTES_MAX];
-    char count[TERMINAL_COUNT_BYTES_MAX];
+    char mended[TERMINAL_COUNT_BYTES_MAX], spoiled[TERMINAL_COUNT_BYTES_MAX];
     printf("file         %s, %s of it on the disk; at most %s\n", size_text(now->file_bytes, size),
            size_text(now->disk_bytes, disk), size_text(now->file_bytes_max, most));
     if (now->counts.is_stuck)
@@ -138,8 +138,9 @@ static void print_file(const struct top_look *now) {
             terminal_colour(TERMINAL_YELLOW), terminal_colour(TERMINAL_PLAIN));
     else
         printf("disk         had room whenever the table wanted to grow\n");
-    printf("mended       %s lines that killed processes were changing\n",
-           terminal_count(now->counts.mended, count));
+    printf("mended       %s users whom killed processes were changing, %s whom the disk spoiled\n",
+           terminal_count(now->counts.mended, mended),
+           terminal_count(now->counts.damaged, spoiled));
 }
 
 static void print_clock(const struct top_look *now) {
@@ -281,6 +282,7 @@ void top_print_json(const struct top_watch *watch, const struct top_look *before
     json_number(&out, "disk_bytes", now->disk_bytes);
     json_flag(&out, "disk_was_full", now->counts.is_stuck);
     json_number(&out, "mended", now->counts.mended);
+    json_number(&out, "damaged", now->counts.damaged);
     json_clock(&out, now);
     json_processes(&out, now);
     json_write_object_end(&out);

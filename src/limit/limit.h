@@ -31,6 +31,21 @@ void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uin
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns);
 
+/* Whether an algorithm may have written this counter, or nobody: see window_is_sound(). */
+static inline bool limit_is_sound(const struct counter *c, enum algorithm algorithm) {
+    if (c->fresh_at_ns == 0) return true;
+    if (c->fresh_at_ns > 2 * LIMIT_NOW_MAX) return false;
+    if (algorithm == ALGORITHM_STRICT) return window_is_sound(c);
+    return algorithm != ALGORITHM_GCRA || c->body[0] + (c->body[1] != 0) == c->fresh_at_ns;
+}
+
+/* Makes the counter one of which all is taken: for a window, whatever the limit, if the rule is
+ * strict. */
+static inline void limit_fill(struct counter *c, const struct rule *rule, uint64_t now_ns) {
+    *c = (struct counter){0};
+    limit_spend(c, rule, rule->algorithm == ALGORITHM_GCRA ? rule->burst : LIMIT_MAX, now_ns);
+}
+
 /* Whether the cost surely fits, as far as the counter's head alone tells: if so, it is not worth to
  * look first. */
 static inline bool limit_has_room(uint64_t head, const struct rule *rule, uint64_t cost) {

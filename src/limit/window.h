@@ -31,6 +31,18 @@ static inline bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost)
     return h.ones * grid_quantum(h.code) + h.remainder + cost <= limit;
 }
 
+/* Whether a counter may have been written by the functions below: for counters from a file, where a
+ * disk or
+ * a stranger may have. What is not sound must not be given to them. */
+static inline bool window_is_sound(const struct counter *c) {
+    struct path_head h    = path_head_read(c->head);
+    uint32_t         ones = 0;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < PATH_WORDS; i++) ones += (uint32_t)__builtin_popcountll(c->body[i]);
+    return h.ones == ones && h.code >= 1 && h.code <= grid_code_for(LIMIT_MAX) &&
+           ones <= grid_quanta(h.code) && h.remainder < grid_quantum(h.code);
+}
+
 /* The usual case in a burst, from the head of a counter and its fresh_at_ns: the newest cell is open,
  * there is room even if nothing had expired, and the cost fills no quantum. True: taken, only *head
  * has changed. False: ask window_admit(). cost <= limit. */

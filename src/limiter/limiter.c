@@ -27,7 +27,8 @@ _Static_assert((int)SLOT_COUNT == (int)TABLE_THREADS && SLOT_SHARED == 0,
                "the table knows a thread by its slot");
 
 struct limiter {
-    struct table           *table;
+    _Atomic(struct table *) table;
+    _Atomic uint64_t        memo_salt; /* what memos of the table before do not have */
     struct hash_secret      secret;
     uint64_t                clock_error_ppm;
     uint64_t                clock_ahead_ns;
@@ -63,22 +64,23 @@ struct limiter *limiter_new(const struct limiter_options *options) {
     char  *memory = memory_reserve(bytes);
     if (memory == NULL) return NULL;
 
-    struct limiter *l  = (struct limiter *)(void *)memory;
-    l->table           = options->table;
+    struct limiter *l = (struct limiter *)(void *)memory;
+    atomic_init(&l->table, options->table);
     l->clock_error_ppm = options->clock_error_ppm;
     l->clock_ahead_ns  = options->clock_ahead_ns;
     l->users_max       = options->users_max;
     l->bytes           = bytes;
     l->secret.k0       = hash_load(options->secret, 8);
     l->secret.k1       = hash_load(options->secret + 8, 8);
-    if (l->table != NULL) return l;
+    if (options->table != NULL) return l;
 
-    l->table = table_attach(memory + head, memory + head + handle,
-                            &(struct table_options){.users_max = options->users_max,
-                                                    .processes = 1,
-                                                    .process   = 1,
-                                                    .wait      = wait_for_thread});
-    INVARIANT(l->table != NULL);
+    struct table *t = table_attach(memory + head, memory + head + handle,
+                                   &(struct table_options){.users_max = options->users_max,
+                                                           .processes = 1,
+                                                           .process   = 1,
+                                                           .wait      = wait_for_thread});
+    INVARIANT(t != NULL);
+    atomic_init(&l->table, t);
     return l;
 }
 
@@ -95,6 +97,16 @@ void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context) {
 
 void limiter_resume(struct limiter *l) {
     atomic_store_explicit(&l->ask, NULL, memory_order_release);
+}
+
+/* A counter's word leaves three bits free. */
+void limiter_replace_table(struct limiter *l, struct table *table) {
+    atomic_store_explicit(&l->table, table, memory_order_release);
+    atomic_fetch_add_explicit(&l->memo_salt, UINT64_C(1) << 61, memory_order_release);
+}
+
+static inline struct table *limiter_table(struct limiter *l) {
+    return atomic_load_explicit(&l->table, memory_order_acquire);
 }
 
 /* Whether there may be a decision now. */
@@ -117,7 +129,7 @@ static weir_status refuse_all(weir_decision *decisions, size_t count, weir_statu
 /* Adds without a locked instruction for threads that have a line of counts to themselves. */
 static inline void tally_add(struct limiter *l, enum tally which, uint64_t count) {
     unsigned          slot = slot_mine();
-    _Atomic uint64_t *word = &table_tally(l->table, slot)[which];
+    _Atomic uint64_t *word = &table_tally(limiter_table(l), slot)[which];
     if (slot != SLOT_SHARED) {
         uint64_t before = atomic_load_explicit(word, memory_order_relaxed);
         atomic_store_explicit(word, before + count, memory_order_relaxed);
@@ -191,19 +203,22 @@ static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
  * *hint is then where it was last. *kept is where to remember it, or NULL. */
 static inline uint64_t counter_recall(struct limiter *l, const void *user, size_t user_bytes,
                                       uint64_t word, struct line **hint, struct memo **kept) {
-    *kept = memo_place(&l->memos, word, user, user_bytes);
-    *hint = NULL;
-    if (*kept != NULL && memo_is_of(*kept, word, user, user_bytes)) {
+    uint64_t memo_word = word | atomic_load_explicit(&l->memo_salt, memory_order_relaxed);
+    *kept              = memo_place(&l->memos, memo_word, user, user_bytes);
+    *hint              = NULL;
+    if (*kept != NULL && memo_is_of(*kept, memo_word, user, user_bytes)) {
         *hint = (*kept)->line;
         return (*kept)->hash;
     }
     return hash_of(l->secret, word, user, user_bytes);
 }
 
-static inline void counter_remember(struct memo *kept, uint64_t word, uint64_t hash,
-                                    struct line *line, const void *user, size_t user_bytes) {
+static inline void counter_remember(const struct limiter *l, struct memo *kept, uint64_t word,
+                                    uint64_t hash, struct line *line, const void *user,
+                                    size_t user_bytes) {
     if (kept == NULL || line == NULL || (kept->hash == hash && kept->line == line)) return;
-    memo_keep(kept, word, hash, line, user, user_bytes);
+    uint64_t salt = atomic_load_explicit(&l->memo_salt, memory_order_relaxed);
+    memo_keep(kept, word | salt, hash, line, user, user_bytes);
 }
 
 static inline uint64_t counter_hash(const struct limiter *l, const void *user, size_t user_bytes,
@@ -274,10 +289,10 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
     struct line *line;
     struct memo *kept;
     q.hash       = counter_recall(l, user, user_bytes, word, &line, &kept);
-    bool allowed = table_allow(l->table, slot_mine(), &q, limiter_time(l, now_ns), &line);
-    counter_remember(kept, word, q.hash, line, user, user_bytes);
+    bool allowed = table_allow(limiter_table(l), slot_mine(), &q, limiter_time(l, now_ns), &line);
+    counter_remember(l, kept, word, q.hash, line, user, user_bytes);
     tally_add(l, tally_of(allowed), 1);
-    return allowed;
+    return limiter_ready(l) == WEIR_OK && allowed;
 }
 
 weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
@@ -301,11 +316,13 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     struct line        *line;
     struct memo        *kept;
     q.hash = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
-    table_decide(l->table, slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
-    counter_remember(kept, word, q.hash, line, request->user, request->user_bytes);
+    table_decide(limiter_table(l), slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
+    counter_remember(l, kept, word, q.hash, line, request->user, request->user_bytes);
     decision_of(decision, &q, &a);
     tally_add(l, tally_of(a.answer.allowed), 1);
-    return WEIR_OK;
+    status = limiter_ready(l);
+    if (status != WEIR_OK) decision_refuse(decision, status);
+    return status;
 }
 
 /* Requests that go together through the three steps of limiter_decide_many(). */
@@ -337,7 +354,7 @@ static weir_status group_read(struct limiter *l, struct group *g, const weir_req
         }
         if (status == WEIR_OK) status = question_name(l, &requests[i], q);
         if (status == WEIR_OK) {
-            table_prefetch(l->table, q->hash);
+            table_prefetch(limiter_table(l), q->hash);
             g->index[g->sound++] = (uint8_t)i;
             continue;
         }
@@ -353,7 +370,7 @@ static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
     unsigned thread  = slot_mine();
     for (size_t k = 0; k < g->sound; k++) {
         struct table_answer answer;
-        table_decide(l->table, thread, &g->question[k], now_ns, &g->hint[k], &answer);
+        table_decide(limiter_table(l), thread, &g->question[k], now_ns, &g->hint[k], &answer);
         decision_of(&g->decisions[g->index[k]], &g->question[k], &answer);
         allowed += answer.answer.allowed;
     }
@@ -361,7 +378,8 @@ static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
     tally_add(l, TALLY_DENIED, g->sound - allowed);
 }
 
-/* Three groups are under way: while one is decided, the lines of the next come to the cache, and the prints
+/* Three groups are under way: while one is decided, the lines of the next come to the cache, and the
+ * prints
  * that say where they are of the one after. */
 weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count,
                                 uint64_t now_ns, weir_decision *decisions) {
@@ -382,11 +400,12 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
         }
         if (turn >= 1 && turn <= groups) {
             struct group *g = &under_way[(turn - 1) % STEPS];
-            table_fetch(l->table, g->question, g->sound, g->hint);
+            table_fetch(limiter_table(l), g->question, g->sound, g->hint);
         }
         if (turn >= 2) group_decide(l, &under_way[(turn - 2) % STEPS], now_ns);
     }
-    return result;
+    weir_status status = limiter_ready(l);
+    return status == WEIR_OK ? result : refuse_all(decisions, count, status);
 }
 
 weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count,
@@ -409,12 +428,14 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
         tally_add(l, TALLY_REFUSED, count);
         return result;
     }
-    table_decide_joint(l->table, slot_mine(), question, count, limiter_time(l, now_ns), answer);
+    table_decide_joint(limiter_table(l), slot_mine(), question, count, limiter_time(l, now_ns),
+                       answer);
     for (size_t i = 0; i < count; i++) {
         decision_of(&decisions[i], &question[i], &answer[i]);
         tally_add(l, tally_of(answer[i].answer.allowed), 1);
     }
-    return WEIR_OK;
+    result = limiter_ready(l);
+    return result == WEIR_OK ? result : refuse_all(decisions, count, result);
 }
 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
@@ -427,18 +448,22 @@ weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now
         return WEIR_BAD_WINDOW;
     }
     uint64_t hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
-    table_reset(l->table, slot_mine(), hash, limiter_time(l, now_ns));
-    return WEIR_OK;
+    table_reset(limiter_table(l), slot_mine(), hash, limiter_time(l, now_ns));
+    return limiter_ready(l);
 }
 
 void limiter_stats(struct limiter *l, weir_statistics *s) {
-    struct table_counts counts = table_counts(l->table);
-    s->allowed                 = table_tally_sum(l->table, TALLY_ALLOWED);
-    s->denied                  = table_tally_sum(l->table, TALLY_DENIED);
-    s->refused                 = table_tally_sum(l->table, TALLY_REFUSED);
+    struct table_counts counts = table_counts(limiter_table(l));
+    s->allowed                 = table_tally_sum(limiter_table(l), TALLY_ALLOWED);
+    s->denied                  = table_tally_sum(limiter_table(l), TALLY_DENIED);
+    s->refused                 = table_tally_sum(limiter_table(l), TALLY_REFUSED);
     s->overflowed              = counts.overflowed;
     s->users                   = counts.users;
     s->users_max               = l->users_max;
     s->users_forgotten         = counts.users_forgotten;
     s->memory_bytes            = counts.memory_bytes;
+    s->users_mended            = counts.mended;
+    s->users_damaged           = counts.damaged;
+    s->processes               = counts.processes;
+    s->is_stuck                = counts.is_stuck;
 }

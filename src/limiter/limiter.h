@@ -30,12 +30,21 @@ uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max);
 struct limiter *limiter_new(const struct limiter_options *options);
 void            limiter_free(struct limiter *l);
 
-/* Asks before the next decision, and from then on before each, whether there may be one: what `ask` returns
+/* Asks before the next decision, and from then on before each, whether there may be one: what `ask`
+ * returns
  * is then the status of a decision that is not made, unless it is WEIR_OK. limiter_resume() ends that.
- * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time. */
+ * A decision that
+ * is under way is not answered either.
+ * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time.
+ * */
 typedef weir_status (*limiter_ask_fn)(void *context);
 void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context);
 void limiter_resume(struct limiter *l);
+
+/* From the next decision on the limiter is on another table of the same users and secret. The one
+ * before must stay
+ * until limiter_free(), for calls that are under way. */
+void limiter_replace_table(struct limiter *l, struct table *table);
 
 /* As the weir_* functions of the same name, at `now_ns`: a lower bound of the time, 0 to
  * LIMIT_NOW_MAX, on any clock that all calls for one limiter share. Calls may come in with times out

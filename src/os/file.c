@@ -224,7 +224,8 @@ int file_map(int fd, uint64_t bytes, bool is_writable, void **memory) {
     *memory        = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
     if (*memory == MAP_FAILED) return errno;
 
-    /* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages, which help
+    /* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages,
+     * which help
      * to find them, would have the disk write 2 MiB for each of them, so only memory gets any. */
     struct statfs s;
     (void)madvise(*memory, bytes, MADV_RANDOM);
@@ -234,6 +235,11 @@ int file_map(int fd, uint64_t bytes, bool is_writable, void **memory) {
 }
 
 void file_unmap(void *memory, uint64_t bytes) { (void)munmap(memory, bytes); }
+
+void file_unmap_to_zeros(void *memory, uint64_t bytes) {
+    (void)mmap(memory, bytes, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
 
 /* --- locks ----------------------------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
  *
  * file: files that many processes map and lock.
  *
- * Functions that can fail return an error number of the system, 0 if all went well; file_error_text() says
+ * Functions that can fail return an error number of the system, 0 if all went well; file_error_text()
+ * says
  * what it means. */
 #ifndef WEIR_OS_FILE_H
 #define WEIR_OS_FILE_H
@@ -83,7 +84,13 @@ int file_sync_folder_of(const char *path);
 int  file_map(int fd, uint64_t bytes, bool is_writable, void **memory);
 void file_unmap(void *memory, uint64_t bytes);
 
-/* Locks one byte (of any number, the file need not have it) for this opening of the file, exclusively. The
+/* Puts zeros of this process's own in the place of a mapping: threads that are in the middle of
+ * something
+ * there come to their end without touching the file. */
+void file_unmap_to_zeros(void *memory, uint64_t bytes);
+
+/* Locks one byte (of any number, the file need not have it) for this opening of the file, exclusively.
+ * The
  * system lets go of it when the last process is gone that has the opening. */
 int  file_lock(int fd, uint64_t byte);     /* waits */
 bool file_try_lock(int fd, uint64_t byte); /* false: another opening has it, or the system fails */

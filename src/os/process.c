@@ -24,7 +24,8 @@ static bool read_text(const char *path, char text[TEXT_BYTES_MAX]) {
     return true;
 }
 
-/* The state letter and the start time of a process. What is before them in the line is its name, which may
+/* The state letter and the start time of a process. What is before them in the line is its name, which
+ * may
  * hold anything but is followed by the last ')'. */
 static bool read_stat(uint64_t id, char *state, uint64_t *started) {
     char path[64], text[TEXT_BYTES_MAX];

@@ -22,7 +22,8 @@ void                    process_name(char name[PROCESS_NAME_BYTES]); /* padded w
 
 bool process_is_root(void);
 
-/* Whether it surely lives: false for one of another namespace, and for one that has ended and is not yet
+/* Whether it surely lives: false for one of another namespace, and for one that has ended and is not
+ * yet
  * waited for. */
 bool process_lives(struct process_identity p);
 

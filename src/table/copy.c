@@ -22,6 +22,16 @@ static bool copy_is_taken(const struct bucket *b, uint32_t index) {
     return print != 0 && print == bucket_print_of(line_load(&b->line[index].tag));
 }
 
+/* Copies the counter out. A line whose lock nobody let go of may hold half of something; its next user
+ * finds that it is not sound (table_scour()). */
+static void copy_take(const struct line *line, struct counter *c) {
+    bool is_locked = (line_load(&line->head) & LINE_LOCKED) != 0;
+    line_take(line, c);
+    if (!is_locked) return;
+    c->head = 0;
+    if (c->fresh_at_ns == 0) c->fresh_at_ns = 1;
+}
+
 struct table_live table_live(const struct table *t, uint64_t now_ns) {
     struct table_live live    = {.users = 0};
     uint32_t          buckets = table_size(t, table_shape(t));
@@ -93,6 +103,7 @@ static void copy_counts(struct table_head *to, const struct table_head *from) {
     atomic_fetch_add(&to->users_forgotten, line_load(&from->users_forgotten));
     atomic_fetch_add(&to->overflowed, line_load(&from->overflowed));
     atomic_fetch_add(&to->mended, line_load(&from->mended));
+    atomic_fetch_add(&to->damaged, line_load(&from->damaged));
 }
 
 static void copy_rings(struct table *to, const struct table *from) {
@@ -111,7 +122,7 @@ bool table_copy(struct table *to, const struct table *from, uint64_t now_ns,
         for (uint32_t i = 0; i < BUCKET_LINES; i++) {
             struct counter c;
             if (!copy_is_taken(b, i)) continue;
-            line_take(&b->line[i], &c);
+            copy_take(&b->line[i], &c);
             if (c.fresh_at_ns <= now_ns) {
                 if (forgot_at_ns < c.fresh_at_ns) forgot_at_ns = c.fresh_at_ns;
                 dropped++;

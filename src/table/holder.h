@@ -2,10 +2,13 @@
  *
  * holder: what does a thread hold, so that others can let go of it when its process is killed?
  *
- * Each thread of each process that shares a table has one of these, in the table's memory, and writes into
- * it before it takes a lock: where, and, for a line, which version the line had. What stands here is more
+ * Each thread of each process that shares a table has one of these, in the table's memory, and writes
+ * into
+ * it before it takes a lock: where, and, for a line, which version the line had. What stands here is
+ * more
  * than what is held (the lock words themselves tell who holds them), never less. Before a held line
- * changes, its counter is copied here; before a user moves, both lines are named. All this is a few stores
+ * changes, its counter is copied here; before a user moves, both lines are named. All this is a few
+ * stores
  * to memory that no other thread touches.
  *
  * A process that is killed stops between two of its instructions, and what it stored until then stays:
@@ -21,7 +24,8 @@ enum {
     HOLDER_COUNTS  = 4,
 };
 
-/* A line's number is its place among the cache lines of all buckets. Entries of line[] are the number and
+/* A line's number is its place among the cache lines of all buckets. Entries of line[] are the number
+ * and
  * the version: number << LINE_VERSION_BITS | version. */
 struct holder {
     _Alignas(
@@ -40,6 +44,17 @@ struct holder {
     _Alignas(64) _Atomic uint64_t count[HOLDER_COUNTS];
 };
 
+/* Nothing is held, changed or moved. */
+static inline void holder_clear(struct holder *h) {
+    atomic_store_explicit(&h->undo_line, 0, memory_order_relaxed);
+    atomic_store_explicit(&h->move_from, 0, memory_order_relaxed);
+    atomic_store_explicit(&h->counted, 0, memory_order_relaxed);
+    for (unsigned i = 0; i < HOLDER_LINES; i++)
+        atomic_store_explicit(&h->line[i], 0, memory_order_relaxed);
+    h->line_count   = 0;
+    h->bucket_count = 0;
+}
+
 static inline void holder_note(_Atomic uint64_t *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
@@ -50,9 +65,21 @@ static inline void holder_note_line(struct holder *me, uint64_t number, uint64_t
     holder_note(&me->line[me->line_count], number << LINE_VERSION_BITS | version);
 }
 
-/* The version that the line had which was locked last. */
-static inline uint64_t holder_version(const struct holder *me) {
-    return atomic_load_explicit(&me->line[me->line_count - 1], memory_order_relaxed);
+/* The note of the line that was locked last. */
+static inline _Atomic uint64_t *holder_last_line(struct holder *me) {
+    return &me->line[me->line_count - (me->line_count > 0)];
+}
+
+/* The version that it had. */
+static inline uint64_t holder_version(struct holder *me) {
+    return atomic_load_explicit(holder_last_line(me), memory_order_relaxed);
+}
+
+/* It is not the same any more. */
+static inline void holder_note_change(struct holder *me) {
+    uint64_t entry = holder_version(me);
+    uint64_t next  = (entry & ~(uint64_t)LINE_VERSION_MASK) | ((entry + 1) & LINE_VERSION_MASK);
+    atomic_store_explicit(holder_last_line(me), next, memory_order_relaxed);
 }
 
 /* Keeps what is in a locked line until holder_keep(): should the thread not get there, the line becomes

@@ -48,6 +48,7 @@ struct table_head {
     _Alignas(TABLE_LINE_BYTES) _Atomic uint64_t
         stuck_at_ns;                       /* when there was no room to grow; 0: there is */
     _Atomic uint64_t mended;               /* lines that a killed process was changing */
+    _Atomic uint64_t damaged;              /* lines that nobody can have written */
     _Atomic uint64_t seen_ns;              /* the newest time, */
     _Atomic uint64_t count[HOLDER_COUNTS]; /* and counts, of holders that are no more */
     _Atomic uint64_t present[TABLE_PROCESSES_MAX / 64]; /* a bit for each process */
@@ -63,6 +64,7 @@ struct table {
     uint64_t           lock_word;
     uint32_t           process;
     uint32_t           passes;
+    bool               is_shared; /* with other processes: what is there may come from a file */
     struct table_ring *rings;
     void (*wait)(void *context, uint32_t process, unsigned turn);
     bool (*reserve)(void *context, uint64_t bytes);
@@ -96,6 +98,11 @@ static inline void table_wait(struct table *t, uint32_t process, unsigned spins)
     }
 }
 
+/* Waits for what `owner` does, which may be nobody. */
+static inline void table_wait_for(struct table *t, uint32_t owner, unsigned turn) {
+    t->wait(t->context, owner != 0 ? owner : t->process, turn);
+}
+
 /* All holders; those of `process` come first at (process - 1) * TABLE_THREADS. */
 static inline struct holder *table_holders(const struct table *t, uint32_t process) {
     return t->holders + ((ptrdiff_t)process - (ptrdiff_t)t->process) * TABLE_THREADS;
@@ -120,6 +127,10 @@ static inline void raise_to(_Atomic uint64_t *word, uint64_t value) {
     while (seen < value && !atomic_compare_exchange_weak_explicit(
                                word, &seen, value, memory_order_release, memory_order_relaxed)) {}
 }
+
+/* Where a file fails, zeros take its place in the middle of things (os/guard.h): then nothing is held
+ * any
+ * more, and whatever is found out is thrown away. So nothing here may rely on a count that is not 0. */
 
 /* --- locks of lines ------------------------------------------------------------------------- */
 
@@ -152,7 +163,7 @@ static inline void table_lock(struct table *t, struct holder *me, struct line *l
  * changed, to `head`; `version` tells whether. */
 static inline void table_unlock_as(struct holder *me, struct line *line, uint64_t head,
                                    uint64_t version) {
-    me->line_count--;
+    me->line_count -= me->line_count > 0;
     atomic_store_explicit(&line->head, (head & COUNTER_HEAD_MASK) | line_version_word(version),
                           memory_order_release);
 }
@@ -169,9 +180,7 @@ static inline void table_put(struct table *t, struct holder *me, struct line *li
     holder_undo(me, table_line_number(t, line), line);
     line_store(line, c);
     holder_keep(me);
-    uint64_t entry = holder_version(me);
-    uint64_t next  = (entry & ~(uint64_t)LINE_VERSION_MASK) | ((entry + 1) & LINE_VERSION_MASK);
-    atomic_store_explicit(&me->line[me->line_count - 1], next, memory_order_relaxed);
+    holder_note_change(me);
 }
 
 /* --- locks of buckets, rings and the like: the process that holds it, or 0 ------------------- */
@@ -205,7 +214,7 @@ static inline void bucket_lock(struct table *t, struct holder *me, uint32_t buck
 
 /* Unlocks the bucket that was locked last. */
 static inline void bucket_unlock(struct table *t, struct holder *me, uint32_t bucket) {
-    me->bucket_count--;
+    me->bucket_count -= me->bucket_count > 0;
     owner_unlock(&t->buckets[bucket].lock);
 }
 
@@ -251,7 +260,8 @@ enum seat_found seat_take_for_new(struct held *held, const struct shape_places *
 /* Makes a newcomer the user of a seat that seat_take_for_new() found. */
 void seat_name(struct holder *me, struct seat seat, uint64_t hash);
 
-/* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both are
+/* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both
+ * are
  * still locked. */
 void seat_move(struct table *t, struct holder *me, struct seat from, struct seat to);
 

@@ -2,8 +2,10 @@
  *
  * recover: what did a killed process leave behind, and how is it put right?
  *
- * Its threads stopped between two instructions; their holders (holder.h) say where they were. Nobody else
- * touches what they had locked, so there is time, and all of it may be done twice: whoever does it may be
+ * Its threads stopped between two instructions; their holders (holder.h) say where they were. Nobody
+ * else
+ * touches what they had locked, so there is time, and all of it may be done twice: whoever does it may
+ * be
  * killed as well. In this order:
  *
  *   a line that was being changed   becomes what it was: nobody was told of the change
@@ -23,7 +25,8 @@ static struct seat recover_seat(const struct table *t, uint64_t number) {
                          .index  = (uint32_t)(number % LINES) - 1};
 }
 
-/* Whether `number` is that of a line, and the process holds it. What a holder says is not believed: it may be
+/* Whether `number` is that of a line, and the process holds it. What a holder says is not believed: it
+ * may be
  * from long ago, and the file may be damaged. */
 static bool recover_holds(const struct table *t, uint32_t process, uint64_t number) {
     uint64_t lines = (uint64_t)t->sizes[t->passes - 1] * (BUCKET_LINES + 1);
@@ -108,6 +111,12 @@ static void recover_counts(struct table *t, struct holder *dead) {
     }
 }
 
+static void recover_others(struct table *t, uint32_t process) {
+    for (unsigned i = 0; i < RING_CLASSES * TABLE_STRIPES; i++)
+        recover_owned(&t->rings[i].lock, process);
+    recover_owned(&t->head->grow_lock, process);
+}
+
 void table_recover(struct table *t, uint32_t process) {
     REQUIRE(process >= 1 && process <= t->head->processes);
 
@@ -120,11 +129,41 @@ void table_recover(struct table *t, uint32_t process) {
         recover_lines(t, &dead[i], process);
         recover_buckets(t, &dead[i], process);
         recover_counts(t, &dead[i]);
-        dead[i].line_count   = 0;
-        dead[i].bucket_count = 0;
+        holder_clear(&dead[i]);
     }
-    for (unsigned i = 0; i < RING_CLASSES * TABLE_STRIPES; i++)
-        recover_owned(&t->rings[i].lock, process);
-    recover_owned(&t->head->grow_lock, process);
+    recover_others(t, process);
     table_set_present(t, process, false);
+}
+
+/* Whether a thread of this process may hold the line: then it has a note of it. */
+static bool scour_is_noted(const struct table *t, uint64_t number) {
+    for (unsigned i = 0; i < TABLE_THREADS; i++) {
+        for (unsigned k = 0; k < HOLDER_LINES; k++) {
+            if (line_load(&t->holders[i].line[k]) >> LINE_VERSION_BITS == number) return true;
+        }
+    }
+    return false;
+}
+
+/* A line that nobody holds, but whose lock says otherwise: what is in it may be half of something. Its
+ * next user finds that it is not sound. */
+static void scour_line(struct table *t, struct line *line, uint32_t process) {
+    uint64_t head = line_load(&line->head);
+    if ((head & LINE_LOCKED) == 0 || line_owner(head) != process) return;
+    if (process == t->process && scour_is_noted(t, table_line_number(t, line))) return;
+    uint64_t fresh_at_ns = line_load(&line->fresh_at_ns);
+    atomic_store_explicit(&line->fresh_at_ns, fresh_at_ns + (fresh_at_ns == 0),
+                          memory_order_release);
+    atomic_store_explicit(&line->head, 0, memory_order_release);
+}
+
+void table_scour(struct table *t, uint32_t process) {
+    uint32_t buckets   = table_size(t, table_shape(t));
+    bool     is_others = process != 0 && process != t->process;
+    for (uint32_t i = 0; i < buckets; i++) {
+        struct bucket *b = &t->buckets[i];
+        for (uint32_t k = 0; k < BUCKET_LINES; k++) scour_line(t, &b->line[k], process);
+        if (is_others) recover_owned(&b->lock, process);
+    }
+    if (is_others) recover_others(t, process);
 }

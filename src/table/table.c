@@ -112,6 +112,7 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
                          .holders   = (void *)(bytes + table_holders_at()),
                          .process   = options->process,
                          .lock_word = line_lock_word(options->process),
+                         .is_shared = options->processes > 1,
                          .wait      = options->wait,
                          .reserve   = options->reserve,
                          .context   = options->context,
@@ -125,7 +126,9 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
         t->head->processes = options->processes;
     }
     if (!table_is_sound(t, options)) return NULL;
-    if (t->process != 0) table_set_present(t, t->process, true);
+    if (t->process == 0) return t;
+    for (unsigned i = 0; i < TABLE_THREADS; i++) holder_clear(&t->holders[i]);
+    table_set_present(t, t->process, true);
     return t;
 }
 
@@ -176,6 +179,13 @@ bool table_has_process(const struct table *t, uint32_t process) {
     return table_is_present(t, process);
 }
 
+static uint32_t table_process_count(const struct table *t) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof t->head->present / sizeof t->head->present[0]; i++)
+        count += (uint32_t)__builtin_popcountll(line_load(&t->head->present[i]));
+    return count;
+}
+
 struct table_counts table_counts(const struct table *t) {
     const struct table_head *head = t->head;
     return (struct table_counts){
@@ -183,6 +193,8 @@ struct table_counts table_counts(const struct table *t) {
         .users_forgotten = line_load(&head->users_forgotten),
         .overflowed      = line_load(&head->overflowed),
         .mended          = line_load(&head->mended),
+        .damaged         = line_load(&head->damaged),
+        .processes       = table_process_count(t),
         .is_stuck        = grow_is_stuck(t),
         .memory_bytes    = table_bytes_with(head->processes, table_size(t, table_shape(t))),
     };
@@ -322,7 +334,7 @@ static struct line *table_bring_in(struct table *t, struct holder *me,
         if (found == SEAT_CROWD && crowds++ < CROWDS_MAX && !grow_is_stuck(t)) {
             held_release(&held, 0);
             grow_step(t, me, now_ns);
-            t->wait(t->context, atomic_load(&t->head->grow_lock), crowds);
+            table_wait_for(t, atomic_load(&t->head->grow_lock), crowds);
             continue;
         }
 
@@ -336,6 +348,8 @@ static struct line *table_bring_in(struct table *t, struct holder *me,
             table_overflow(t, q, table_time_for_new(t, now_ns), a);
         }
         held_release(&held, 0);
+        if (line == NULL && grow_is_stuck(t))
+            grow_step(t, me, now_ns); /* there may be room by now */
         return line;
     }
 }
@@ -369,12 +383,24 @@ static inline uint64_t line_time(const struct table *t, const struct counter *c,
     return c->fresh_at_ns == 0 ? table_time_for_new(t, now_ns) : now_ns;
 }
 
+/* Copies the counter out of a locked line. One that no algorithm can have written becomes a full one:
+ * a disk
+ * has spoiled it, or a stranger, and what its user took is not known. */
+static inline void table_take(struct table *t, struct holder *me, struct line *line,
+                              const struct table_question *q, uint64_t now_ns, struct counter *c) {
+    line_take(line, c);
+    if (!t->is_shared || limit_is_sound(c, q->rule.algorithm)) return;
+    limit_fill(c, &q->rule, now_ns);
+    table_put(t, me, line, c);
+    atomic_fetch_add_explicit(&t->head->damaged, 1, memory_order_relaxed);
+}
+
 /* Decides on a locked line, and unlocks it. */
 static inline void line_decide(struct table *t, struct holder *me, struct line *line,
                                const struct table_question *q, uint64_t now_ns,
                                struct answer *answer) {
     struct counter c;
-    line_take(line, &c);
+    table_take(t, me, line, q, now_ns, &c);
     limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns), answer);
     if (answer->allowed) table_put(t, me, line, &c);
     table_unlock(me, line);
@@ -385,19 +411,27 @@ static inline bool line_allow(struct table *t, struct holder *me, struct line *l
                               const struct table_question *q, uint64_t now_ns) {
     if (line_admit_in_head(me, line, q, now_ns)) return true;
     struct counter c;
-    line_take(line, &c);
+    table_take(t, me, line, q, now_ns, &c);
     bool allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
     if (allowed) table_put(t, me, line, &c);
     table_unlock(me, line);
     return allowed;
 }
 
+/* The same of a line that is not locked. False: it is being changed, or must be looked at with its
+ * lock. */
+static inline bool table_read(const struct table *t, const struct line *line,
+                              const struct table_question *q, struct counter *c) {
+    return line_read(line, q->hash, c) && (!t->is_shared || limit_is_sound(c, q->rule.algorithm));
+}
+
 /* A denial that needs no lock: true, and `answer` says why. */
-static inline bool line_denies(const struct line *line, const struct table_question *q,
-                               uint64_t now_ns, struct answer *answer) {
+static inline bool line_denies(const struct table *t, const struct line *line,
+                               const struct table_question *q, uint64_t now_ns,
+                               struct answer *answer) {
     struct counter c;
     if (limit_has_room(line_load(&line->head), &q->rule, q->cost)) return false;
-    if (!line_read(line, q->hash, &c)) return false;
+    if (!table_read(t, line, q, &c)) return false;
     *answer = limit_look(&c, &q->rule, q->cost, now_ns);
     return !answer->allowed;
 }
@@ -416,7 +450,7 @@ static inline struct line *table_lock_for(struct table *t, struct holder *me,
             *is_new = true;
             return table_bring_in(t, me, q, now_ns, a);
         }
-        if (line_denies(line, q, now_ns, &a->answer)) return NULL;
+        if (line_denies(t, line, q, now_ns, &a->answer)) return NULL;
         if (table_lock_of(t, me, line, q->hash)) return line;
     }
 }
@@ -459,10 +493,10 @@ static void table_look(struct table *t, struct holder *me, const struct table_qu
                        uint64_t now_ns, struct table_answer *a) {
     struct counter c;
     struct line   *line = table_find_surely(t, me, q->hash);
-    if (line != NULL && !line_read(line, q->hash, &c)) {
+    if (line != NULL && !table_read(t, line, q, &c)) {
         line = table_lock_line(t, me, q->hash);
         if (line != NULL) {
-            line_take(line, &c);
+            table_take(t, me, line, q, now_ns, &c);
             table_unlock(me, line);
         }
     }
@@ -595,7 +629,8 @@ enum joint_locked {
     JOINT_BUSY, /* somebody else is about to bring one in, or to move one: again */
 };
 
-/* As table_find_surely(), but it waits for nobody, since the caller holds lines: whoever moves users holds
+/* As table_find_surely(), but it waits for nobody, since the caller holds lines: whoever moves users
+ * holds
  * the lock of a home and waits for a line. False: not to be told now. */
 static bool joint_find_line(struct table *t, struct holder *me, uint64_t hash, struct line **line,
                             uint32_t *busy) {
@@ -612,9 +647,19 @@ static bool joint_find_line(struct table *t, struct holder *me, uint64_t hash, s
     return is_settled;
 }
 
+/* The first question that is put to a counter. */
+static const struct table_question *joint_question(const struct table_question *q, size_t count,
+                                                   uint64_t hash) {
+    for (size_t i = 0; i < count; i++) {
+        if (q[i].hash == hash) return &q[i];
+    }
+    INVARIANT(false);
+    return NULL;
+}
+
 /* Locks all that are there. */
 static enum joint_locked joint_lock(struct table *t, struct holder *me, struct joint_set *set,
-                                    const struct table_question *q, size_t count) {
+                                    const struct table_question *q, size_t count, uint64_t now_ns) {
     for (uint32_t i = 0; i < set->count; i++) {
         struct joint     *j       = &set->joint[i];
         enum joint_locked outcome = JOINT_LOCKED;
@@ -623,7 +668,8 @@ static enum joint_locked joint_lock(struct table *t, struct holder *me, struct j
         } while (j->line != NULL && !table_lock_of(t, me, j->line, j->hash));
 
         j->before = (struct counter){0};
-        if (j->line != NULL) line_take(j->line, &j->before);
+        if (j->line != NULL)
+            table_take(t, me, j->line, joint_question(q, count, j->hash), now_ns, &j->before);
         j->after = j->before;
         if (j->line != NULL) continue;
         if (outcome == JOINT_LOCKED && joint_takes_from(q, count, j->hash)) outcome = JOINT_GONE;
@@ -707,11 +753,11 @@ static bool joint_decide(struct table *t, struct holder *me, const struct table_
     enum joint_locked locked = JOINT_GONE;
     for (uint32_t round = 0, waits = 0; locked != JOINT_LOCKED;) {
         if (locked == JOINT_BUSY) {
-            t->wait(t->context, set.busy, waits++);
+            table_wait_for(t, set.busy, waits++);
         } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, me, q, count, now_ns)) {
             return joint_refuse_for_room(t, me, q, count, now_ns, a);
         }
-        locked = joint_lock(t, me, &set, q, count);
+        locked = joint_lock(t, me, &set, q, count, now_ns);
     }
 
     bool taken = joint_ask(t, &set, q, count, now_ns, a);

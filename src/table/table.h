@@ -58,7 +58,9 @@ struct table_counts {
     uint64_t users;
     uint64_t users_forgotten;
     uint64_t overflowed;
-    uint64_t mended;       /* lines that killed processes were changing, and that are as before */
+    uint64_t mended;  /* lines that killed processes were changing, and that are as before */
+    uint64_t damaged; /* lines that a disk or a stranger spoiled, and that are full for a window */
+    uint32_t processes;    /* that are there */
     bool     is_stuck;     /* there was no room to grow a moment ago */
     uint64_t memory_bytes; /* that the table may touch at its present size */
 };
@@ -92,6 +94,11 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
  * caller sees to it that nobody else is told the same at the same time, and that the number is given to
  * nobody before; if the caller is killed meanwhile, it is done again. Also for a process that ends. */
 void table_recover(struct table *t, uint32_t process);
+
+/* The same, when somebody waits for a process that is not there and has left no note of what it held:
+ * the file was
+ * spoiled. Looks at the whole table. `process` is any number that a lock may hold. */
+void table_scour(struct table *t, uint32_t process);
 
 /* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0
  * with

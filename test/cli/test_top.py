@@ -25,7 +25,7 @@ class Top(weir_file.Case):
         self.allow("bob", "3/1h", "--times", "2")
         told = self.look()
         for name, value in (("file", self.path), ("allowed", 5), ("denied", 1), ("refused", 0), ("overflowed", 0),
-                            ("users", 2), ("users_max", 10000000), ("users_forgotten", 0), ("mended", 0),
+                            ("users", 2), ("users_max", 10000000), ("users_forgotten", 0), ("mended", 0), ("damaged", 0),
                             ("disk_was_full", False), ("durability", "process"), ("processes", []),
                             ("file_bytes", os.path.getsize(self.path))):
             self.assertEqual(told[name], value, name)
@@ -45,7 +45,7 @@ class Top(weir_file.Case):
                      "users        1 of 10,000,000 held (1e-05 %), 0 forgotten",
                      "shared       0 decided on shared counters, for lack of room",
                      "disk         had room whenever the table wanted to grow",
-                     "mended       0 lines that killed processes were changing",
+                     "mended       0 users whom killed processes were changing, 0 whom the disk spoiled",
                      "processes    0 of 255: nobody has it open"):
             self.assertIn("\n" + line + "\n", text)
         self.assertNotIn("\x1b", text)

@@ -37,8 +37,8 @@ TEST(a_limiter_opens_and_closes) {
 }
 
 TEST(a_url_that_is_no_store_is_refused_by_name) {
-    static const char *const urls[] = {"",         "memory",  "memory:x", "memory: ", "file:/tmp/x",
-                                       "redis://", "MEMORY:", " memory:"};
+    static const char *const urls[] = {
+        "", "memory", "memory:x", "memory: ", "file", "redis://", "MEMORY:", " memory:"};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         weir_error error;
         CHECK_EQ(weir_open(urls[i], NULL, &error), NULL);
@@ -50,9 +50,7 @@ TEST(a_url_that_is_no_store_is_refused_by_name) {
     CHECK_EQ(weir_open("redis://ann:secret@host/0", NULL, &error), NULL);
     CHECK_CONTAINS(error.text, "redis:");
     CHECK_EQ(strstr(error.text, "secret"), NULL);
-    CHECK_EQ(weir_open(NULL, NULL, &error), NULL);
-    CHECK_EQ(error.status, WEIR_BAD_URL);
-    CHECK_EQ(weir_open(NULL, NULL, NULL), NULL);
+    CHECK_EQ(weir_open("redis://", NULL, NULL), NULL);
     char long_url[4096];
     memset(long_url, 'x', sizeof long_url - 1);
     long_url[sizeof long_url - 1] = 0;

@@ -31,16 +31,18 @@
 #include "os/clock.h"
 #include "os/entropy.h"
 #include "os/file.h"
+#include "os/guard.h"
 #include "os/process.h"
 #include "os/processor.h"
 
 enum {
-    USERS_MAX_DEFAULT    = 10000000,
-    OPEN_TRIES_MAX       = 100,
-    PATH_BYTES_SHOWN     = 120,
-    TURNS_BEFORE_ASKING  = 4, /* whether the process waited for still lives */
-    PROCESSES_NAMED      = 3,
-    PROCESSES_TEXT_BYTES = 128, /* of so many: a number, a name and what is around them */
+    USERS_MAX_DEFAULT     = 10000000,
+    OPEN_TRIES_MAX        = 100,
+    PATH_BYTES_SHOWN      = 120,
+    TURNS_BEFORE_SCOURING = 4000, /* a fifth of a second and more */
+    TURNS_BEFORE_ASKING   = 4,    /* whether the process waited for still lives */
+    PROCESSES_NAMED       = 3,
+    PROCESSES_TEXT_BYTES  = 128, /* of so many: a number, a name and what is around them */
 };
 
 #define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
@@ -56,9 +58,13 @@ struct embedded {
     void               *handle;
     uint32_t            number; /* of this process; 0: a reader, or a child that has none yet */
     bool                is_reader;
-    _Atomic uint64_t    reserved_bytes; /* of the table's memory, known to be on the disk */
-    _Atomic uint32_t    busy;           /* a thread takes a number, or buries somebody */
-    _Atomic bool        is_child;       /* of a fork(), and has not rejoined */
+    uint64_t
+        reserved_bytes; /* of the table's memory, known to be on the disk; changed by who is busy */
+    _Atomic uint32_t busy; /* a thread takes a number, buries somebody, reserves, or lets go */
+    struct guard     guard;
+    struct embedded *before;    /* closed with this */
+    uint32_t         abandoned; /* the number that it had when it failed */
+    _Atomic bool     is_child;  /* of a fork(), and has not rejoined */
 };
 
 static bool embedded_join(struct embedded *e, const struct embedded_options *options,
@@ -336,12 +342,16 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
     return true;
 }
 
-static bool embedded_map(struct embedded *e, weir_error *error) {
+static bool embedded_map(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     void *memory;
     e->memory_bytes = file_bytes_of(e->rules.users_max);
     int why         = file_map(e->fd, e->memory_bytes, !e->is_reader, &memory);
     if (why != 0) return fail_at(error, e->path, "cannot map it", why);
     e->memory = memory;
+    e->guard  = (struct guard){
+         .memory = memory, .bytes = e->memory_bytes, .failed = o->failed, .context = o->context};
+    if (o->failed != NULL && !guard_begin(&e->guard))
+        return fail(error, WEIR_NO_MEMORY, e->path, "too many files are open in this process");
     e->handle = aligned_alloc(64, HANDLE_BYTES);
     if (e->handle == NULL) return fail(error, WEIR_NO_MEMORY, e->path, "out of memory");
     return true;
@@ -358,13 +368,14 @@ struct embedded *embedded_open(const char *path, const struct embedded_options *
     e->fd        = -1;
     e->is_reader = o->is_reader;
     if (!embedded_find(e, o, error)) goto free_handle;
-    if (!embedded_check(e, o, error) || !embedded_map(e, error)) goto close_file;
+    if (!embedded_check(e, o, error) || !embedded_map(e, o, error)) goto close_file;
     if (!embedded_join(e, o, error)) goto close_file;
     if (!o->is_reader && !o->is_alone) file_unlock(e->fd, FORMAT_LOCK_OPENING);
     error->status = WEIR_OK;
     return e;
 
 close_file:
+    guard_end(&e->guard);
     if (e->memory != NULL) file_unmap(e->memory, e->memory_bytes);
     file_close(e->fd);
 free_handle:
@@ -376,9 +387,9 @@ free_handle:
     return NULL;
 }
 
-void embedded_close(struct embedded *e) {
-    if (e == NULL) return;
+static void embedded_close_one(struct embedded *e) {
     if (e->number != 0 && !atomic_load(&e->is_child)) table_recover(e->table, e->number);
+    guard_end(&e->guard);
     file_unmap(e->memory, e->memory_bytes);
     if (e->fd >= 0) file_close(e->fd);
     free(e->handle);
@@ -386,40 +397,17 @@ void embedded_close(struct embedded *e) {
     free(e);
 }
 
-struct table *embedded_table(struct embedded *e) {
-    return e->table;
+void embedded_close(struct embedded *e) {
+    while (e != NULL) {
+        struct embedded *before = e->before;
+        embedded_close_one(e);
+        e = before;
+    }
 }
-
-const struct format_rules *embedded_rules(const struct embedded *e) { return &e->rules; }
-
-uint64_t embedded_clock_ahead_ns(const struct embedded *e) { return e->clock_ahead_ns; }
-
-uint64_t embedded_file_bytes(const struct embedded *e) {
-    struct file_facts facts;
-    return file_facts(e->fd, &facts) == 0 ? facts.bytes : 0;
-}
-
-int embedded_make_like(const struct embedded *e, int fd) { return file_make_like(fd, e->fd); }
-
-uint64_t embedded_file_bytes_max(const struct embedded *e) { return e->memory_bytes; }
-
-uint64_t embedded_disk_bytes(const struct embedded *e) {
-    struct file_facts facts;
-    return file_facts(e->fd, &facts) == 0 ? facts.disk_bytes : 0;
-}
-
-/* --- being one of several -------------------------------------------------------------------- */
 
 static struct format_process *embedded_facts(const struct embedded *e, uint32_t number) {
     return (struct format_process *)(void *)(e->memory + FORMAT_PROCESSES_AT) + number;
 }
-
-/* One thread of this process at a time, since the system's locks do not tell its threads apart. */
-static void embedded_begin(struct embedded *e) {
-    for (unsigned turn = 0; atomic_exchange(&e->busy, 1) != 0; turn++) processor_yield(turn);
-}
-
-static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
 
 /* The lock is what tells. But a process may have closed all its files without knowing that this is
  * among
@@ -438,24 +426,100 @@ static void embedded_bury(struct embedded *e, uint32_t number) {
     file_unlock(e->fd, number);
 }
 
-static void embedded_wait(void *context, uint32_t process, unsigned turn) {
-    struct embedded *e = context;
-    processor_yield(turn);
-    if (process == 0 || process > FORMAT_PROCESSES || process == e->number) return;
-    if (turn < TURNS_BEFORE_ASKING || !embedded_is_dead(e, process)) return;
+/* One thread of this process at a time, since the system's locks do not tell its threads apart. */
+static void embedded_begin(struct embedded *e) {
+    for (unsigned turn = 0; atomic_exchange(&e->busy, 1) != 0; turn++) processor_yield(turn);
+}
+
+static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
+
+void embedded_abandon(struct embedded *e) {
+    /* This process lives, and yet is to be taken for dead under this number. */
+    *embedded_facts(e, e->number) = (struct format_process){0};
+    file_unmap_to_zeros(e->memory, e->memory_bytes);
     embedded_begin(e);
-    if (embedded_is_dead(e, process)) embedded_bury(e, process);
+    file_close(e->fd);
+    e->fd        = -1;
+    e->abandoned = e->number;
+    e->number    = 0;
+    embedded_end(e);
+}
+
+bool embedded_is_same_file(const struct embedded *one, const struct embedded *other) {
+    return memcmp(one->rules.identity, other->rules.identity, sizeof one->rules.identity) == 0;
+}
+
+void embedded_take_over(struct embedded *e, struct embedded *before) {
+    e->before = before;
+    embedded_begin(e);
+    if (before->abandoned != e->number) embedded_bury(e, before->abandoned);
+    embedded_end(e);
+}
+
+const char *embedded_path(const struct embedded *e) { return e->path; }
+
+struct table *embedded_table(struct embedded *e) {
+    return e->table;
+}
+
+const struct format_rules *embedded_rules(const struct embedded *e) { return &e->rules; }
+
+uint64_t embedded_clock_ahead_ns(const struct embedded *e) { return e->clock_ahead_ns; }
+
+uint64_t embedded_file_bytes(const struct embedded *e) {
+    struct file_facts facts;
+    return file_facts(e->fd, &facts) == 0 ? facts.bytes : 0;
+}
+
+uint64_t embedded_file_bytes_max(const struct embedded *e) { return e->memory_bytes; }
+
+uint64_t embedded_disk_bytes(const struct embedded *e) {
+    struct file_facts facts;
+    return file_facts(e->fd, &facts) == 0 ? facts.disk_bytes : 0;
+}
+
+int embedded_make_like(const struct embedded *e, int fd) { return file_make_like(fd, e->fd); }
+
+/* --- being one of several -------------------------------------------------------------------- */
+
+/* Who is waited for so long, and is not there, has left a lock without a note: the file was spoiled. */
+static void embedded_scour(struct embedded *e, uint32_t number) {
+    if (number > 0 && number <= FORMAT_PROCESSES && number != e->number) {
+        if (!file_try_lock(e->fd, number)) return;
+        table_scour(e->table, number);
+        file_unlock(e->fd, number);
+    } else {
+        table_scour(e->table, number);
+    }
+}
+
+static void embedded_wait(void *context, uint32_t process, unsigned turn) {
+    struct embedded *e         = context;
+    bool             is_number = process > 0 && process <= FORMAT_PROCESSES;
+    processor_yield(turn);
+    bool is_orphan = turn % TURNS_BEFORE_SCOURING == TURNS_BEFORE_SCOURING - 1;
+    bool is_mine   = process == e->number;
+    if (turn < TURNS_BEFORE_ASKING || ((is_mine || !is_number) && !is_orphan)) return;
+    if (is_number && !is_mine && !embedded_is_dead(e, process)) return;
+    embedded_begin(e);
+    if (is_orphan) {
+        embedded_scour(e, process);
+    } else if (embedded_is_dead(e, process)) {
+        embedded_bury(e, process);
+    }
     embedded_end(e);
 }
 
 /* The table asks for room to grow into; see table.h. */
 static bool embedded_reserve(void *context, uint64_t bytes) {
-    struct embedded *e    = context;
-    uint64_t         have = atomic_load(&e->reserved_bytes);
-    if (bytes <= have) return true;
-    if (file_reserve(e->fd, FORMAT_TABLE_AT + have, bytes - have) != 0) return false;
-    atomic_store(&e->reserved_bytes, bytes);
-    return true;
+    struct embedded *e = context;
+    embedded_begin(e);
+    bool is_there =
+        bytes <= e->reserved_bytes ||
+        file_reserve(e->fd, FORMAT_TABLE_AT + e->reserved_bytes, bytes - e->reserved_bytes) == 0;
+    if (is_there && e->reserved_bytes < bytes) e->reserved_bytes = bytes;
+    embedded_end(e);
+    return is_there;
 }
 
 /* Takes a number: one that nobody has, or that a dead process had. The opening lock is held, or this
@@ -466,9 +530,7 @@ static uint32_t embedded_take_number(struct embedded *e) {
         for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
             bool was_there = table_has_process(e->table, number);
             if (was_there && (round == 0 || !embedded_is_dead(e, number))) continue;
-            if (!file_try_lock(e->fd, number)) continue;
-            if (table_has_process(e->table, number)) table_recover(e->table, number);
-            return number;
+            if (file_try_lock(e->fd, number)) return number;
         }
     }
     return 0;
@@ -505,6 +567,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
         file_unlock(e->fd, number);
         return fail_at(error, e->path, "cannot make room for one more process", why);
     }
+    table_recover(e->table, number); /* also of one that left no word, as far as notes tell */
     struct process_identity self  = process_self();
     struct format_process   facts = {.id         = self.id,
                                      .started    = self.started,
@@ -603,7 +666,7 @@ static bool embedded_check_length(struct embedded *e, weir_error *error) {
         return fail(error, WEIR_DAMAGED, e->path,
                     "it was cut off: it has %llu of %llu bytes; move it away to begin anew",
                     (unsigned long long)bytes, (unsigned long long)needs);
-    atomic_store(&e->reserved_bytes, table);
+    e->reserved_bytes = table;
     return true;
 }
 

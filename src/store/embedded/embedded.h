@@ -22,6 +22,11 @@ struct embedded_options {
     bool must_exist;    /* a file that is not there is not created */
     bool is_alone;      /* nobody else may have it open, and who opens it waits until it is closed:
                            for weir compact */
+
+    /* Called when the file cannot be read any more, from a signal handler of any thread: what was decided
+     * since may be wrong, and nothing more may be. Then embedded_abandon(). NULL: the process ends of it. */
+    void (*failed)(void *context);
+    void *context;
 };
 
 /* Opens or creates the file. NULL: `error` says why, with the path in it, and nothing was changed.
@@ -35,6 +40,7 @@ void             embedded_close(struct embedded *e);
 struct table              *embedded_table(struct embedded *e);
 const struct format_rules *embedded_rules(const struct embedded *e);
 uint64_t                   embedded_clock_ahead_ns(const struct embedded *e);
+const char                *embedded_path(const struct embedded *e);
 
 /* In a child of fork(), before anything else (and from a signal handler's context): lets go of what
  * belongs
@@ -42,6 +48,17 @@ uint64_t                   embedded_clock_ahead_ns(const struct embedded *e);
  * thread. */
 void        embedded_leave_to_parent(struct embedded *e);
 weir_status embedded_rejoin(struct embedded *e);
+
+/* Lets go of a file that failed, as if the process had been killed: others put right what its threads
+ * were
+ * doing. The table may be asked until embedded_close(), and answers nonsense. */
+void embedded_abandon(struct embedded *e);
+
+/* Whether both are openings of the file that was created once, whatever its name and place now. */
+bool embedded_is_same_file(const struct embedded *one, const struct embedded *other);
+
+/* Goes on where `before` failed: puts right what it left, and closes it with embedded_close(e). */
+void embedded_take_over(struct embedded *e, struct embedded *before);
 
 /* Who has the file open, for people: fills in up to `count`, returns how many there are. */
 struct embedded_process {
