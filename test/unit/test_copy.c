@@ -179,6 +179,7 @@ TEST(what_newcomers_took_on_shared_counters_goes_along) {
     struct place same  = copy_of(&from, 5, now_ns, &kept);
     struct place wider = copy_of(&from, 1000, now_ns, &kept);
     CHECK_EQ(table_live(same.table, now_ns).rings, table_live(from.table, now_ns).rings);
+    CHECK_EQ(table_seen_ns(same.table), now_ns);
     for (int i = 0; i < CROWD; i++) {
         struct table_question q  = {.hash = hash[i], .rule = rule};
         struct table_answer   a  = ask(from.table, &q, now_ns);
