@@ -11,7 +11,8 @@
 #
 # Every test finds in its environment WEIR_BIN (the binary), WEIR_BUILD_DIR (libweir.so, libweir.a),
 # WEIR_SOURCE_DIR, WEIR_SANITIZE (none, address, thread), WEIR_CC, and WEIR_PYTHON (a Python with
-# tools/requirements.txt installed); and WEIR_STORE=memory:, so that what names no store leaves no file. Timeouts are for the plain build; sanitizers get four times as
+# tools/requirements.txt installed), and WEIR_STORE=memory:, so that nothing is written where the
+# machine's own weir keeps its file. Timeouts are for the plain build; sanitizers get four times as
 # much. SERIAL keeps other tests away while it runs, for tests that measure time.
 
 # Inside names are tested too, so a test links archives of the rooms and not libweir. A test of
@@ -140,8 +141,8 @@ function(weir_add_test name labels timeout serial)
         "WEIR_BUILD_DIR=${PROJECT_BINARY_DIR};"
         "WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR};"
         "WEIR_SANITIZE=${WEIR_SANITIZE};"
-        "WEIR_CC=${CMAKE_C_COMPILER};"
         "WEIR_STORE=memory:;"
+        "WEIR_CC=${CMAKE_C_COMPILER};"
         "WEIR_PYTHON=${PROJECT_SOURCE_DIR}/.deps/python/bin/python;"
         "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1;"
         "UBSAN_OPTIONS=print_stacktrace=1;"

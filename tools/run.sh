@@ -48,7 +48,7 @@ stop() {
 # Starts on the port; false if it is taken. Any other trouble ends the script.
 start() {
     : >"$log"
-    setsid "$weir" serve --listen "127.0.0.1:$1" >>"$log" 2>&1 </dev/null &
+    setsid "$weir" serve --listen "127.0.0.1:$1" --store "file:$folder/limits.weir" >>"$log" 2>&1 </dev/null &
     pid=$!
     tries=0
     while [ $tries -lt 100 ]; do
@@ -78,6 +78,7 @@ start() {
 
 mkdir -p "$folder"
 stop
+rm -f "$folder/limits.weir" # the tour begins with nobody
 port=7400
 while ! start $port; do
     say "run: 127.0.0.1:$port is taken by another program; trying the next"
@@ -102,7 +103,9 @@ The server is still running. What you may type next:
 
   redis-cli -p $port WEIR.ALLOW ann 3 60000       1 yes, 0 no
   redis-cli -p $port WEIR.DECIDE ann 3 60000      what is left, and when to come back
-  $weir allow ann 3/1m; echo \$?    one question from a shell: 0 yes, 1 no
+  $weir allow ann 3/1m -s file:$folder/limits.weir; echo \$?
+                                    the same count, from a shell: 0 yes, 1 no
+  $weir top $folder/limits.weir     what the file holds, and who has it open
   $weir explain 100/1h              what a rule means in numbers
   $weir help                        the other verbs
 

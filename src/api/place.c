@@ -38,13 +38,18 @@ static bool place_by_default(char found[FILE_PATH_BYTES_MAX], weir_error *error)
     int length = snprintf(found, FILE_PATH_BYTES_MAX, "%s%s/weir/limits.weir", folder, below);
     if (length < 0 || length >= FILE_PATH_BYTES_MAX)
         return fail(error, WEIR_BAD_URL, "the path of the default file is too long; say file:PATH");
-    int why = file_make_folders_of(found);
+    return true;
+}
+
+bool place_of_file(const char *path, char found[FILE_PATH_BYTES_MAX], weir_error *error) {
+    if (!place_find_file(path, found, error)) return false;
+    int why = path[0] == '\0' ? file_make_folders_of(found) : 0;
     if (why == 0) return true;
     return fail(error, WEIR_STORE_FAILED, "cannot make the folder of %.150s: %s; say file:PATH",
                 found, file_error_text(why));
 }
 
-bool place_of_file(const char *path, char found[FILE_PATH_BYTES_MAX], weir_error *error) {
+bool place_find_file(const char *path, char found[FILE_PATH_BYTES_MAX], weir_error *error) {
     if (path[0] == '\0') return place_by_default(found, error);
     if (strncmp(path, "//", 2) == 0) {
         path += 2;

@@ -14,4 +14,7 @@
  * whose folders are made if they are not there. False: `error` says why. */
 bool place_of_file(const char *path, char found[FILE_PATH_BYTES_MAX], weir_error *error);
 
+/* The same for those who only look: nothing is made. */
+bool place_find_file(const char *path, char found[FILE_PATH_BYTES_MAX], weir_error *error);
+
 #endif

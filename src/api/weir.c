@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/open.h"
 #include "api/place.h"
 #include "base/contract.h"
 #include "base/text.h"
@@ -326,6 +327,10 @@ void weir_close(weir *w) {
     limiter_free(w->limiter);
     embedded_close(w->embedded);
     free(w);
+}
+
+struct limiter *open_limiter(weir *w) {
+    return w->limiter;
 }
 
 /* --- deciding ------------------------------------------------------------------------------- */

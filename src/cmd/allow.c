@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/store.h"
 #include "cmd/terminal.h"
 #include "wire/json.h"
 
@@ -15,14 +16,15 @@ static const char about[] =
     "Asks whether USER may act now under a limit, counts the act if so, and says what is left.\n"
     "A limit is written 100/1m: at most 100 in any window of one minute.\n"
     "\n"
-    "The default store, memory:, lives inside this one process: each call begins with a fresh\n"
-    "limiter and forgets it at the end. --times asks several times within one call, so that the\n"
-    "limit shows. To ask a limiter that stays, run weir serve.\n";
+    "Counts are kept in a file that any number of programs share, weir serve and programs with\n"
+    "the library among them, and that survives them all: see --store. With --store memory: the\n"
+    "call begins with nothing and forgets it at the end; --times then shows the limit.\n";
 
 static const char epilogue[] =
     "examples:\n"
-    "  weir allow ann 100/1m                    allowed, 99 left of 100\n"
+    "  weir allow ann 100/1m                    allowed, 99 left of 100; then 98, and so on\n"
     "  weir allow ann 3/10s --times 5           the last two are denied\n"
+    "  weir allow ann 5/1h --store file:/tmp/mail.weir    in a file of its own\n"
     "  weir allow ann 10/1s --algorithm gcra --burst 20 --cost 5\n"
     "\n"
     "exit codes: 0 all were allowed; 1 at least one was denied; 2 wrong usage; 3 trouble.\n"
@@ -39,7 +41,7 @@ static int64_t rounded_up(int64_t duration_ns);
 int allow_main(int count, char **words) {
     uint64_t    cost = 1, burst = 0, times = 1;
     uint32_t    algorithm = WEIR_STRICT;
-    const char *store     = "memory:";
+    const char *store     = store_default();
     bool        as_json = false, is_quiet = false;
 
     const struct args_option options[] = {
@@ -74,7 +76,8 @@ int allow_main(int count, char **words) {
          .kind   = ARGS_TEXT,
          .value  = "URL",
          .into   = &store,
-         .text   = "where to count (default memory:)"},
+         .text   = "where to count: file:PATH, memory:, or file: for the\n"
+                   "default place (default $WEIR_STORE, or else file:)"},
         {.name   = "json",
          .letter = 'j',
          .kind   = ARGS_FLAG,
@@ -105,13 +108,8 @@ int allow_main(int count, char **words) {
     request.algorithm    = algorithm;
     request.burst        = burst;
 
-    weir_error error = {0};
-    weir      *w     = weir_open(store, NULL, &error);
-    if (w == NULL) {
-        terminal_complain("allow", "%s", error.text);
-        bool is_usage = error.status == WEIR_BAD_URL || error.status == WEIR_BAD_OPTIONS;
-        return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
-    }
+    weir *w = store_open("allow", store, NULL, &code);
+    if (w == NULL) return code;
     code = ask(w, &request, times, args.operands[1], as_json, is_quiet);
     weir_close(w);
     return terminal_finish("allow", code);

@@ -9,10 +9,12 @@
 
 #include <weir.h>
 
+#include "api/open.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
+#include "cmd/store.h"
 #include "cmd/terminal.h"
-#include "os/entropy.h"
+#include "limiter/limiter.h"
 #include "os/thread.h"
 #include "server/server.h"
 
@@ -24,14 +26,22 @@ static const char about[] =
     "  redis-cli -p 7400 WEIR.DECIDE ann 100 1m        what is left, and when to come back\n"
     "  redis-cli -p 7400 CL.THROTTLE ann 15 30 60      as redis-cell answers it\n"
     "\n"
-    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the second.\n";
+    "Counts are kept in a file (see --store), which other servers of this machine, weir allow\n"
+    "and programs with the library may share, and which survives them all, however they end.\n"
+    "\n"
+    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the\n"
+    "second.\n";
 
 static const char epilogue[] =
-    "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all of this machine's addresses)\n"
-    "or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells which.\n"
+    "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all addresses of this\n"
+    "machine) or unix:/path. Port 0 lets the system choose; the line that says \"ready\" tells\n"
+    "which.\n"
     "There is no password and no encryption: whoever reaches the port may spend and reset every\n"
     "user's permits. So other machines are kept out unless --allow-remote says that the network\n"
     "in between is trusted.\n"
+    "\n"
+    "Servers that share a file share its counts; --users-max, --bytes-max and --clock-error-ppm\n"
+    "are the file's, for all who open it. weir top shows who has it open and what it holds.\n"
     "\n"
     "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
 
@@ -45,8 +55,8 @@ enum {
 
 struct serve {
     struct args_list listen;
-    uint64_t         thread_count, connections_max, users_max, clock_error_ppm;
-    int64_t          idle_ns_max;
+    uint64_t         thread_count, connections_max, users_max, bytes_max, clock_error_ppm;
+    int64_t          idle_ns_max, wall_error_ns;
     const char      *store, *unix_mode, *pid_file;
     bool             allows_remote, is_quiet;
     struct address   addresses[LISTEN_MAX];
@@ -60,8 +70,7 @@ static int  serve_run(struct serve *serve);
 int serve_main(int count, char **words) {
     struct serve serve = {
         .connections_max = CONNECTIONS_MAX_DEFAULT,
-        .users_max       = 10000000,
-        .store           = "memory:",
+        .store           = store_default(),
         .unix_mode       = "0600",
     };
     int code;
@@ -137,7 +146,15 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
          .value  = "N",
          .into   = &serve->users_max,
          .min    = 1,
-         .text   = "counters held at once, about 76 bytes each (default\n10000000)"},
+         .text   = "counters held at once, about 76 bytes each (default\n10000000, or as the "
+                   "file has it)"},
+        {.name  = "bytes-max",
+         .kind  = ARGS_BYTES,
+         .value = "BYTES",
+         .into  = &serve->bytes_max,
+         .min   = 1,
+         .text  = "a bound on the bytes of the file or the memory, such as\n500M; lowers "
+                  "--users-max"},
         {.name   = "connections-max",
          .letter = 'c',
          .kind   = ARGS_NUMBER,
@@ -167,13 +184,21 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
          .into  = &serve->clock_error_ppm,
          .max   = 100000,
          .text  = "how wrong the rate of this machine's clock may be;\nwindows are lengthened "
-                  "by as much (default 0)"},
+                  "by as much (default 0, or as the\nfile has it)"},
+        {.name  = "wall-error",
+         .kind  = ARGS_DURATION,
+         .value = "DURATION",
+         .into  = &serve->wall_error_ns,
+         .max   = (uint64_t)WEIR_YEAR,
+         .text  = "file: how wrong the wall clock may be. 0s: time stands\nstill for the counters "
+                  "while the machine is off (default)"},
         {.name   = "store",
          .letter = 's',
          .kind   = ARGS_TEXT,
          .value  = "URL",
          .into   = &serve->store,
-         .text   = "where to count (default memory:)"},
+         .text   = "where to count: file:PATH, memory:, or file: for the\n"
+                   "default place (default $WEIR_STORE, or else file:)"},
         {.name  = "pid-file",
          .kind  = ARGS_TEXT,
          .value = "FILE",
@@ -193,12 +218,6 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
                         .option_count = sizeof options / sizeof options[0]};
     if (!args_parse(&args, count, words, code)) return false;
     *code = COMMAND_USAGE;
-    if (strcmp(serve->store, "memory:") != 0) {
-        char quoted[TERMINAL_QUOTE_BYTES_MAX];
-        terminal_complain("serve", "--store %s: this version knows memory: only",
-                          terminal_quote(view_of(serve->store), quoted));
-        return false;
-    }
     if (serve->thread_count == 0) {
         serve->thread_count = thread_processor_count();
         if (serve->thread_count > THREADS_MAX) serve->thread_count = THREADS_MAX;
@@ -221,19 +240,13 @@ static void connections_fit(struct serve *serve) {
     serve->connections_max = left;
 }
 
-static struct limiter *limiter_make(const struct serve *serve) {
-    struct limiter_options options = {.users_max       = serve->users_max,
-                                      .clock_error_ppm = serve->clock_error_ppm};
-    if (!entropy_fill(options.secret, sizeof options.secret)) {
-        terminal_complain("serve", "the system has no random bytes to give");
-        return NULL;
-    }
-    struct limiter *limiter = limiter_new(&options);
-    if (limiter == NULL)
-        terminal_complain(
-            "serve", "there is no memory for %" PRIu64 " users; ask for fewer with --users-max",
-            serve->users_max);
-    return limiter;
+static weir *serve_open(const struct serve *serve, int *code) {
+    weir_options options    = WEIR_OPTIONS_DEFAULT;
+    options.users_max       = serve->users_max;
+    options.bytes_max       = serve->bytes_max;
+    options.clock_error_ppm = serve->clock_error_ppm;
+    options.wall_error_ns   = serve->wall_error_ns;
+    return store_open("serve", serve->store, &options, code);
 }
 
 static bool pid_file_write(const struct serve *serve) {
@@ -257,20 +270,23 @@ static void say_ready(const struct serve *serve, const struct server *server) {
         address_write(server_address(server, i), text);
         printf("%s %s", i == 0 ? "" : ",", text);
     }
+    char name[STORE_NAME_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
+    terminal_quote(view_of(store_name(serve->store, name)), quoted);
     printf("; %" PRIu64 " %s, store %s, process %ld\n", serve->thread_count,
-           serve->thread_count == 1 ? "thread" : "threads", serve->store, (long)getpid());
+           serve->thread_count == 1 ? "thread" : "threads", quoted, (long)getpid());
     (void)fflush(stdout);
 }
 
 static int serve_run(struct serve *serve) {
     int code = COMMAND_TROUBLE;
     connections_fit(serve);
-    struct limiter *limiter = limiter_make(serve);
-    if (limiter == NULL) return code;
+    weir *w = serve_open(serve, &code);
+    if (w == NULL) return code;
 
     char                        problem[SOCKET_PROBLEM_BYTES_MAX];
-    const struct server_options options = {.limiter         = limiter,
-                                           .clock_error_ppm = serve->clock_error_ppm,
+    const struct server_options options = {.limiter = open_limiter(w),
+                                           .clock_error_ppm =
+                                               limiter_clock_error_ppm(open_limiter(w)),
                                            .addresses       = serve->addresses,
                                            .address_count   = serve->address_count,
                                            .unix_mode       = serve->mode,
@@ -280,7 +296,7 @@ static int serve_run(struct serve *serve) {
     struct server              *server  = server_open(&options, problem);
     if (server == NULL) {
         terminal_complain("serve", "%s", problem);
-        goto free_limiter;
+        goto close_store;
     }
     if (!pid_file_write(serve)) goto close_server;
 
@@ -291,7 +307,7 @@ static int serve_run(struct serve *serve) {
 
 close_server:
     server_close(server);
-free_limiter:
-    limiter_free(limiter);
+close_store:
+    weir_close(w);
     return code;
 }

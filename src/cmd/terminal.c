@@ -62,6 +62,11 @@ int terminal_columns(void) {
     return 80;
 }
 
+int terminal_rows(void) {
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 void terminal_complain(const char *verb, const char *format, ...) {
     char    message[2048];
     va_list values;

@@ -37,6 +37,7 @@ const char *terminal_colour(enum terminal_colour colour);
 
 bool terminal_is_terminal(void); /* stdout */
 int  terminal_columns(void);     /* of stdout; COLUMNS or 80 where it is not told */
+int  terminal_rows(void);        /* of stdout; 24 where it is not told */
 
 /* "weir VERB: " and the message and a line feed, on stderr. Say what is wrong, with the value, and
  * what to do. An empty verb: "weir: ". */

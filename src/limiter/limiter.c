@@ -111,6 +111,8 @@ void limiter_free(struct limiter *l) {
     if (l != NULL) memory_release(l, l->bytes);
 }
 
+uint64_t limiter_clock_error_ppm(const struct limiter *l) { return l->clock_error_ppm; }
+
 void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context) {
     l->ask_context = context;
     atomic_store_explicit(&l->ask, ask, memory_order_release);

@@ -64,6 +64,9 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
 weir_status limiter_reset(struct limiter *l, const weir_request *request, uint64_t now_ns);
 void        limiter_stats(struct limiter *l, weir_statistics *statistics);
 
+/* What it was made with. */
+uint64_t limiter_clock_error_ppm(const struct limiter *l);
+
 /* The rule that a request states, or what is wrong with it. Reads all fields but the user's bytes. */
 weir_status limiter_rule_of(const weir_request *request, uint64_t clock_error_ppm,
                             struct rule *rule);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -98,12 +99,36 @@ int file_give_name(int fd, const char *path) {
     return linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
+int file_make_like(int fd, int model) {
+    struct stat like, s;
+    if (fstat(model, &like) != 0 || fstat(fd, &s) != 0) return errno;
+    bool is_owned = s.st_uid == like.st_uid && s.st_gid == like.st_gid;
+    if (!is_owned && fchown(fd, like.st_uid, like.st_gid) != 0) return errno;
+    return fchmod(fd, like.st_mode & 07777) == 0 ? 0 : errno;
+}
+
+int file_rename(const char *from, const char *to) { return rename(from, to) == 0 ? 0 : errno; }
+
+int file_remove(const char *path) { return unlink(path) == 0 ? 0 : errno; }
+
+int file_resolve(const char *path, char resolved[FILE_PATH_BYTES_MAX]) {
+    char *found = realpath(path, NULL);
+    if (found == NULL) return errno;
+    size_t bytes   = strlen(found) + 1;
+    bool   is_long = bytes > FILE_PATH_BYTES_MAX;
+    if (!is_long) memcpy(resolved, found, bytes);
+    free(found);
+    return is_long ? ENAMETOOLONG : 0;
+}
+
 /* --- what it is ------------------------------------------------------------------------------ */
 
 static void facts_of(const struct stat *s, struct file_facts *facts) {
     *facts = (struct file_facts){
         .identity   = {.device = s->st_dev, .inode = s->st_ino},
         .bytes      = (uint64_t)s->st_size,
+        .disk_bytes = (uint64_t)s->st_blocks * 512,
+        .name_count = (uint64_t)s->st_nlink,
         .is_regular = S_ISREG(s->st_mode),
         .is_linked  = s->st_nlink > 0,
     };

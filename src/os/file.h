@@ -23,6 +23,8 @@ struct file_identity {
 struct file_facts {
     struct file_identity identity;
     uint64_t             bytes;
+    uint64_t             disk_bytes; /* that it takes there: less, where it has holes */
+    uint64_t             name_count; /* by which it is known in folders */
     bool                 is_regular;
     bool                 is_linked; /* it has a name in some folder */
 };
@@ -45,10 +47,20 @@ int file_open_again(int fd, int *again);
 /* Makes the folders that lead to a file, for its owner alone, where they are not there. */
 int file_make_folders_of(const char *path);
 
+/* Where a path leads when all links are followed. */
+int file_resolve(const char *path, char resolved[FILE_PATH_BYTES_MAX]);
+
 /* Creates a file without a name in the folder of `path`, readable and writable for its owner alone, and
  * later gives it that name, if nobody has it. Who is killed between leaves nothing behind. */
 int file_create_nameless(const char *path, int *fd);
 int file_give_name(int fd, const char *path);
+
+/* Gives a file the owner, group and mode of another. */
+int file_make_like(int fd, int model);
+
+/* Puts the file of one name in the place of another's, at once; takes a name away. */
+int file_rename(const char *from, const char *to);
+int file_remove(const char *path);
 
 int file_facts(int fd, struct file_facts *facts);
 int file_facts_of(const char *path, struct file_facts *facts);

@@ -112,10 +112,19 @@ static void grow_set_cursor(struct table *t, struct holder *me, struct shape sha
     bucket_unlock(t, me, cursor - 1);
 }
 
-/* Users at which the table of this pass should grow. */
-static uint64_t grow_mark(const struct table *t, struct shape shape) {
-    uint64_t size = t->sizes[shape.pass];
+/* Users at which a table of so many buckets should grow. */
+static uint64_t grow_mark_of(uint64_t size) {
     return grow_lines(size, size < SIZE_STEP_MIN ? GROW_SMALL : GROW_PER_100);
+}
+
+static uint64_t grow_mark(const struct table *t, struct shape shape) {
+    return grow_mark_of(t->sizes[shape.pass]);
+}
+
+uint32_t grow_pass_for(const uint32_t *sizes, uint32_t passes, uint64_t users) {
+    uint32_t pass = 0;
+    while (pass + 1 < passes && users > grow_mark_of(sizes[pass])) pass++;
+    return pass;
 }
 
 static bool grow_is_due(const struct table *t, struct shape shape) {

@@ -283,6 +283,9 @@ bool grow_is_stuck(const struct table *t);
  * moves a few users on. */
 void grow_step(struct table *t, struct holder *me, uint64_t now_ns);
 
+/* The first pass of a table that so many users do not make grow; the last, if there is none. */
+uint32_t grow_pass_for(const uint32_t *sizes, uint32_t passes, uint64_t users);
+
 /* Fills in the sizes of all passes up to what users_max needs; returns their number. */
 uint32_t grow_sizes(uint64_t users_max, uint32_t sizes[SHAPE_PASSES_MAX + 1]);
 

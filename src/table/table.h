@@ -143,4 +143,28 @@ uint64_t table_seen_ns(const struct table *t);
 /* Whether `process` is there: it came, and was not let go of since. */
 bool table_has_process(const struct table *t, uint32_t process);
 
+/* --- copying: nobody decides meanwhile (copy.c) ---------------------------------------------- */
+
+/* Who does not equal new, and how many rings hold something; from `until_ns` on there is neither. */
+struct table_live {
+    uint64_t there; /* with those who equal new */
+    uint64_t users;
+    uint64_t rings;
+    uint64_t until_ns;
+};
+struct table_live table_live(const struct table *t, uint64_t now_ns);
+
+/* Bytes of the smallest table for at most users_max that so many users find room in. */
+uint64_t table_bytes_for(uint64_t users_max, uint32_t processes, uint64_t users);
+
+/* Gives an empty table that size; false: its memory cannot be reserved. */
+bool table_make_room(struct table *t, uint64_t users);
+
+/* Adds all that `from` holds to the empty table `to`: counters, rings, statistics and times. Users who
+ * equal new at now_ns are forgotten; `users` is how many were not. False: one found no room. `progress`
+ * may be NULL. */
+typedef void (*table_progress_fn)(void *context, uint64_t done, uint64_t total);
+bool table_copy(struct table *to, const struct table *from, uint64_t now_ns,
+                table_progress_fn progress, void *context, uint64_t *users);
+
 #endif

@@ -7,7 +7,7 @@ import subprocess
 
 import weir_cli
 
-VERBS = ("allow", "explain", "judge")
+VERBS = ("allow", "serve", "top", "compact", "explain", "judge")
 
 
 class Help(weir_cli.Case):

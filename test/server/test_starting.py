@@ -47,7 +47,9 @@ class Starting(unittest.TestCase):
                 (("--listen", "*:0"), "add --allow-remote"),
                 (("--threads", "0"), "threads"),
                 (("--unix-mode", "9"), "octal"),
-                (("--store", "redis://x"), "memory: only"),
+                (("--store", "redis://x"), "is not a store that this version knows"),
+                (("--users-max", "18446744073709551615"), "more than a table can hold"),
+                (("--bytes-max", "1"), "too little for one user"),
                 (("--users-max", "x"), "users-max"),
                 (("--colour",), "colour")):
             code, complaint = refused(*words)
@@ -57,7 +59,6 @@ class Starting(unittest.TestCase):
 
     def test_trouble_is_told_and_ends_with_3(self):
         for words, part in ((("--listen", "unix:/nonexistent/s"), "No such file"),
-                            (("--listen", "127.0.0.1:0", "--users-max", "18446744073709551615"), "fewer with --users-max"),
                             (("--listen", "127.0.0.1:0", "--pid-file", "/nonexistent/p"), "No such file"),
                             (("--allow-remote", "--listen", "192.0.2.1:0"), "does not have that address")):
             code, complaint = refused(*words)

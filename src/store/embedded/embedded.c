@@ -41,6 +41,8 @@ enum {
     PATH_BYTES_SHOWN      = 120,
     TURNS_BEFORE_SCOURING = 4000, /* a fifth of a second and more */
     TURNS_BEFORE_ASKING   = 4,    /* whether the process waited for still lives */
+    PROCESSES_NAMED       = 3,
+    PROCESSES_TEXT_BYTES  = 128, /* of so many: a number, a name and what is around them */
 };
 
 #define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
@@ -68,16 +70,31 @@ struct embedded {
 static bool embedded_join(struct embedded *e, const struct embedded_options *options,
                           weir_error *error);
 
+static bool fail_with(weir_error *error, weir_status status, const char *path, const char *format,
+                      va_list arguments) {
+    size_t length = strlen(path), cut = length > PATH_BYTES_SHOWN ? length - PATH_BYTES_SHOWN : 0;
+    size_t used = (size_t)snprintf(error->text, sizeof error->text, "%s%s: ", cut > 0 ? "..." : "",
+                                   path + cut);
+    (void)vsnprintf(error->text + used, sizeof error->text - used, format, arguments);
+    error->status = status;
+    return false;
+}
+
 __attribute__((format(printf, 4, 5))) static bool fail(weir_error *error, weir_status status,
                                                        const char *path, const char *format, ...) {
-    size_t  length = strlen(path), cut = length > PATH_BYTES_SHOWN ? length - PATH_BYTES_SHOWN : 0;
-    size_t  used = (size_t)snprintf(error->text, sizeof error->text, "%s%s: ", cut > 0 ? "..." : "",
-                                    path + cut);
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(error->text + used, sizeof error->text - used, format, arguments);
+    fail_with(error, status, path, format, arguments);
     va_end(arguments);
-    error->status = status;
+    return false;
+}
+
+bool embedded_fail(weir_error *error, weir_status status, const char *path, const char *format,
+                   ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fail_with(error, status, path, format, arguments);
+    va_end(arguments);
     return false;
 }
 
@@ -155,19 +172,20 @@ static int file_make_table(int fd, uint64_t users_max, void *handle) {
 }
 
 /* Writes all that a new file needs into one without a name. */
-static int file_fill(int fd, const struct format_rules *rules, void *handle) {
+static int file_fill(int fd, const struct format_rules *rules, const struct format_era *era,
+                     void *handle) {
     uint8_t           bytes[FORMAT_RULES_BYTES];
-    struct format_era era = {.sequence = 0}, first = {0}, second = {0};
+    struct format_era first = {0}, second = {0};
     uint64_t          table   = table_bytes_at_first(rules->users_max, FORMAT_PROCESSES);
     struct table_part holders = table_part_of_process(1),
                       last    = table_part_of_process(FORMAT_PROCESSES);
     uint64_t buckets          = last.offset + last.bytes;
 
+    /* The first holders too: whoever makes the table writes there. */
     format_write_rules(rules, bytes);
-    era.wall_ns = rules->created_ns; /* of no boot: whoever opens it begins its first era */
-    format_write_era(&first, &second, era);
+    format_write_era(&first, &second, *era);
     int error = file_extend(fd, FORMAT_TABLE_AT + table);
-    if (error == 0) error = file_reserve(fd, 0, FORMAT_TABLE_AT + holders.offset);
+    if (error == 0) error = file_reserve(fd, 0, FORMAT_TABLE_AT + holders.offset + holders.bytes);
     if (error == 0) error = file_reserve(fd, FORMAT_TABLE_AT + buckets, table - buckets);
     if (error == 0) error = file_make_table(fd, rules->users_max, handle);
     if (error == 0) error = file_write(fd, FORMAT_ERA_AT, &first, sizeof first);
@@ -175,49 +193,59 @@ static int file_fill(int fd, const struct format_rules *rules, void *handle) {
     return error != 0 ? error : file_sync(fd);
 }
 
+/* What it means that a file cannot be created. */
+static bool fail_to_create(weir_error *error, const char *path, int why) {
+    if (file_error_is_unsupported(why))
+        return fail(error, WEIR_STORE_FAILED, path,
+                    "this file system cannot create a file without a name, or cannot reserve space "
+                    "(fallocate); put it on a local one (ext4, xfs, btrfs, tmpfs)");
+    return fail_at(error, path, "cannot create it", why);
+}
+
+bool embedded_make(const char *path, const struct format_rules *rules, const struct format_era *era,
+                   int *fd, weir_error *error) {
+    int why = file_create_nameless(path, fd);
+    if (why != 0) return fail_to_create(error, path, why);
+
+    const char *trouble = file_system_trouble(*fd);
+    void       *handle  = aligned_alloc(64, HANDLE_BYTES);
+    if (trouble != NULL) {
+        fail(error, WEIR_STORE_FAILED, path,
+             "%s does not keep mapped files the same for all; put it on a local file system",
+             trouble);
+    } else if (handle == NULL) {
+        fail(error, WEIR_NO_MEMORY, path, "out of memory");
+    } else {
+        why = file_fill(*fd, rules, era, handle);
+        if (why == 0) {
+            free(handle);
+            return true;
+        }
+        fail_to_create(error, path, why);
+    }
+    free(handle);
+    file_close(*fd);
+    return false;
+}
+
 /* Creates the file whole, or not at all. True also if somebody else did meanwhile. */
 static bool embedded_create(const char *path, const struct embedded_options *o, weir_error *error) {
     struct format_rules rules;
+    int                 fd;
     if (!rules_for_new(path, o, &rules, error)) return false;
 
-    int fd;
-    int why = file_create_nameless(path, &fd);
-    if (why != 0) {
-        if (file_error_is_unsupported(why))
-            return fail(error, WEIR_STORE_FAILED, path,
-                        "this file system cannot create a file without a name; put it on a local "
-                        "one (ext4, xfs, btrfs, tmpfs)");
-        return fail_at(error, path, "cannot create it", why);
-    }
-    const char *trouble = file_system_trouble(fd);
-    if (trouble != NULL) {
-        file_close(fd);
-        return fail(error, WEIR_STORE_FAILED, path,
-                    "%s does not keep mapped files the same for all; put it on a local file system",
-                    trouble);
-    }
-    void *handle = aligned_alloc(64, HANDLE_BYTES);
-    if (handle == NULL) {
-        file_close(fd);
-        return fail(error, WEIR_NO_MEMORY, path, "out of memory");
-    }
-    why = file_fill(fd, &rules, handle);
-    free(handle);
-    if (why == 0) why = file_give_name(fd, path);
+    /* Of no boot: whoever opens it begins its first era. */
+    const struct format_era none = {.wall_ns = rules.created_ns};
+    if (!embedded_make(path, &rules, &none, &fd, error)) return false;
+    int why = file_give_name(fd, path);
     file_close(fd);
     if (why == 0) why = file_sync_folder_of(path);
-    if (why == 0 || file_error_is_existing(why)) return true;
-    if (file_error_is_unsupported(why))
-        return fail(error, WEIR_STORE_FAILED, path,
-                    "this file system cannot reserve space (fallocate); put it on a local one "
-                    "(ext4, xfs, btrfs, tmpfs)");
-    return fail_at(error, path, "cannot create it", why);
+    return why == 0 || file_error_is_existing(why) || fail_to_create(error, path, why);
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-/* Whether the path still leads to the file that is open. */
-static bool embedded_is_in_place(const struct embedded *e) {
+bool embedded_is_in_place(const struct embedded *e) {
     struct file_facts here, named;
     return file_facts(e->fd, &here) == 0 && file_facts_of(e->path, &named) == 0 &&
            here.identity.inode == named.identity.inode &&
@@ -235,6 +263,10 @@ static bool embedded_find(struct embedded *e, const struct embedded_options *o, 
         }
         if (file_error_is_missing(why))
             return fail(error, WEIR_STORE_FAILED, e->path, "there is no such file");
+        if (o->is_reader && file_error_is_forbidden(why))
+            return fail(error, WEIR_STORE_FAILED, e->path,
+                        "cannot open it: %s; it must be readable for this user",
+                        file_error_text(why));
         if (why != 0) return fail_at(error, e->path, "cannot open it", why);
 
         why = file_facts(e->fd, &facts);
@@ -338,7 +370,7 @@ struct embedded *embedded_open(const char *path, const struct embedded_options *
     if (!embedded_find(e, o, error)) goto free_handle;
     if (!embedded_check(e, o, error) || !embedded_map(e, o, error)) goto close_file;
     if (!embedded_join(e, o, error)) goto close_file;
-    if (!o->is_reader) file_unlock(e->fd, FORMAT_LOCK_OPENING);
+    if (!o->is_reader && !o->is_alone) file_unlock(e->fd, FORMAT_LOCK_OPENING);
     error->status = WEIR_OK;
     return e;
 
@@ -438,6 +470,15 @@ uint64_t embedded_file_bytes(const struct embedded *e) {
     struct file_facts facts;
     return file_facts(e->fd, &facts) == 0 ? facts.bytes : 0;
 }
+
+uint64_t embedded_file_bytes_max(const struct embedded *e) { return e->memory_bytes; }
+
+uint64_t embedded_disk_bytes(const struct embedded *e) {
+    struct file_facts facts;
+    return file_facts(e->fd, &facts) == 0 ? facts.disk_bytes : 0;
+}
+
+int embedded_make_like(const struct embedded *e, int fd) { return file_make_like(fd, e->fd); }
 
 /* --- being one of several -------------------------------------------------------------------- */
 
@@ -573,6 +614,50 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
     return true;
 }
 
+bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *now_ns) {
+    const struct format_era *first  = (const void *)(e->memory + FORMAT_ERA_AT);
+    const struct format_era *second = (const void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP);
+    uint8_t                  boot[PROCESS_BOOT_BYTES];
+    *now_ns = table_seen_ns(e->table);
+    /* Whoever opens the file writes one of the two copies; that the other is whole is always true. */
+    if (!format_read_era(first, second, era)) {
+        *era = (struct format_era){.sequence = 0};
+        return false;
+    }
+    if (process_boot(boot) && memcmp(era->boot, boot, sizeof boot) == 0) {
+        *now_ns = clock_now_ns() - (uint64_t)process_clock_ahead_ns() + era->ahead_ns;
+        return true;
+    }
+    if (*now_ns < era->table_ns) *now_ns = era->table_ns;
+    return false;
+}
+
+/* Lets go of the dead; false: others live, and `error` names them. The opening lock is held. */
+static bool embedded_be_alone(struct embedded *e, weir_error *error) {
+    char     names[PROCESSES_TEXT_BYTES] = "";
+    size_t   used                        = 0;
+    uint32_t alive                       = 0;
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+        if (!table_has_process(e->table, number)) continue;
+        if (embedded_is_dead(e, number)) {
+            embedded_bury(e, number);
+            continue;
+        }
+        const struct format_process *facts = embedded_facts(e, number);
+        if (alive++ >= PROCESSES_NAMED) continue;
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%llu (%.*s)",
+                                 alive == 1 ? "" : ", ", (unsigned long long)facts->id,
+                                 (int)sizeof facts->name, facts->name);
+    }
+    if (alive == 0) return true;
+    if (alive == 1)
+        return fail(error, WEIR_STORE_FAILED, e->path, "process %s has it open; end it first",
+                    names);
+    return fail(error, WEIR_STORE_FAILED, e->path,
+                "%u processes have it open: %s%s; end them first", (unsigned)alive, names,
+                alive > PROCESSES_NAMED ? " and others" : "");
+}
+
 /* Whether the file is as long as the table needs it to be. */
 static bool embedded_check_length(struct embedded *e, weir_error *error) {
     uint64_t bytes = embedded_file_bytes(e), table = table_counts(e->table).memory_bytes;
@@ -588,6 +673,7 @@ static bool embedded_check_length(struct embedded *e, weir_error *error) {
 static bool embedded_join(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     if (!embedded_attach(e, 0, error) || !embedded_check_length(e, error)) return false;
     if (e->is_reader) return true;
+    if (o->is_alone && !embedded_be_alone(e, error)) return false;
     return embedded_set_clock(e, o->wall_error_ns, error) && embedded_enrol(e, error);
 }
 

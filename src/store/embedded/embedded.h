@@ -20,6 +20,8 @@ struct embedded_options {
          wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
     bool is_reader;     /* only looks: changes nothing, takes no number, and may not decide */
     bool must_exist;    /* a file that is not there is not created */
+    bool is_alone;      /* nobody else may have it open, and who opens it waits until it is closed:
+                           for weir compact */
 
     /* Called when the file cannot be read any more, from a signal handler of any thread: what was decided
      * since may be wrong, and nothing more may be. Then embedded_abandon(). NULL: the process ends of it. */
@@ -60,12 +62,35 @@ void embedded_take_over(struct embedded *e, struct embedded *before);
 
 /* Who has the file open, for people: fills in up to `count`, returns how many there are. */
 struct embedded_process {
-    uint32_t              number;
     struct format_process facts;
+    uint32_t              number;
     bool                  is_alive;
 };
 size_t embedded_processes(struct embedded *e, struct embedded_process *processes, size_t count);
 
-uint64_t embedded_file_bytes(const struct embedded *e); /* its length */
+uint64_t embedded_file_bytes(const struct embedded *e);     /* its length */
+uint64_t embedded_file_bytes_max(const struct embedded *e); /* the most that it can get */
+uint64_t embedded_disk_bytes(const struct embedded *e);     /* what it takes on the disk */
+
+/* Whether the path still leads to the file that is open: weir compact puts another there. */
+bool embedded_is_in_place(const struct embedded *e);
+
+/* How the table's clock goes. False: by a start of the machine that is over; it goes on when somebody
+ * opens the file, and stands still until then. `now_ns` is the table's time, or a moment before. */
+bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *now_ns);
+
+/* --- for weir compact ------------------------------------------------------------------------ */
+
+/* Makes a file of these rules that goes on from this era, with nobody in it and without a name, in the
+ * folder of `path`. */
+bool embedded_make(const char *path, const struct format_rules *rules, const struct format_era *era,
+                   int *fd, weir_error *error);
+
+/* Gives a file the owner and mode of this one; an error of os/file.h. */
+int embedded_make_like(const struct embedded *e, int fd);
+
+/* Fills in `error`; false. The path comes first, its end if it is long. */
+bool embedded_fail(weir_error *error, weir_status status, const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif
