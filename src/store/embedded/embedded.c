@@ -548,7 +548,14 @@ size_t embedded_processes(struct embedded *e, struct embedded_process *processes
 void embedded_leave_to_parent(struct embedded *e) {
     int fd = -1;
     (void)file_open_again(e->fd, &fd);
-    file_close(e->fd); /* else the parent would seem to live as long as this child */
+
+    /* Both the descriptor and the mapping keep the parent's lock: it would seem to live as long as this
+     * child. */
+    file_close(e->fd);
+    if (file_map_again(fd, e->memory_bytes, e->memory) != 0 && fd >= 0) {
+        file_close(fd);
+        fd = -1;
+    }
     e->fd     = fd;
     e->number = 0;
     atomic_store(&e->busy, 0); /* whoever was in there is in the parent */
