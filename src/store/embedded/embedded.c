@@ -386,8 +386,10 @@ static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
 static bool embedded_is_dead(const struct embedded *e, uint32_t number) {
     if (file_is_locked(e->fd, number)) return false;
     const struct format_process *facts = embedded_facts(e, number);
-    return !process_lives((struct process_identity){
-        .id = facts->id, .started = facts->started, .name_space = facts->name_space});
+    return !process_lives((struct process_identity){.id         = facts->id,
+                                                    .started    = facts->started,
+                                                    .name_space = facts->name_space,
+                                                    .program    = facts->program});
 }
 
 /* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
@@ -468,6 +470,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
     struct format_process   facts = {.id         = self.id,
                                      .started    = self.started,
                                      .name_space = self.name_space,
+                                     .program    = self.program,
                                      .opened_ns  = clock_wall_ns()};
     process_name(facts.name);
     *embedded_facts(e, number) = facts;
