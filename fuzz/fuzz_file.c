@@ -72,8 +72,8 @@ static void file_make(void) {
 
     struct table_part second = table_part_of_process(2),
                       last   = table_part_of_process(FORMAT_PROCESSES);
-    size_t buckets           = FORMAT_TABLE_AT + last.offset + last.bytes;
-    parts[0]                 = (struct part){0, FORMAT_TABLE_AT + second.offset + second.bytes};
+    size_t buckets           = FORMAT_POWER_AT + last.offset + last.bytes;
+    parts[0]                 = (struct part){0, FORMAT_POWER_AT + second.offset + second.bytes};
     parts[1]                 = (struct part){buckets, good_bytes - buckets};
 }
 

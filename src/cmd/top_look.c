@@ -32,7 +32,7 @@ void top_leave(struct top_watch *watch) {
 static bool watch_is_whole(const struct top_watch *watch, weir_error *error) {
     uint64_t bytes = embedded_file_bytes(watch->embedded);
     uint64_t needs =
-        FORMAT_TABLE_AT +
+        format_table_at(embedded_rules(watch->embedded)) +
         table_bytes_at_first(embedded_rules(watch->embedded)->users_max, FORMAT_PROCESSES);
     if (bytes >= needs) return true;
     error->status = WEIR_DAMAGED;

@@ -31,6 +31,33 @@ void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uin
     }
 }
 
+/* With a limit that has room for all, a window takes them as ever. */
+static void charge_window(struct counter *c, const struct rule *rule, uint64_t permits,
+                          uint64_t now_ns) {
+    struct answer a     = window_look(c, LIMIT_MAX, rule->window_ns, 1, now_ns);
+    uint64_t      used  = LIMIT_MAX - a.remaining;
+    uint64_t      limit = permits < a.remaining ? used + permits : LIMIT_MAX;
+    if (limit == LIMIT_MAX) {
+        window_spend(c, LIMIT_MAX, rule->window_ns, LIMIT_MAX, now_ns);
+    } else {
+        (void)window_admit(c, limit > rule->limit ? limit : rule->limit, rule->window_ns, permits,
+                           now_ns);
+    }
+}
+
+void limit_charge(struct counter *c, const struct rule *rule, uint64_t permits, uint64_t now_ns) {
+    bool is_fresh = limit_is_fresh(c, now_ns);
+    if (is_fresh) {
+        limit_spend(c, rule, permits, now_ns);
+    } else if (rule->algorithm == ALGORITHM_GCRA) {
+        gcra_spend(c, rule, permits, c->fresh_at_ns);
+    } else if (rule->algorithm == ALGORITHM_FIXED) {
+        c->body[0] += permits < LIMIT_MAX ? permits : LIMIT_MAX;
+    } else {
+        charge_window(c, rule, permits, now_ns);
+    }
+}
+
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns) {
     switch (rule->algorithm) {

@@ -27,6 +27,9 @@ static inline void limit_decide(struct counter *c, const struct rule *rule, uint
 /* Makes the counter one that took `spent` permits just now; may be more than the rule's limit. */
 void limit_spend(struct counter *c, const struct rule *rule, uint64_t spent, uint64_t now_ns);
 
+/* Adds permits to what the counter has, as taken now, whether the rule has room for them or not. */
+void limit_charge(struct counter *c, const struct rule *rule, uint64_t permits, uint64_t now_ns);
+
 /* What the rule says about the counter, without changing it. cost >= 1. */
 struct answer limit_look(const struct counter *c, const struct rule *rule, uint64_t cost,
                          uint64_t now_ns);

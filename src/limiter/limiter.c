@@ -277,6 +277,10 @@ static inline void decision_refuse(weir_decision *d, weir_status status) {
 
 static inline void decision_of(weir_decision *d, const struct table_question *q,
                                const struct table_answer *a) {
+    if (a->failed) {
+        decision_refuse(d, WEIR_STORE_FAILED);
+        return;
+    }
     *d = (weir_decision){
         .status         = WEIR_OK,
         .how            = (uint8_t)(a->overflowed ? WEIR_HOW_OVERFLOW : (int)q->rule.algorithm + 1),
@@ -397,7 +401,7 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     tally_add(l, tally_of(a.answer.allowed), 1);
     status = limiter_ready(l);
     if (status != WEIR_OK) decision_refuse(decision, status);
-    return status;
+    return (weir_status)decision->status;
 }
 
 /* Requests that go together through the three steps of limiter_decide_many(). */
@@ -440,17 +444,20 @@ static weir_status group_read(struct limiter *l, struct group *g, const weir_req
     return result;
 }
 
-static void group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
-    uint64_t allowed = 0;
-    unsigned thread  = slot_mine();
+static weir_status group_decide(struct limiter *l, struct group *g, uint64_t now_ns) {
+    weir_status result  = WEIR_OK;
+    uint64_t    allowed = 0;
+    unsigned    thread  = slot_mine();
     for (size_t k = 0; k < g->sound; k++) {
         struct table_answer answer;
         table_decide(limiter_table(l), thread, &g->question[k], now_ns, &g->hint[k], &answer);
         decision_of(&g->decisions[g->index[k]], &g->question[k], &answer);
         allowed += answer.answer.allowed;
+        if (answer.failed) result = WEIR_STORE_FAILED;
     }
     tally_add(l, TALLY_ALLOWED, allowed);
     tally_add(l, TALLY_DENIED, g->sound - allowed);
+    return result;
 }
 
 /* Three groups are under way: while one is decided, the lines of the next come to the cache, and the
@@ -479,7 +486,9 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
             struct group *g = &under_way[(turn - 1) % STEPS];
             table_fetch(limiter_table(l), g->question, g->sound, g->hint);
         }
-        if (turn >= 2) group_decide(l, &under_way[(turn - 2) % STEPS], now_ns);
+        if (turn < 2) continue;
+        weir_status status = group_decide(l, &under_way[(turn - 2) % STEPS], now_ns);
+        if (result == WEIR_OK) result = status;
     }
     weir_status status = limiter_ready(l);
     return status == WEIR_OK ? result : refuse_all(decisions, count, status);
@@ -518,7 +527,8 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
         tally_add(l, tally_of(answer[i].answer.allowed), 1);
     }
     result = limiter_ready(l);
-    return result == WEIR_OK ? result : refuse_all(decisions, count, result);
+    return result == WEIR_OK ? (weir_status)decisions[0].status
+                             : refuse_all(decisions, count, result);
 }
 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {

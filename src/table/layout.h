@@ -20,7 +20,7 @@
 #include "table/table.h"
 
 enum {
-    TABLE_STRIPES    = 8,
+
     TABLE_PAGE_BYTES = 4096,
     TABLE_LINE_BYTES = 64,
 };
@@ -68,9 +68,10 @@ struct table {
     struct table_ring *rings;
     void (*wait)(void *context, uint32_t process, unsigned turn);
     bool (*reserve)(void *context, uint64_t bytes);
-    void            *context;
-    _Atomic uint32_t crowd_lock; /* of threads without a number of their own */
-    uint32_t         sizes[SHAPE_PASSES_MAX + 1];
+    void                        *context;
+    const struct table_recorder *recorder;
+    _Atomic uint32_t             crowd_lock; /* of threads without a number of their own */
+    uint32_t                     sizes[SHAPE_PASSES_MAX + 1];
 };
 
 /* Bytes of a table with so many buckets. */
@@ -259,6 +260,9 @@ enum seat_found seat_take_for_new(struct held *held, const struct shape_places *
 
 /* Makes a newcomer the user of a seat that seat_take_for_new() found. */
 void seat_name(struct holder *me, struct seat seat, uint64_t hash);
+
+/* Counts one user less: the seat is not taken after all. */
+void seat_leave(struct table *t, struct holder *me);
 
 /* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both
  * are

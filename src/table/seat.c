@@ -199,14 +199,18 @@ bool seat_take(struct held *held, const struct shape_places *places, uint64_t no
     return false;
 }
 
+void seat_leave(struct table *t, struct holder *me) {
+    atomic_store_explicit(&me->counted, 0, memory_order_release);
+    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_release);
+}
+
 /* Counts one user more, if that is allowed. Who is killed before the user has a line leaves a note of
  * it, or, in the instants beside, one user counted too many. */
 static bool seat_count_user(struct table *t, struct holder *me) {
     uint64_t before = atomic_fetch_add_explicit(&t->head->users, 1, memory_order_relaxed);
     atomic_store_explicit(&me->counted, 1, memory_order_release);
     if (before < t->head->users_max) return true;
-    atomic_store_explicit(&me->counted, 0, memory_order_release);
-    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_release);
+    seat_leave(t, me);
     return false;
 }
 
@@ -233,7 +237,6 @@ enum seat_found seat_take_for_new(struct held *held, const struct shape_places *
     if (!seat_count_user(t, me) && !seat_count_user_when_full(t, me, places, now_ns))
         return SEAT_NONE;
     if (seat_take(held, places, now_ns, seat)) return SEAT_FOUND;
-    atomic_store_explicit(&me->counted, 0, memory_order_release);
-    atomic_fetch_sub_explicit(&t->head->users, 1, memory_order_release);
+    seat_leave(t, me);
     return SEAT_CROWD;
 }

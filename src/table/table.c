@@ -116,6 +116,7 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
                          .wait      = options->wait,
                          .reserve   = options->reserve,
                          .context   = options->context,
+                         .recorder  = options->recorder,
     };
     t->holders += ((ptrdiff_t)t->process - 1) * TABLE_THREADS;
     t->passes = grow_sizes(options->users_max, t->sizes);
@@ -253,11 +254,36 @@ static struct line *table_lock_line(struct table *t, struct holder *me, uint64_t
     }
 }
 
+/* --- writing down -------------------------------------------------------------------------- */
+
+static inline enum table_record record_counter(const struct table *t, uint64_t hash,
+                                               uint64_t cost) {
+    const struct table_recorder *r = t->recorder;
+    return r == NULL ? TABLE_RECORDED : r->counter(r->context, hash, cost);
+}
+
+static enum table_record record_ring(const struct table *t, uint32_t index, uint64_t cost) {
+    const struct table_recorder *r = t->recorder;
+    return r == NULL ? TABLE_RECORDED : r->ring(r->context, index, cost);
+}
+
+/* After a decision, without locks. True: it is to be made again. */
+static bool record_settle(const struct table *t, uint64_t now_ns, struct table_answer *a) {
+    const struct table_recorder *r = t->recorder;
+    if (r->settle(r->context, now_ns)) return a->record == TABLE_SETTLE_BEFORE;
+    *a = (struct table_answer){.failed = true};
+    return false;
+}
+
 /* --- newcomers ------------------------------------------------------------------------------ */
 
-static struct table_ring *table_ring_for(struct table *t, const struct table_question *q) {
+static uint32_t table_ring_index(const struct table_question *q) {
     unsigned ring_class = ring_class_for(q->rule.window_ns) - RING_CLASS_MIN;
-    return &t->rings[ring_class * TABLE_STRIPES + q->hash % TABLE_STRIPES];
+    return ring_class * TABLE_STRIPES + (uint32_t)(q->hash % TABLE_STRIPES);
+}
+
+static struct table_ring *table_ring_for(struct table *t, const struct table_question *q) {
+    return &t->rings[table_ring_index(q)];
 }
 
 static void ring_lock(struct table *t, struct table_ring *r) {
@@ -268,6 +294,10 @@ static void ring_lock(struct table *t, struct table_ring *r) {
 }
 
 static void ring_unlock(struct table_ring *r) { owner_unlock(&r->lock); }
+
+static inline uint64_t table_cost_looked_at(const struct table_question *q) {
+    return q->cost > 0 ? q->cost : 1;
+}
 
 /* The limit that is compared with a ring: strict for the algorithms that are not, too. */
 static uint64_t table_ring_limit(const struct rule *rule) {
@@ -282,11 +312,17 @@ static void table_overflow(struct table *t, const struct table_question *q, uint
     unsigned           ring_class = ring_class_for(q->rule.window_ns);
     uint64_t           limit      = table_ring_limit(&q->rule);
 
-    atomic_fetch_add_explicit(&t->head->overflowed, 1, memory_order_relaxed);
     ring_lock(t, r);
-    bool admitted = q->cost > 0 && ring_admit(&r->ring, ring_class, limit, q->cost, now_ns);
-    a->answer     = ring_look(&r->ring, ring_class, limit, q->cost > 0 ? q->cost : 1, now_ns);
+    a->answer     = ring_look(&r->ring, ring_class, limit, table_cost_looked_at(q), now_ns);
+    bool admitted = q->cost > 0 && a->answer.allowed;
+    if (admitted) a->record = (uint8_t)record_ring(t, table_ring_index(q), q->cost);
+    if (admitted && a->record != TABLE_SETTLE_BEFORE) {
+        admitted  = ring_admit(&r->ring, ring_class, limit, q->cost, now_ns);
+        a->answer = ring_look(&r->ring, ring_class, limit, q->cost, now_ns);
+    }
     ring_unlock(r);
+    if (a->record == TABLE_SETTLE_BEFORE) return;
+    atomic_fetch_add_explicit(&t->head->overflowed, 1, memory_order_relaxed);
 
     a->overflowed = true;
     if (admitted) {
@@ -295,14 +331,26 @@ static void table_overflow(struct table *t, const struct table_question *q, uint
     }
 }
 
-/* What a newcomer may have taken on the ring, as if it were just now. */
-static void table_carry_over(struct table *t, const struct table_question *q, uint64_t now_ns,
-                             struct counter *c) {
-    struct table_ring *r = table_ring_for(t, q);
+/* What a newcomer had before this table, and may have taken on the ring, as if that were just now. Of the ring's
+ * permits some may not be written down: they are from now on the user's. */
+static enum table_record table_carry_over(struct table *t, const struct table_question *q,
+                                          uint64_t now_ns, struct counter *c) {
+    const struct table_recorder *recorder = t->recorder;
+    struct table_ring           *r        = table_ring_for(t, q);
+    enum table_record            record   = TABLE_RECORDED;
     ring_lock(t, r);
     uint64_t live = ring_live(&r->ring, ring_class_for(q->rule.window_ns), now_ns);
+    uint64_t open = live > 0 && recorder != NULL
+                        ? recorder->ring_open(recorder->context, table_ring_index(q))
+                        : 0;
     ring_unlock(r);
-    if (live > 0) limit_spend(c, &q->rule, live, now_ns);
+    if (open > 0) record = record_counter(t, q->hash, open);
+    if (recorder != NULL && recorder->past(recorder->context, q->hash, c) &&
+        limit_is_fresh(c, now_ns)) {
+        *c = (struct counter){0};
+    }
+    if (live > 0) limit_charge(c, &q->rule, live, now_ns);
+    return record;
 }
 
 /* The time for somebody of whom nothing is remembered: they may have been forgotten at a time after
@@ -313,9 +361,10 @@ static inline uint64_t table_time_for_new(const struct table *t, uint64_t now_ns
 }
 
 /* Brings the user in and returns their line locked, or finds that they are there by now. NULL: no
- * room; `a`, if not NULL, is then decided on the ring. */
+ * room, and `a` is then decided on the ring, if they may take from it; or there is something to settle
+ * before. */
 static struct line *table_bring_in(struct table *t, struct holder *me,
-                                   const struct table_question *q, uint64_t now_ns,
+                                   const struct table_question *q, uint64_t now_ns, bool takes_ring,
                                    struct table_answer *a) {
     for (uint32_t crowds = 0;;) {
         struct shape_places places = table_lock_home(t, me, q->hash);
@@ -339,12 +388,19 @@ static struct line *table_bring_in(struct table *t, struct holder *me,
         }
 
         if (found == SEAT_FOUND) {
-            struct counter c = {0};
-            table_carry_over(t, q, table_time_for_new(t, now_ns), &c);
-            line = seat_line(seat);
-            table_put(t, me, line, &c);
-            seat_name(me, seat, q->hash);
-        } else if (a != NULL) {
+            struct counter    c      = {0};
+            enum table_record record = table_carry_over(t, q, table_time_for_new(t, now_ns), &c);
+            line                     = seat_line(seat);
+            if (record == TABLE_SETTLE_BEFORE) {
+                seat_leave(t, me);
+                table_unlock(me, line);
+                line = NULL;
+            } else {
+                table_put(t, me, line, &c);
+                seat_name(me, seat, q->hash);
+            }
+            a->record = (uint8_t)record;
+        } else if (takes_ring) {
             table_overflow(t, q, table_time_for_new(t, now_ns), a);
         }
         held_release(&held, 0);
@@ -355,10 +411,6 @@ static struct line *table_bring_in(struct table *t, struct holder *me,
 }
 
 /* --- deciding ------------------------------------------------------------------------------- */
-
-static inline uint64_t table_cost_looked_at(const struct table_question *q) {
-    return q->cost > 0 ? q->cost : 1;
-}
 
 /* Whether any wait would help. */
 static inline bool table_can_pass(const struct table_question *q) {
@@ -395,25 +447,34 @@ static inline void table_take(struct table *t, struct holder *me, struct line *l
     atomic_fetch_add_explicit(&t->head->damaged, 1, memory_order_relaxed);
 }
 
+/* Whether a line may be changed to what was decided. */
+static inline bool line_record(const struct table *t, const struct table_question *q,
+                               struct table_answer *a) {
+    enum table_record record = record_counter(t, q->hash, q->cost);
+    if (record != TABLE_RECORDED) a->record = (uint8_t)record;
+    return record != TABLE_SETTLE_BEFORE;
+}
+
 /* Decides on a locked line, and unlocks it. */
 static inline void line_decide(struct table *t, struct holder *me, struct line *line,
                                const struct table_question *q, uint64_t now_ns,
-                               struct answer *answer) {
+                               struct table_answer *a) {
     struct counter c;
     table_take(t, me, line, q, now_ns, &c);
-    limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns), answer);
-    if (answer->allowed) table_put(t, me, line, &c);
+    limit_decide(&c, &q->rule, q->cost, line_time(t, &c, now_ns), &a->answer);
+    if (a->answer.allowed && line_record(t, q, a)) table_put(t, me, line, &c);
     table_unlock(me, line);
 }
 
 /* The same for those who only want to know whether it was taken. */
 static inline bool line_allow(struct table *t, struct holder *me, struct line *line,
-                              const struct table_question *q, uint64_t now_ns) {
-    if (line_admit_in_head(me, line, q, now_ns)) return true;
+                              const struct table_question *q, uint64_t now_ns,
+                              struct table_answer *a) {
+    if (t->recorder == NULL && line_admit_in_head(me, line, q, now_ns)) return true;
     struct counter c;
     table_take(t, me, line, q, now_ns, &c);
     bool allowed = limit_admit(&c, &q->rule, q->cost, line_time(t, &c, now_ns));
-    if (allowed) table_put(t, me, line, &c);
+    if (allowed && line_record(t, q, a)) table_put(t, me, line, &c);
     table_unlock(me, line);
     return allowed;
 }
@@ -448,7 +509,7 @@ static inline struct line *table_lock_for(struct table *t, struct holder *me,
         if (line == NULL || line_load(&line->tag) != q->hash) line = *hint = table_find(t, q->hash);
         if (line == NULL) {
             *is_new = true;
-            return table_bring_in(t, me, q, now_ns, a);
+            return table_bring_in(t, me, q, now_ns, true, a);
         }
         if (line_denies(t, line, q, now_ns, &a->answer)) return NULL;
         if (table_lock_of(t, me, line, q->hash)) return line;
@@ -459,14 +520,18 @@ bool table_allow(struct table *t, unsigned thread, const struct table_question *
                  struct line **hint) {
     if (!table_can_pass(q)) return false;
 
-    bool                is_new;
-    struct table_answer a;
-    struct holder      *me   = table_enter(t, thread, now_ns);
-    struct line        *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
-    bool allowed             = line != NULL ? line_allow(t, me, line, q, now_ns) : a.answer.allowed;
-    if (is_new && line != NULL) grow_step(t, me, now_ns);
-    table_leave(t, thread);
-    return allowed;
+    for (;;) {
+        bool                is_new;
+        struct table_answer a;
+        a.record            = TABLE_RECORDED;
+        struct holder *me   = table_enter(t, thread, now_ns);
+        struct line   *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
+        bool allowed = line != NULL ? line_allow(t, me, line, q, now_ns, &a) : a.answer.allowed;
+        if (is_new && line != NULL) grow_step(t, me, now_ns);
+        table_leave(t, thread);
+        if (__builtin_expect(a.record == TABLE_RECORDED, 1)) return allowed;
+        if (!record_settle(t, now_ns, &a)) return allowed && !a.failed;
+    }
 }
 
 /* What somebody without a line is told: that they are new, but for what may be theirs on the ring. */
@@ -483,9 +548,11 @@ static void table_look_new(struct table *t, const struct table_question *q, uint
                               table_cost_looked_at(q), now_ns);
     }
     ring_unlock(r);
-    if (!a->overflowed) {
-        a->answer = limit_look(&(struct counter){0}, &q->rule, table_cost_looked_at(q), now_ns);
-    }
+    if (a->overflowed) return;
+
+    struct counter c = {0};
+    if (t->recorder != NULL) (void)t->recorder->past(t->recorder->context, q->hash, &c);
+    a->answer = limit_look(&c, &q->rule, table_cost_looked_at(q), now_ns);
 }
 
 /* What the user's counter says, without a change. */
@@ -519,15 +586,19 @@ static inline void table_decide_as(struct table *t, struct holder *me,
     bool         is_new;
     struct line *line = table_lock_for(t, me, q, now_ns, hint, &is_new, a);
     if (line == NULL) return;
-    line_decide(t, me, line, q, now_ns, &a->answer);
+    line_decide(t, me, line, q, now_ns, a);
     if (is_new) grow_step(t, me, now_ns);
 }
 
 void table_decide(struct table *t, unsigned thread, const struct table_question *q, uint64_t now_ns,
                   struct line **hint, struct table_answer *a) {
-    struct holder *me = table_enter(t, thread, now_ns);
-    table_decide_as(t, me, q, now_ns, hint, a);
-    table_leave(t, thread);
+    do {
+        a->record         = TABLE_RECORDED;
+        a->failed         = false;
+        struct holder *me = table_enter(t, thread, now_ns);
+        table_decide_as(t, me, q, now_ns, hint, a);
+        table_leave(t, thread);
+    } while (__builtin_expect(a->record != TABLE_RECORDED, 0) && record_settle(t, now_ns, a));
 }
 
 /* --- many ----------------------------------------------------------------------------------- */
@@ -683,10 +754,10 @@ static enum joint_locked joint_lock(struct table *t, struct holder *me, struct j
 
 /* Brings in all from whom something is to be taken. False: one finds no room. */
 static bool joint_bring_in(struct table *t, struct holder *me, const struct table_question *q,
-                           size_t count, uint64_t now_ns) {
+                           size_t count, uint64_t now_ns, struct table_answer *a) {
     for (size_t i = 0; i < count; i++) {
         if (q[i].cost == 0 || table_find(t, q[i].hash) != NULL) continue;
-        struct line *line = table_bring_in(t, me, &q[i], now_ns, NULL);
+        struct line *line = table_bring_in(t, me, &q[i], now_ns, false, &a[i]);
         if (line == NULL) return false;
         table_unlock(me, line);
         grow_step(t, me, now_ns);
@@ -739,11 +810,31 @@ static bool joint_refuse_for_room(struct table *t, struct holder *me,
     return false;
 }
 
+/* What is to be settled for all of them together. */
+static enum table_record joint_record(const struct table_answer *a, size_t count) {
+    enum table_record record = TABLE_RECORDED;
+    for (size_t i = 0; i < count; i++) {
+        if (a[i].record > record) record = a[i].record;
+    }
+    return record;
+}
+
+/* Tells the recorder what is about to be taken. False: there is something to settle before. */
+static bool joint_tell(const struct table *t, const struct table_question *q, size_t count,
+                       struct table_answer *a) {
+    for (size_t i = 0; i < count; i++) {
+        if (q[i].cost > 0 && !line_record(t, &q[i], &a[i])) return false;
+    }
+    return true;
+}
+
 static bool joint_decide(struct table *t, struct holder *me, const struct table_question *q,
                          size_t count, uint64_t now_ns, struct table_answer *a) {
     bool can_pass = true;
     for (size_t i = 0; i < count; i++) {
         a[i].overflowed = false;
+        a[i].failed     = false;
+        a[i].record     = TABLE_RECORDED;
         can_pass        = can_pass && table_can_pass(&q[i]);
     }
     if (!can_pass) return joint_refuse(t, me, q, count, now_ns, a);
@@ -754,13 +845,18 @@ static bool joint_decide(struct table *t, struct holder *me, const struct table_
     for (uint32_t round = 0, waits = 0; locked != JOINT_LOCKED;) {
         if (locked == JOINT_BUSY) {
             table_wait_for(t, set.busy, waits++);
-        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, me, q, count, now_ns)) {
+        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, me, q, count, now_ns, a)) {
+            if (joint_record(a, count) == TABLE_SETTLE_BEFORE) return false;
             return joint_refuse_for_room(t, me, q, count, now_ns, a);
         }
         locked = joint_lock(t, me, &set, q, count, now_ns);
     }
 
     bool taken = joint_ask(t, &set, q, count, now_ns, a);
+    if (taken && t->recorder != NULL && !joint_tell(t, q, count, a)) {
+        joint_unlock(me, &set, set.count);
+        return false;
+    }
     for (uint32_t i = set.count; i-- > 0;) {
         struct joint *j = &set.joint[i];
         if (j->line == NULL) continue;
@@ -780,19 +876,51 @@ static bool joint_decide(struct table *t, struct holder *me, const struct table_
 bool table_decide_joint(struct table *t, unsigned thread, const struct table_question *q,
                         size_t count, uint64_t now_ns, struct table_answer *a) {
     REQUIRE(count <= TABLE_JOINT_MAX);
-    struct holder *me    = table_enter(t, thread, now_ns);
-    bool           taken = joint_decide(t, me, q, count, now_ns, a);
-    table_leave(t, thread);
-    return taken;
+    for (;;) {
+        struct holder *me    = table_enter(t, thread, now_ns);
+        bool           taken = joint_decide(t, me, q, count, now_ns, a);
+        table_leave(t, thread);
+        struct table_answer all = {.record = (uint8_t)joint_record(a, count)};
+        if (all.record == TABLE_RECORDED) return taken;
+        if (record_settle(t, now_ns, &all)) continue;
+        for (size_t i = 0; all.failed && i < count; i++) a[i] = all;
+        return taken && !all.failed;
+    }
 }
 
 void table_reset(struct table *t, unsigned thread, uint64_t hash, uint64_t now_ns) {
     struct holder *me   = table_enter(t, thread, now_ns);
     struct line   *line = table_lock_line(t, me, hash);
+    if (t->recorder != NULL) t->recorder->forget_past(t->recorder->context, hash);
     if (line != NULL) {
+        /* Without a word of it an older image comes back after a power loss, which is strict. */
         struct counter c = {0};
+        (void)record_counter(t, hash, 0);
         table_put(t, me, line, &c);
         table_unlock(me, line);
     }
     table_leave(t, thread);
+}
+
+bool table_copy_counter(struct table *t, unsigned thread, uint64_t hash, struct counter *c) {
+    struct holder *me   = table_enter(t, thread, line_load(&t->holders[thread].seen_ns));
+    struct line   *line = table_lock_line(t, me, hash);
+    if (line != NULL) {
+        line_take(line, c);
+        table_unlock(me, line);
+    }
+    table_leave(t, thread);
+    return line != NULL;
+}
+
+void table_copy_ring(struct table *t, uint32_t index, struct ring *ring) {
+    REQUIRE(index < TABLE_RINGS);
+    struct table_ring *r = &t->rings[index];
+    ring_lock(t, r);
+    *ring = r->ring;
+    ring_unlock(r);
+}
+
+void table_put_rings(struct table *t, const struct ring rings[TABLE_RINGS]) {
+    for (uint32_t i = 0; i < TABLE_RINGS; i++) t->rings[i].ring = rings[i];
 }

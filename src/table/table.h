@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "limit/counter.h"
 #include "limit/request.h"
+#include "limit/ring.h"
 
 struct table;
 struct line;
@@ -19,6 +21,29 @@ enum {
     TABLE_THREADS       = 64,   /* numbers of threads; those that have none share number 0 */
     TABLE_USER_BYTES = 79, /* the most that a user takes in a table that has grown: 1024 bytes for
                               fifteen lines that are 92 % full, and a sixteenth more */
+};
+
+/* What to do with a change that was told to a recorder. */
+enum table_record {
+    TABLE_RECORDED,      /* make it, and answer */
+    TABLE_SETTLE_AFTER,  /* make it, settle, and then answer */
+    TABLE_SETTLE_BEFORE, /* do not make it, settle, and decide again */
+};
+
+/* Is told of permits before they are taken, with the lock of their counter or ring held; store/embedded has
+ * the one there is. Rings are known by their index: class and stripe. */
+struct table_recorder {
+    void *context;
+    enum table_record (*counter)(void *context, uint64_t hash, uint64_t cost);
+    enum table_record (*ring)(void *context, uint32_t index, uint64_t cost);
+    /* How much of what was taken on a ring may not be written down yet. */
+    uint64_t (*ring_open)(void *context, uint32_t index);
+    /* Writes down all that it was told. Called without any lock; asks table_copy_counter() and the like.
+     * False: it cannot be done now. */
+    bool (*settle)(void *context, uint64_t now_ns);
+    /* What a newcomer had in a table before this one; false: nothing is known of them. */
+    bool (*past)(void *context, uint64_t hash, struct counter *c);
+    void (*forget_past)(void *context, uint64_t hash);
 };
 
 struct table_options {
@@ -39,6 +64,9 @@ struct table_options {
      * written. */
     bool (*reserve)(void *context, uint64_t bytes);
     void *context;
+
+    /* Where permits are written down that must survive more than this memory; NULL: nowhere. */
+    const struct table_recorder *recorder;
 };
 
 /* One question: may this counter take so much? `hash` names the counter; two users with equal
@@ -52,6 +80,8 @@ struct table_question {
 struct table_answer {
     struct answer answer;
     bool          overflowed; /* decided on a counter shared with others, for lack of room */
+    bool          failed;     /* the recorder cannot write down what was taken: no answer */
+    uint8_t       record;     /* enum table_record; while it is decided */
 };
 
 struct table_counts {
@@ -134,6 +164,14 @@ bool table_decide_joint(struct table *t, unsigned thread, const struct table_que
 void table_reset(struct table *t, unsigned thread, uint64_t hash, uint64_t now_ns);
 
 struct table_counts table_counts(const struct table *t);
+
+/* Copies the counter of `hash`; false: it had none at some moment of the call, so that it equals new. */
+bool table_copy_counter(struct table *t, unsigned thread, uint64_t hash, struct counter *c);
+
+/* Copies a ring under its lock; puts all of them, when nobody else is there. */
+enum { TABLE_STRIPES = 8, TABLE_RINGS = RING_CLASSES * TABLE_STRIPES };
+void table_copy_ring(struct table *t, uint32_t index, struct ring *ring);
+void table_put_rings(struct table *t, const struct ring rings[TABLE_RINGS]);
 
 /* The newest time that anybody has told the table, as far as it is remembered: a lower bound of the
  * time, also after the

@@ -258,7 +258,7 @@ TEST(a_newer_a_damaged_and_a_cut_file_are_told_apart) {
 
     folder_make();
     weir_close(open_file());
-    byte_add(FORMAT_TABLE_AT + 8, 1); /* users_max in the table's head */
+    byte_add(FORMAT_POWER_AT + 8, 1); /* users_max in the table's head */
     check_refused(WEIR_DAMAGED, "table is damaged");
     folder_remove();
 }

@@ -115,14 +115,14 @@ TEST(every_user_is_told_the_same_before_and_after) {
 /* As if the machine had been started since: the file's era is of another boot, long before. */
 static void start_machine(const char *path) {
     int   fd    = open(path, O_RDWR | O_CLOEXEC);
-    char *bytes = mmap(NULL, FORMAT_TABLE_AT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *bytes = mmap(NULL, FORMAT_POWER_AT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(bytes != MAP_FAILED);
     struct format_era *first  = (void *)(bytes + FORMAT_ERA_AT);
     struct format_era *second = (void *)(bytes + FORMAT_ERA_AT + FORMAT_ERA_STEP), era;
     CHECK(format_read_era(first, second, &era));
     memset(era.boot, 7, sizeof era.boot);
     format_write_era(first, second, era);
-    CHECK_EQ(munmap(bytes, FORMAT_TABLE_AT), 0);
+    CHECK_EQ(munmap(bytes, FORMAT_POWER_AT), 0);
     CHECK_EQ(close(fd), 0);
 }
 

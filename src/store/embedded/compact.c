@@ -116,8 +116,8 @@ static bool compact_choose(struct compact *c, weir_error *error) {
 /* --- the new file ---------------------------------------------------------------------------- */
 
 static bool compact_fail(const struct compact *c, const char *what, int why, weir_error *error) {
-    uint64_t bytes =
-        FORMAT_TABLE_AT + table_bytes_for(c->rules.users_max, FORMAT_PROCESSES, c->live.users);
+    uint64_t bytes = format_table_at(&c->rules) +
+                     table_bytes_for(c->rules.users_max, FORMAT_PROCESSES, c->live.users);
     if (file_error_is_full(why))
         return embedded_fail(error, WEIR_STORE_FAILED, c->path,
                              "%s: %s; the new file needs up to %llu MiB beside the old one", what,
@@ -129,7 +129,7 @@ static bool compact_reserve(void *context, uint64_t bytes) {
     struct compact *c    = context;
     uint64_t        have = c->reserved_bytes;
     if (bytes <= have) return true;
-    if (file_reserve(c->fd, FORMAT_TABLE_AT + have, bytes - have) != 0) return false;
+    if (file_reserve(c->fd, format_table_at(&c->rules) + have, bytes - have) != 0) return false;
     c->reserved_bytes = bytes;
     return true;
 }
@@ -149,7 +149,7 @@ static bool compact_copy(struct compact *c, void *memory, void *handle,
                                           .wait      = wait_for_nobody,
                                           .reserve   = compact_reserve,
                                           .context   = c};
-    struct table *to = table_attach(handle, (char *)memory + FORMAT_TABLE_AT, &options);
+    struct table *to = table_attach(handle, (char *)memory + format_table_at(&c->rules), &options);
     INVARIANT(to != NULL);
     c->reserved_bytes = table_bytes_at_first(c->rules.users_max, FORMAT_PROCESSES);
     if (!table_make_room(to, c->live.users))
@@ -170,7 +170,7 @@ static bool compact_copy(struct compact *c, void *memory, void *handle,
 }
 
 static bool compact_fill(struct compact *c, struct compact_outcome *outcome, weir_error *error) {
-    uint64_t bytes  = FORMAT_TABLE_AT + table_bytes(c->rules.users_max, FORMAT_PROCESSES);
+    uint64_t bytes = format_table_at(&c->rules) + table_bytes(c->rules.users_max, FORMAT_PROCESSES);
     void    *handle = aligned_alloc(64, (table_handle_bytes() + 63) / 64 * 64), *memory;
     if (handle == NULL) return embedded_fail(error, WEIR_NO_MEMORY, c->path, "out of memory");
 
@@ -255,8 +255,8 @@ static void compact_tell(const struct compact *c, struct compact_outcome *outcom
                                .users_max       = embedded_rules(c->old)->users_max,
                                .clock_error_ppm = embedded_rules(c->old)->clock_error_ppm};
     outcome->after = (struct compact_sizes){
-        .file_bytes =
-            FORMAT_TABLE_AT + table_bytes_for(c->rules.users_max, FORMAT_PROCESSES, c->live.users),
+        .file_bytes = format_table_at(&c->rules) +
+                      table_bytes_for(c->rules.users_max, FORMAT_PROCESSES, c->live.users),
         .users           = c->live.users,
         .users_max       = c->rules.users_max,
         .clock_error_ppm = c->rules.clock_error_ppm};

@@ -36,13 +36,14 @@
 #include "os/processor.h"
 
 enum {
-    USERS_MAX_DEFAULT     = 10000000,
-    OPEN_TRIES_MAX        = 100,
-    PATH_BYTES_SHOWN      = 120,
-    TURNS_BEFORE_SCOURING = 4000, /* a fifth of a second and more */
-    TURNS_BEFORE_ASKING   = 4,    /* whether the process waited for still lives */
-    PROCESSES_NAMED       = 3,
-    PROCESSES_TEXT_BYTES  = 128, /* of so many: a number, a name and what is around them */
+    UNRECORDED_MAX_DEFAULT = 16,
+    USERS_MAX_DEFAULT      = 10000000,
+    OPEN_TRIES_MAX         = 100,
+    PATH_BYTES_SHOWN       = 120,
+    TURNS_BEFORE_SCOURING  = 4000, /* a fifth of a second and more */
+    TURNS_BEFORE_ASKING    = 4,    /* whether the process waited for still lives */
+    PROCESSES_NAMED        = 3,
+    PROCESSES_TEXT_BYTES   = 128, /* of so many: a number, a name and what is around them */
 };
 
 #define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
@@ -116,30 +117,37 @@ static bool fail_at(weir_error *error, const char *path, const char *what, int w
 
 /* --- creating -------------------------------------------------------------------------------- */
 
-static uint64_t file_bytes_of(uint64_t users_max) {
-    return FORMAT_TABLE_AT + table_bytes(users_max, FORMAT_PROCESSES);
+static uint64_t file_bytes_of(const struct format_rules *rules) {
+    return format_table_at(rules) + table_bytes(rules->users_max, FORMAT_PROCESSES);
 }
 
 /* As many users as a file of bytes_max may hold; 0: not one. */
-static uint64_t users_within(uint64_t users_max, uint64_t bytes_max) {
-    if (bytes_max == 0) return users_max;
-    if (bytes_max <= FORMAT_TABLE_AT) return 0;
-    return table_users_within(users_max, FORMAT_PROCESSES, bytes_max - FORMAT_TABLE_AT);
+static uint64_t users_within(const struct format_rules *rules, uint64_t bytes_max) {
+    uint64_t before = format_table_at(rules);
+    if (bytes_max == 0) return rules->users_max;
+    if (bytes_max <= before) return 0;
+    return table_users_within(rules->users_max, FORMAT_PROCESSES, bytes_max - before);
 }
 
 static bool rules_for_new(const char *path, const struct embedded_options *o,
                           struct format_rules *rules, weir_error *error) {
-    uint64_t users_max = o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT;
-    *rules             = (struct format_rules){
-                    .users_max       = users_within(users_max, o->bytes_max),
-                    .clock_error_ppm = o->clock_error_ppm,
-                    .processes       = FORMAT_PROCESSES,
-                    .created_ns      = clock_wall_ns(),
+    *rules = (struct format_rules){
+        .users_max       = o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT,
+        .clock_error_ppm = o->clock_error_ppm,
+        .unrecorded_max  = o->unrecorded_max != 0 ? o->unrecorded_max : UNRECORDED_MAX_DEFAULT,
+        .processes       = FORMAT_PROCESSES,
+        .durability      = o->durability,
+        .created_ns      = clock_wall_ns(),
+        .generation      = 1,
     };
-    if (rules->users_max == 0)
+    if (o->durability == 0) rules->unrecorded_max = 0;
+    rules->users_max = users_within(rules, o->bytes_max);
+    if (rules->users_max == 0) {
+        rules->users_max = 1;
         return fail(error, WEIR_BAD_OPTIONS, path,
                     "bytes_max is %llu; the smallest file has %llu bytes",
-                    (unsigned long long)o->bytes_max, (unsigned long long)file_bytes_of(1));
+                    (unsigned long long)o->bytes_max, (unsigned long long)file_bytes_of(rules));
+    }
     if (!entropy_fill(rules->secret, sizeof rules->secret) ||
         !entropy_fill(rules->identity, sizeof rules->identity))
         return fail(error, WEIR_UNSUPPORTED, path,
@@ -155,18 +163,18 @@ static void wait_for_nobody(void *context, uint32_t process, unsigned turn) {
 }
 
 /* Makes an empty table of the zeros in the file. `handle` has room for a view of it. */
-static int file_make_table(int fd, uint64_t users_max, void *handle) {
+static int file_make_table(int fd, const struct format_rules *rules, void *handle) {
     void *memory;
-    int   error = file_map(fd, file_bytes_of(users_max), true, &memory);
+    int   error = file_map(fd, file_bytes_of(rules), true, &memory);
     if (error == 0) {
-        struct table *t = table_attach(handle, (char *)memory + FORMAT_TABLE_AT,
-                                       &(struct table_options){.users_max = users_max,
+        struct table *t = table_attach(handle, (char *)memory + format_table_at(rules),
+                                       &(struct table_options){.users_max = rules->users_max,
                                                                .processes = FORMAT_PROCESSES,
                                                                .process   = 1,
                                                                .wait      = wait_for_nobody});
         INVARIANT(t != NULL);
         table_recover(t, 1);
-        file_unmap(memory, file_bytes_of(users_max));
+        file_unmap(memory, file_bytes_of(rules));
     }
     return error;
 }
@@ -179,15 +187,15 @@ static int file_fill(int fd, const struct format_rules *rules, const struct form
     uint64_t          table   = table_bytes_at_first(rules->users_max, FORMAT_PROCESSES);
     struct table_part holders = table_part_of_process(1),
                       last    = table_part_of_process(FORMAT_PROCESSES);
-    uint64_t buckets          = last.offset + last.bytes;
+    uint64_t buckets = last.offset + last.bytes, before = format_table_at(rules);
 
     /* The first holders too: whoever makes the table writes there. */
     format_write_rules(rules, bytes);
     format_write_era(&first, &second, *era);
-    int error = file_extend(fd, FORMAT_TABLE_AT + table);
-    if (error == 0) error = file_reserve(fd, 0, FORMAT_TABLE_AT + holders.offset + holders.bytes);
-    if (error == 0) error = file_reserve(fd, FORMAT_TABLE_AT + buckets, table - buckets);
-    if (error == 0) error = file_make_table(fd, rules->users_max, handle);
+    int error = file_extend(fd, before + table);
+    if (error == 0) error = file_reserve(fd, 0, before + holders.offset + holders.bytes);
+    if (error == 0) error = file_reserve(fd, before + buckets, table - buckets);
+    if (error == 0) error = file_make_table(fd, rules, handle);
     if (error == 0) error = file_write(fd, FORMAT_ERA_AT, &first, sizeof first);
     if (error == 0) error = file_write(fd, 0, bytes, sizeof bytes);
     return error != 0 ? error : file_sync(fd);
@@ -324,18 +332,18 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
                     "it was made for users_max = %llu, not %llu; leave the option out, or change "
                     "the file with weir compact",
                     (unsigned long long)e->rules.users_max, (unsigned long long)o->users_max);
-    if (o->bytes_max != 0 && file_bytes_of(e->rules.users_max) > o->bytes_max)
+    if (o->bytes_max != 0 && file_bytes_of(&e->rules) > o->bytes_max)
         return fail(error, WEIR_BAD_OPTIONS, e->path,
                     "it may get %llu bytes long, and bytes_max is %llu; leave the option out, or "
                     "change the file with weir compact",
-                    (unsigned long long)file_bytes_of(e->rules.users_max),
-                    (unsigned long long)o->bytes_max);
+                    (unsigned long long)file_bytes_of(&e->rules), (unsigned long long)o->bytes_max);
     if (o->clock_error_ppm != 0 && o->clock_error_ppm != e->rules.clock_error_ppm)
         return fail(
             error, WEIR_BAD_OPTIONS, e->path,
             "it was made for clock_error_ppm = %llu, not %llu; all who share it must use the same",
             (unsigned long long)e->rules.clock_error_ppm, (unsigned long long)o->clock_error_ppm);
-    if (facts.bytes < FORMAT_TABLE_AT + table_bytes_at_first(e->rules.users_max, FORMAT_PROCESSES))
+    if (facts.bytes <
+        format_table_at(&e->rules) + table_bytes_at_first(e->rules.users_max, FORMAT_PROCESSES))
         return fail(error, WEIR_DAMAGED, e->path,
                     "it was cut off: it has %llu bytes; move it away to begin anew",
                     (unsigned long long)facts.bytes);
@@ -344,7 +352,7 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
 
 static bool embedded_map(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     void *memory;
-    e->memory_bytes = file_bytes_of(e->rules.users_max);
+    e->memory_bytes = file_bytes_of(&e->rules);
     int why         = file_map(e->fd, e->memory_bytes, !e->is_reader, &memory);
     if (why != 0) return fail_at(error, e->path, "cannot map it", why);
     e->memory = memory;
@@ -516,9 +524,9 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
 static bool embedded_reserve(void *context, uint64_t bytes) {
     struct embedded *e = context;
     embedded_begin(e);
-    bool is_there =
-        bytes <= e->reserved_bytes ||
-        file_reserve(e->fd, FORMAT_TABLE_AT + e->reserved_bytes, bytes - e->reserved_bytes) == 0;
+    bool is_there = bytes <= e->reserved_bytes ||
+                    file_reserve(e->fd, format_table_at(&e->rules) + e->reserved_bytes,
+                                 bytes - e->reserved_bytes) == 0;
     if (is_there && e->reserved_bytes < bytes) e->reserved_bytes = bytes;
     embedded_end(e);
     return is_there;
@@ -549,7 +557,7 @@ static struct table_options embedded_table_options(struct embedded *e, uint32_t 
 
 static bool embedded_attach(struct embedded *e, uint32_t number, weir_error *error) {
     struct table_options options = embedded_table_options(e, number);
-    e->table                     = table_attach(e->handle, e->memory + FORMAT_TABLE_AT, &options);
+    e->table = table_attach(e->handle, e->memory + format_table_at(&e->rules), &options);
     if (e->table == NULL)
         return fail(error, WEIR_DAMAGED, e->path,
                     "its table is damaged; move it away to begin anew");
@@ -564,7 +572,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
                     "%d processes have it open, and that is the most", FORMAT_PROCESSES);
 
     struct table_part holders = table_part_of_process(number);
-    int               why = file_reserve(e->fd, FORMAT_TABLE_AT + holders.offset, holders.bytes);
+    int why = file_reserve(e->fd, format_table_at(&e->rules) + holders.offset, holders.bytes);
     if (why != 0) {
         file_unlock(e->fd, number);
         return fail_at(error, e->path, "cannot make room for one more process", why);
@@ -664,7 +672,7 @@ static bool embedded_be_alone(struct embedded *e, weir_error *error) {
 /* Whether the file is as long as the table needs it to be. */
 static bool embedded_check_length(struct embedded *e, weir_error *error) {
     uint64_t bytes = embedded_file_bytes(e), table = table_counts(e->table).memory_bytes;
-    uint64_t needs = FORMAT_TABLE_AT + table;
+    uint64_t needs = format_table_at(&e->rules) + table;
     if (bytes < needs)
         return fail(error, WEIR_DAMAGED, e->path,
                     "it was cut off: it has %llu of %llu bytes; move it away to begin anew",

@@ -17,10 +17,12 @@ struct embedded_options {
         bytes_max; /* 0: none; of a new file: it never gets longer, for which users_max is lowered */
     uint64_t clock_error_ppm; /* 0: as the file has it; of a new file, none */
     uint64_t
-         wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
-    bool is_reader;     /* only looks: changes nothing, takes no number, and may not decide */
-    bool must_exist;    /* a file that is not there is not created */
-    bool is_alone;      /* nobody else may have it open, and who opens it waits until it is closed:
+        wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
+    uint64_t unrecorded_max; /* durability 1: 0: as the file has it; of a new file, 16 */
+    uint32_t durability; /* of a new file: 0 process, 1 power; an existing one must have the same */
+    bool     is_reader;  /* only looks: changes nothing, takes no number, and may not decide */
+    bool     must_exist; /* a file that is not there is not created */
+    bool     is_alone;   /* nobody else may have it open, and who opens it waits until it is closed:
                            for weir compact */
 
     /* Called when the file cannot be read any more, from a signal handler of any thread: what was decided

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/embedded/journal.h"
 #include "table/layout.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
     AT_IDENTITY   = 64,
     AT_CREATED    = 80,
     AT_SIZES      = 88,
+    AT_GENERATION = 104,
     AT_CHECK      = 504,
     VERSION       = 1,
     ORDER_MARK    = 0x01020304,
@@ -27,8 +29,21 @@ static const uint8_t            magic[8]  = {0x89, 'w', 'e', 'i', 'r', '\r', '\n
 static const struct hash_secret check_key = {.k0 = UINT64_C(0x6c69662072696577),
                                              .k1 = UINT64_C(0x7265646165682065)};
 
-static const uint32_t sizes[4] = {sizeof(struct bucket), sizeof(struct holder),
-                                  sizeof(struct table_ring), FORMAT_TABLE_AT};
+static void sizes_of(const struct format_rules *rules, uint32_t sizes[4]) {
+    sizes[0] = sizeof(struct bucket);
+    sizes[1] = sizeof(struct holder);
+    sizes[2] = sizeof(struct table_ring);
+    sizes[3] = (uint32_t)format_table_at(rules);
+}
+
+uint64_t format_power_bytes(void) {
+    return sizeof(struct journal_shared) + sizeof(struct unrecorded);
+}
+
+uint64_t format_table_at(const struct format_rules *rules) {
+    uint64_t power = rules->durability == 0 ? 0 : format_power_bytes();
+    return FORMAT_POWER_AT + (power + TABLE_PAGE_BYTES - 1) / TABLE_PAGE_BYTES * TABLE_PAGE_BYTES;
+}
 
 static uint64_t check_of(const void *bytes, size_t count) {
     return hash_of(check_key, count, bytes, count);
@@ -45,6 +60,7 @@ static void get(const uint8_t *bytes, size_t at, void *value, size_t count) {
 /* --- the rules ------------------------------------------------------------------------------- */
 
 void format_write_rules(const struct format_rules *rules, uint8_t bytes[FORMAT_RULES_BYTES]) {
+    uint32_t       sizes[4];
     const uint32_t version = VERSION, byte_order = ORDER_MARK;
     memset(bytes, 0, FORMAT_RULES_BYTES);
     put(bytes, 0, magic, sizeof magic);
@@ -58,6 +74,8 @@ void format_write_rules(const struct format_rules *rules, uint8_t bytes[FORMAT_R
     put(bytes, AT_SECRET, rules->secret, sizeof rules->secret);
     put(bytes, AT_IDENTITY, rules->identity, sizeof rules->identity);
     put(bytes, AT_CREATED, &rules->created_ns, sizeof rules->created_ns);
+    put(bytes, AT_GENERATION, &rules->generation, sizeof rules->generation);
+    sizes_of(rules, sizes);
     put(bytes, AT_SIZES, sizes, sizeof sizes);
     uint64_t check = check_of(bytes, AT_CHECK);
     put(bytes, AT_CHECK, &check, sizeof check);
@@ -72,7 +90,7 @@ uint32_t format_version_of(const uint8_t bytes[FORMAT_RULES_BYTES]) {
 /* In the order in which it helps most: a file of a newer version may have its check elsewhere. */
 enum format_read format_read_rules(const uint8_t        bytes[FORMAT_RULES_BYTES],
                                    struct format_rules *rules) {
-    uint32_t byte_order, sizes_there[4];
+    uint32_t byte_order, sizes[4], sizes_there[4];
     uint64_t check;
     get(bytes, AT_BYTE_ORDER, &byte_order, sizeof byte_order);
     get(bytes, AT_SIZES, sizes_there, sizeof sizes_there);
@@ -81,7 +99,6 @@ enum format_read format_read_rules(const uint8_t        bytes[FORMAT_RULES_BYTES
     if (byte_order == __builtin_bswap32(ORDER_MARK)) return FORMAT_OTHER;
     if (format_version_of(bytes) > VERSION) return FORMAT_NEWER;
     if (check != check_of(bytes, AT_CHECK)) return FORMAT_DAMAGED;
-    if (memcmp(sizes_there, sizes, sizeof sizes) != 0) return FORMAT_OTHER;
 
     get(bytes, AT_USERS, &rules->users_max, sizeof rules->users_max);
     get(bytes, AT_PPM, &rules->clock_error_ppm, sizeof rules->clock_error_ppm);
@@ -91,6 +108,9 @@ enum format_read format_read_rules(const uint8_t        bytes[FORMAT_RULES_BYTES
     get(bytes, AT_SECRET, rules->secret, sizeof rules->secret);
     get(bytes, AT_IDENTITY, rules->identity, sizeof rules->identity);
     get(bytes, AT_CREATED, &rules->created_ns, sizeof rules->created_ns);
+    get(bytes, AT_GENERATION, &rules->generation, sizeof rules->generation);
+    sizes_of(rules, sizes);
+    if (memcmp(sizes_there, sizes, sizeof sizes) != 0) return FORMAT_OTHER;
 
     /* Somebody who knows how to make the check may still have written nonsense. */
     bool is_sound = rules->users_max > 0 && table_bytes(rules->users_max, 1) != 0 &&
@@ -118,7 +138,6 @@ void format_write_era(struct format_era *first, struct format_era *second, struc
     bool               is_next = format_read_era(first, second, &last);
     struct format_era *over    = is_next && last.sequence == first->sequence ? second : first;
     era.sequence               = last.sequence + 1;
-    era.zero                   = 0;
     era.check                  = check_of(&era, offsetof(struct format_era, check));
     *over                      = era;
 }

@@ -17,12 +17,14 @@
  *         64     16  identity of this file, drawn at random
  *         80      8  created: nanoseconds since 1970
  *         88      4  bytes of a bucket, 92: of a holder, 96: of a ring, 100: where the table begins
- *        104    400  0
+ *        104      8  generation: how often the table was begun anew after a power loss (durability 1)
+ *        112    392  0
  *        504      8  check of the above: SipHash-1-3 with the key "weir file header"
  *       1024     64  era, first copy; see struct format_era
  *       2048     64  era, second copy: the whole one with the higher sequence holds
  *       4096  16384  256 x 64: who has the file open, by process number; see struct format_process
- *      20480         the table: table/layout.h has its parts, table/bucket.h and table/line.h theirs
+ *      20480         of durability 1: what is not on the disk yet, struct journal_shared and struct unrecorded
+ *   offset 100       the table: table/layout.h has its parts, table/bucket.h and table/line.h theirs
  *
  * The rules (0 to 511) never change; everything else does while the file is open. Which numbers are
  * taken is told by locks on the file, not by
@@ -40,7 +42,7 @@ enum {
     FORMAT_ERA_STEP     = 1024,
     FORMAT_PROCESSES_AT = 4096,
     FORMAT_PROCESSES    = 255, /* numbers 1 to 255 */
-    FORMAT_TABLE_AT     = 20480,
+    FORMAT_POWER_AT     = 20480,
     FORMAT_LOCK_OPENING = 0,
 };
 
@@ -54,7 +56,12 @@ struct format_rules {
     uint8_t  secret[16];
     uint8_t  identity[16];
     uint64_t created_ns;
+    uint64_t generation; /* of its journal */
 };
+
+/* Where the table begins, and what is before it in a file that keeps a journal. */
+uint64_t format_power_bytes(void);
+uint64_t format_table_at(const struct format_rules *rules);
 
 void format_write_rules(const struct format_rules *rules, uint8_t bytes[FORMAT_RULES_BYTES]);
 
@@ -77,7 +84,8 @@ struct format_era {
     uint64_t ahead_ns; /* the table's time is CLOCK_BOOTTIME plus this, modulo 2^64 */
     uint64_t table_ns; /* a moment in the table's time, */
     uint64_t wall_ns;  /* and the same on the wall clock, since 1970 */
-    uint64_t zero;
+    uint64_t
+        is_clean; /* 1: all of the table was on the disk, and nobody had it open (durability 1) */
     uint64_t check;
 };
 
