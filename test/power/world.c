@@ -95,6 +95,7 @@ static void world_ask_user(struct world *w, struct world_user *user, uint64_t co
     bool     must_settle;
     uint64_t taken = user->has_line ? user->taken : user_come(w, user);
     if (!world_add(w, counter_id(user->tag), cost, &must_settle)) return;
+    if (user->fresh_at_ns == 0) user->began_ns = w->now_ns;
     user->has_line    = true;
     user->taken       = taken + cost;
     user->fresh_at_ns = w->now_ns + user->window_ns;
@@ -270,6 +271,10 @@ static void judge_user(const struct world *w, const struct world_user *user,
         CHECK_EQ(c.body[4], 5);
         CHECK_EQ(c.head, COUNTER_HEAD_MASK);
     }
+    /* An image may have expired that was recorded by a leader who was killed before it could say so; one
+     * count cannot say what came after it. */
+    bool is_all_live = user->began_ns + user->window_ns > w->now_ns;
+    if (taken == 0 && user->settled == 0 && !is_all_live) return;
     uint64_t charge = ring_live(&ring[RING_OF_USERS], ring_class(RING_OF_USERS), w->now_ns);
     if (user->settled > 0 && user->settled_fresh_at_ns <= w->now_ns) return;
     CHECK_SAYS(taken >= user->settled,

@@ -21,6 +21,7 @@ struct world_user {
     uint64_t tag, window_ns;
     bool     has_line;
     uint64_t taken, fresh_at_ns;           /* its line; after a power loss what the truth was */
+    uint64_t began_ns;                     /* when it was new */
     uint64_t answered;                     /* `taken` at the last answer */
     uint64_t settled, settled_fresh_at_ns; /* both when a settle last succeeded */
 };
