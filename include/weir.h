@@ -91,7 +91,8 @@ extern "C" {
     X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")          \
     X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                     \
     X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                    \
-    X(WEIR_UNSUPPORTED, 12, "this store cannot do that")                                           \
+    X(WEIR_UNSUPPORTED, 12,                                                                        \
+      "this store cannot do that (a sketch counts one window, strictly, to 255)")                  \
     X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                               \
     X(WEIR_FORKED, 14, "this process is a child of the one that opened the limiter")
 
@@ -125,6 +126,8 @@ typedef enum weir_how {
     WEIR_HOW_OVERFLOW = 4, /* the table is full of users who cannot be forgotten yet; this one was
                               decided on a counter shared with others: never above the limit, but
                               it may deny too much */
+    WEIR_HOW_SKETCH   = 5, /* WEIR_STRICT, from a sketch: never above the limit, but it may deny too
+                              much */
 } weir_how;
 
 typedef struct weir weir;
@@ -147,7 +150,9 @@ typedef struct weir_options {
                                  lowered to it. 0: none */
     int64_t  wall_error_ns;   /* file: how wrong the wall clock may be. 0: it is not trusted, and
                                  time stands still for the counters while the machine is off */
-    uint64_t reserved[3];     /* 0 */
+    uint64_t limit_max;       /* sketch: the largest limit that will be asked; the smaller, the more
+                                 users fit. 0: 255, which is the most */
+    uint64_t reserved[2];     /* 0 */
 } weir_options;
 
 #define WEIR_OPTIONS_DEFAULT                                                                       \
@@ -160,6 +165,11 @@ typedef struct weir_options {
  *                docs/embedded.md. file: alone means weir/limits.weir in $XDG_STATE_HOME; if that
  *                is not set, in /var/lib for root and in ~/.local/state for others
  *     memory:    in this process, gone when it is closed
+ *     sketch:WINDOW
+ *                the same in bytes_max (0: 1 GiB) however many users come, for windows of this one
+ *                length ("sketch:1m"), limits up to 255 and WEIR_STRICT: never above the limit, but
+ *                it may deny too much (WEIR_HOW_SKETCH). Without weir_reset(), and without
+ *                weir_decide_all() of several. See docs/sketch.md
  *
  * A NULL url means what the environment variable WEIR_STORE says, and file: if that is not set.
  *

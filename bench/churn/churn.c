@@ -6,9 +6,9 @@
  * keeps an exact log of one user in a thousand: whoever is forgotten early is admitted too often, and
  * whoever is remembered too long is denied without need. The table grows while it runs.
  *
- * A machine that others share pauses by itself. So a decision of more than a millisecond is told by what the thread did
- * meanwhile: was it taken off its processor though it wanted to run (the machine's pause), did it sleep in
- * the system (the disk's, or a lock's), or did it work? The last two are weir's.
+ * A machine that others share pauses by itself. So a decision of more than a millisecond is told by what
+ * the thread did meanwhile: was it taken off its processor though it wanted to run (the machine's pause), did
+ * it sleep in the system (the disk's, or a lock's), or did it work? The last two are weir's.
  *
  * usage: weir-churn [URL [USERS [SECONDS [SEED]]]]      (memory: 10000000 60 1)
  * prints one JSON document; exit 0 fine; 1 somebody was forgotten or denied without need; 3 trouble */

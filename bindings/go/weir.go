@@ -71,10 +71,11 @@ const (
 	HowGCRA     How = C.WEIR_HOW_GCRA     // GCRA, from the user's own counter
 	HowFixed    How = C.WEIR_HOW_FIXED    // Fixed, from the user's own counter
 	HowOverflow How = C.WEIR_HOW_OVERFLOW // from a counter shared with others, for lack of room
+	HowSketch   How = C.WEIR_HOW_SKETCH   // Strict, from a sketch: never above the limit, but may deny too much
 )
 
 func (h How) String() string {
-	return nameOf(uint32(h), "none", "strict", "gcra", "fixed", "overflow")
+	return nameOf(uint32(h), "none", "strict", "gcra", "fixed", "overflow", "sketch")
 }
 
 func nameOf(value uint32, names ...string) string {
@@ -146,6 +147,12 @@ func ClockErrorPPM(ppm uint64) Option {
 // 0, there is no such bound.
 func BytesMax(bytes uint64) Option {
 	return func(o *C.weir_options) { o.bytes_max = C.uint64_t(bytes) }
+}
+
+// SketchLimitMax is the largest limit that a "sketch:" will be asked about; the smaller, the more users fit.
+// Without it, or with 0: 255, which is the most.
+func SketchLimitMax(limit uint64) Option {
+	return func(o *C.weir_options) { o.limit_max = C.uint64_t(limit) }
 }
 
 // WallError says how wrong the wall clock may be, for a file after a start of the machine. Without it,

@@ -12,6 +12,7 @@
 #include "api/open.h"
 #include "api/place.h"
 #include "base/contract.h"
+#include "base/text.h"
 #include "limit/gcra.h"
 #include "limit/window.h"
 #include "limiter/limiter.h"
@@ -20,6 +21,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "store/embedded/embedded.h"
+#include "table/sketch.h"
 #include "table/table.h"
 
 enum {
@@ -27,6 +29,8 @@ enum {
     CLOCK_ERROR_PPM_MAX = 100000,
     URL_BYTES_SHOWN     = 150,
 };
+
+#define SKETCH_BYTES_DEFAULT (UINT64_C(1) << 30)
 
 struct weir {
     struct limiter           *limiter;
@@ -134,6 +138,44 @@ static bool open_memory(weir *w, const weir_options *o, weir_error *error) {
     return false;
 }
 
+/* The window is what follows "sketch:". */
+static bool open_sketch(weir *w, const char *window, const weir_options *o, weir_error *error) {
+    struct limiter_options options = {
+        .clock_error_ppm  = o->clock_error_ppm,
+        .sketch_limit_max = o->limit_max != 0 ? o->limit_max : SKETCH_LIMIT_MAX,
+        .bytes_max        = o->bytes_max != 0 ? o->bytes_max : SKETCH_BYTES_DEFAULT};
+    int64_t window_ns;
+    if (!text_duration_parse(view_of(window), &window_ns) || window_ns < WEIR_WINDOW_MIN ||
+        window_ns > WEIR_WINDOW_MAX) {
+        open_fail(
+            error, WEIR_BAD_URL,
+            "\"sketch:%.100s\" does not say the window that is counted, from 1us to 10 years; try "
+            "\"sketch:1m\"",
+            window);
+        return false;
+    }
+    if (options.sketch_limit_max > SKETCH_LIMIT_MAX) {
+        open_fail(error, WEIR_BAD_OPTIONS, "limit_max is %llu; a sketch counts to %d",
+                  (unsigned long long)o->limit_max, SKETCH_LIMIT_MAX);
+        return false;
+    }
+    if (sketch_bytes(options.bytes_max) == 0) {
+        open_fail(error, WEIR_BAD_OPTIONS, "bytes_max is %llu; that is too little for a sketch",
+                  (unsigned long long)o->bytes_max);
+        return false;
+    }
+    options.sketch_window_ns = (uint64_t)window_ns;
+    if (!entropy_fill(options.secret, sizeof options.secret)) {
+        open_fail(error, WEIR_UNSUPPORTED, "the system gives no random bytes (getrandom failed)");
+        return false;
+    }
+    w->limiter = limiter_new(&options);
+    if (w->limiter != NULL) return true;
+    open_fail(error, WEIR_NO_MEMORY, "no address space for bytes_max = %llu; choose fewer",
+              (unsigned long long)options.bytes_max);
+    return false;
+}
+
 static void file_failed(void *context);
 
 static struct embedded *embedded_of(weir *w, const char *path, const struct embedded_options *from,
@@ -220,10 +262,12 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
     if (strcmp(url, "memory:") == 0) return open_memory(w, o, error);
     if (strncmp(url, "file:", strlen("file:")) == 0)
         return open_file(w, url + strlen("file:"), o, error);
-    open_fail(
-        error, WEIR_BAD_URL,
-        "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\" and \"memory:\"",
-        url_bytes_shown(url), url);
+    if (strncmp(url, "sketch:", strlen("sketch:")) == 0)
+        return open_sketch(w, url + strlen("sketch:"), o, error);
+    open_fail(error, WEIR_BAD_URL,
+              "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\", "
+              "\"memory:\" and \"sketch:WINDOW\"",
+              url_bytes_shown(url), url);
     return false;
 }
 

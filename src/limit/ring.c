@@ -12,6 +12,8 @@
  * drawn for a small limit would forget what belongs to a user with a larger one. */
 #include "limit/ring.h"
 
+#include <stdatomic.h>
+
 #include "base/contract.h"
 
 enum { CELL_BITS = 5 };
@@ -48,15 +50,26 @@ uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns) {
     return live;
 }
 
+/* Makes `cell` the newest. A process that is killed on the way leaves more in the ring than was taken, and never
+ * less: a cell is the newest before its slot is emptied, so that what was in there is missed by nobody who
+ * still counts it. */
+static void ring_advance(struct ring *r, uint64_t cell) {
+    uint64_t from = r->newest_cell + 1;
+    if (cell - r->newest_cell > RING_SLOTS) from = cell - RING_SLOTS + 1;
+    for (uint64_t i = from; i <= cell; i++) {
+        r->newest_cell = i;
+        atomic_signal_fence(memory_order_seq_cst); /* the compiler keeps this order, too */
+        r->counts[i % RING_SLOTS] = 0;
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+}
+
 bool ring_admit(struct ring *r, unsigned ring_class, uint64_t limit, uint64_t cost,
                 uint64_t now_ns) {
     if (cost > limit || ring_live(r, ring_class, now_ns) > limit - cost) return false;
 
     uint64_t cell = ring_cell_at(r, ring_class, now_ns);
-    uint64_t from = r->newest_cell + 1;
-    if (cell - r->newest_cell > RING_SLOTS) from = cell - RING_SLOTS + 1;
-    for (uint64_t i = from; i <= cell; i++) r->counts[i % RING_SLOTS] = 0;
-    r->newest_cell = cell;
+    ring_advance(r, cell);
     r->counts[cell % RING_SLOTS] += cost;
     return true;
 }

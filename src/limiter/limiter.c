@@ -14,6 +14,7 @@
 #include "os/memory.h"
 #include "os/processor.h"
 #include "os/slot.h"
+#include "table/sketch.h"
 #include "table/table.h"
 
 enum {
@@ -35,6 +36,9 @@ struct limiter {
     _Atomic(limiter_ask_fn) ask; /* NULL: there is nothing to ask */
     void                   *ask_context;
     uint64_t                users_max;
+    struct sketch          *sketch; /* instead of counters in the table; NULL: there is none */
+    uint64_t                sketch_window_ns;
+    uint64_t                sketch_bytes;
     size_t                  bytes;
     struct memos            memos;
 };
@@ -48,6 +52,12 @@ static void wait_for_thread(void *context, uint32_t process, unsigned turn) {
     processor_yield(turn);
 }
 
+/* A clock that runs fast by so much sees this much pass while window_ns passes in truth. */
+static uint64_t window_stretch(int64_t window_ns, uint64_t clock_error_ppm) {
+    uint128 extra = (uint128)(uint64_t)window_ns * clock_error_ppm;
+    return (uint64_t)window_ns + (uint64_t)((extra + PARTS_PER_MILLION - 1) / PARTS_PER_MILLION);
+}
+
 uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max) {
     uint64_t fixed = in_pages(sizeof(struct limiter)) + in_pages(table_handle_bytes());
     if (bytes_max == 0) return users_max;
@@ -55,12 +65,16 @@ uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max) {
 }
 
 struct limiter *limiter_new(const struct limiter_options *options) {
-    size_t head   = in_pages(sizeof(struct limiter));
-    size_t handle = in_pages(table_handle_bytes());
-    size_t table  = options->table != NULL ? 0 : table_bytes(options->users_max, 1);
-    if (options->table == NULL && table == 0) return NULL;
+    size_t   head       = in_pages(sizeof(struct limiter));
+    size_t   handle     = in_pages(table_handle_bytes());
+    bool     has_sketch = options->sketch_window_ns > 0;
+    uint64_t users_max =
+        has_sketch ? 1 : options->users_max; /* a table there is, for what threads count */
+    size_t table  = options->table != NULL ? 0 : table_bytes(users_max, 1);
+    size_t sketch = has_sketch ? sketch_bytes(options->bytes_max) : 0;
+    if ((options->table == NULL && table == 0) || (has_sketch && sketch == 0)) return NULL;
 
-    size_t bytes  = head + handle + table;
+    size_t bytes  = head + handle + in_pages(table) + sketch;
     char  *memory = memory_reserve(bytes);
     if (memory == NULL) return NULL;
 
@@ -68,19 +82,28 @@ struct limiter *limiter_new(const struct limiter_options *options) {
     atomic_init(&l->table, options->table);
     l->clock_error_ppm = options->clock_error_ppm;
     l->clock_ahead_ns  = options->clock_ahead_ns;
-    l->users_max       = options->users_max;
+    l->users_max       = has_sketch ? 0 : users_max;
     l->bytes           = bytes;
     l->secret.k0       = hash_load(options->secret, 8);
     l->secret.k1       = hash_load(options->secret + 8, 8);
     if (options->table != NULL) return l;
 
-    struct table *t = table_attach(memory + head, memory + head + handle,
-                                   &(struct table_options){.users_max = options->users_max,
-                                                           .processes = 1,
-                                                           .process   = 1,
-                                                           .wait      = wait_for_thread});
+    struct table *t = table_attach(
+        memory + head, memory + head + handle,
+        &(struct table_options){
+            .users_max = users_max, .processes = 1, .process = 1, .wait = wait_for_thread});
     INVARIANT(t != NULL);
     atomic_init(&l->table, t);
+    if (!has_sketch) return l;
+
+    struct sketch_options sketch_options = {
+        .window_ns = window_stretch((int64_t)options->sketch_window_ns, options->clock_error_ppm),
+        .limit_max = options->sketch_limit_max,
+        .yield     = processor_yield};
+    l->sketch_window_ns = options->sketch_window_ns;
+    l->sketch_bytes     = sketch;
+    l->sketch =
+        sketch_init(memory + head + handle + in_pages(table), options->bytes_max, &sketch_options);
     return l;
 }
 
@@ -139,12 +162,6 @@ static inline void tally_add(struct limiter *l, enum tally which, uint64_t count
 }
 
 /* --- what is asked -------------------------------------------------------------------------- */
-
-/* A clock that runs fast by so much sees this much pass while window_ns passes in truth. */
-static uint64_t window_stretch(int64_t window_ns, uint64_t clock_error_ppm) {
-    uint128 extra = (uint128)(uint64_t)window_ns * clock_error_ppm;
-    return (uint64_t)window_ns + (uint64_t)((extra + PARTS_PER_MILLION - 1) / PARTS_PER_MILLION);
-}
 
 static inline weir_status rule_check(uint64_t limit, int64_t window_ns, uint64_t clock_error_ppm,
                                      struct rule *rule) {
@@ -274,12 +291,69 @@ static inline void decision_of(weir_decision *d, const struct table_question *q,
 
 static inline enum tally tally_of(bool allowed) { return allowed ? TALLY_ALLOWED : TALLY_DENIED; }
 
+/* --- on a sketch ------------------------------------------------------------------------------ */
+
+/* What a sketch cannot do: other algorithms, other windows, larger limits than it was made for. */
+static weir_status sketch_check(const struct limiter *l, const weir_request *r,
+                                const struct rule *rule) {
+    bool is_counted = rule->algorithm == ALGORITHM_STRICT &&
+                      (uint64_t)r->window_ns == l->sketch_window_ns &&
+                      rule->limit <= sketch_limit_max(l->sketch);
+    return is_counted ? WEIR_OK : WEIR_UNSUPPORTED;
+}
+
+static weir_status limiter_decide_on_sketch(struct limiter *l, const weir_request *request,
+                                            uint64_t now_ns, weir_decision *decision) {
+    struct table_question q      = {.cost = request->cost};
+    weir_status           status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
+    if (status == WEIR_OK) status = sketch_check(l, request, &q.rule);
+    if (status == WEIR_OK) status = question_name(l, request, &q);
+    if (status != WEIR_OK) {
+        tally_add(l, TALLY_REFUSED, 1);
+        decision_refuse(decision, status);
+        return status;
+    }
+    struct table_answer a;
+    if (q.cost == 0) {
+        a.answer = sketch_look(l->sketch, q.hash, q.rule.limit, 1, now_ns);
+    } else {
+        sketch_decide(l->sketch, q.hash, q.rule.limit, q.cost, now_ns, &a.answer);
+    }
+    decision_of(decision, &q, &a);
+    decision->how = WEIR_HOW_SKETCH;
+    tally_add(l, tally_of(a.answer.allowed), 1);
+    return WEIR_OK;
+}
+
+/* In groups, so that the memory of one comes to the cache while the one before is decided. */
+static weir_status limiter_decide_many_on_sketch(struct limiter *l, const weir_request *requests,
+                                                 size_t count, uint64_t now_ns,
+                                                 weir_decision *decisions) {
+    weir_status result = WEIR_OK;
+    for (size_t i = 0; i < count; i++) {
+        size_t ahead = i % GROUP == 0 ? i : count;
+        for (size_t k = ahead; k < count && k < ahead + GROUP; k++) {
+            struct table_question q;
+            if (question_name(l, &requests[k], &q) == WEIR_OK) sketch_prefetch(l->sketch, q.hash);
+        }
+        weir_status status = limiter_decide_on_sketch(l, &requests[i], now_ns, &decisions[i]);
+        if (result == WEIR_OK) result = status;
+    }
+    return result;
+}
+
 /* --- deciding ------------------------------------------------------------------------------- */
 
 bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint64_t limit,
                    int64_t window_ns, uint64_t now_ns) {
     struct table_question q = {.cost = 1};
     if (limiter_ready(l) != WEIR_OK) return false;
+    if (l->sketch != NULL) {
+        weir_decision decision;
+        weir_request  request = weir_request_for(user, user_bytes, limit, window_ns);
+        (void)limiter_decide_on_sketch(l, &request, now_ns, &decision);
+        return decision.allowed;
+    }
     if (!user_is_sound(user, user_bytes) ||
         rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
         tally_add(l, TALLY_REFUSED, 1);
@@ -303,6 +377,7 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
         decision_refuse(decision, status);
         return status;
     }
+    if (l->sketch != NULL) return limiter_decide_on_sketch(l, request, now_ns, decision);
     status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
     if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes))
         status = WEIR_BAD_USER;
@@ -388,6 +463,8 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
     size_t       groups = (count + GROUP - 1) / GROUP;
     weir_status  result = limiter_ready(l);
     if (result != WEIR_OK) return refuse_all(decisions, count, result);
+    if (l->sketch != NULL)
+        return limiter_decide_many_on_sketch(l, requests, count, now_ns, decisions);
 
     now_ns = limiter_time(l, now_ns);
     for (size_t turn = 0; groups > 0 && turn < groups + STEPS - 1; turn++) {
@@ -415,6 +492,12 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
     if (count == 0) return WEIR_OK;
     weir_status result = limiter_ready(l);
     if (result != WEIR_OK) return refuse_all(decisions, count, result);
+    if (l->sketch != NULL && count == 1)
+        return limiter_decide_on_sketch(l, requests, now_ns, decisions);
+    if (l->sketch != NULL) {
+        tally_add(l, TALLY_REFUSED, count);
+        return refuse_all(decisions, count, WEIR_UNSUPPORTED);
+    }
     if (count > TABLE_JOINT_MAX) {
         tally_add(l, TALLY_REFUSED, count);
         return refuse_all(decisions, count, WEIR_BAD_REQUEST);
@@ -443,6 +526,7 @@ weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now
     if (status != WEIR_OK) return status;
     if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     if (r->algorithm > WEIR_FIXED) return WEIR_BAD_ALGORITHM;
+    if (l->sketch != NULL) return WEIR_UNSUPPORTED;
     if (r->algorithm != WEIR_GCRA &&
         (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
         return WEIR_BAD_WINDOW;
@@ -461,7 +545,7 @@ void limiter_stats(struct limiter *l, weir_statistics *s) {
     s->users                   = counts.users;
     s->users_max               = l->users_max;
     s->users_forgotten         = counts.users_forgotten;
-    s->memory_bytes            = counts.memory_bytes;
+    s->memory_bytes            = l->sketch != NULL ? l->sketch_bytes : counts.memory_bytes;
     s->users_mended            = counts.mended;
     s->users_damaged           = counts.damaged;
     s->processes               = counts.processes;

@@ -20,7 +20,10 @@ struct limiter_options {
     uint64_t      clock_error_ppm; /* 0 to 100,000 */
     uint8_t       secret[16]; /* the key of the hash: from the system's entropy, or from a seed */
     struct table *table; /* of a store, which outlives the limiter; NULL: in memory of its own */
-    uint64_t      clock_ahead_ns; /* how much the table's clock is ahead of the callers' */
+    uint64_t      sketch_window_ns; /* > 0: no table but a sketch of this window, in bytes_max */
+    uint64_t sketch_limit_max; /* the largest limit that it is asked about; 1 to SKETCH_LIMIT_MAX */
+    uint64_t bytes_max;        /* of the sketch */
+    uint64_t clock_ahead_ns;   /* how much the table's clock is ahead of the callers' */
 };
 
 /* The most users up to users_max whose limiter in memory stays within bytes_max (0: no such bound). */

@@ -219,19 +219,33 @@ int file_sync_folder_of(const char *path) {
     return error;
 }
 
+/* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages, which help
+ * to find them, would have the disk write 2 MiB for each of them, so only memory gets any. */
+static void advise(int fd, uint64_t bytes, void *memory) {
+    struct statfs s;
+    (void)madvise(memory, bytes, MADV_RANDOM);
+    if (fstatfs(fd, &s) == 0 && s.f_type == TMPFS_MAGIC)
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+}
+
 int file_map(int fd, uint64_t bytes, bool is_writable, void **memory) {
     int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
     *memory        = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
     if (*memory == MAP_FAILED) return errno;
-
-    /* Advice only. Users are all over the file, so reading ahead would be in vain; and huge pages,
-     * which help
-     * to find them, would have the disk write 2 MiB for each of them, so only memory gets any. */
-    struct statfs s;
-    (void)madvise(*memory, bytes, MADV_RANDOM);
-    if (fstatfs(fd, &s) == 0 && s.f_type == TMPFS_MAGIC)
-        (void)madvise(*memory, bytes, MADV_HUGEPAGE);
+    advise(fd, bytes, *memory);
     return 0;
+}
+
+int file_map_again(int fd, uint64_t bytes, void *memory) {
+    int protection = PROT_READ | PROT_WRITE;
+    if (mmap(memory, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) {
+        advise(fd, bytes, memory);
+        return 0;
+    }
+    int error = errno;
+    (void)mmap(memory, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+               -1, 0);
+    return error;
 }
 
 void file_unmap(void *memory, uint64_t bytes) { (void)munmap(memory, bytes); }

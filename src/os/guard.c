@@ -26,7 +26,7 @@ static struct guard *guard_of(const char *address) {
 static void hand_on(int signal_number, siginfo_t *info, void *context) {
     static _Thread_local volatile sig_atomic_t is_handing_on;
     if (is_handing_on) {
-        (void)signal(signal_number, SIG_DFL);
+        (void)sigaction(signal_number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         return;
     }
     is_handing_on = 1;

@@ -24,29 +24,38 @@ static bool read_text(const char *path, char text[TEXT_BYTES_MAX]) {
     return true;
 }
 
-/* The state letter and the start time of a process. What is before them in the line is its name, which
- * may
- * hold anything but is followed by the last ')'. */
-static bool read_stat(uint64_t id, char *state, uint64_t *started) {
+struct process_facts {
+    char     state;
+    uint64_t started;
+    uint64_t program; /* 0 also if this process may not know */
+};
+
+/* What is before the facts in the line is the name, which may hold anything but is followed by the last ')'. */
+static bool read_stat(uint64_t id, struct process_facts *facts) {
+    enum { FIELD_STATE = 3, FIELD_STARTED = 22, FIELD_STACK = 28 };
     char path[64], text[TEXT_BYTES_MAX];
     (void)snprintf(path, sizeof path, "/proc/%" PRIu64 "/stat", id);
     if (!read_text(path, text)) return false;
     const char *field = strrchr(text, ')');
     if (field == NULL || field[1] != ' ') return false;
-    *state = field[2];
-    enum { FIELD_STATE = 3, FIELD_STARTED = 22 };
-    for (int i = FIELD_STATE - 1; i < FIELD_STARTED && field != NULL; i++)
+    facts->state = field[2];
+    for (int i = FIELD_STATE - 1; i < FIELD_STACK && field != NULL; i++) {
         field = strchr(field + 1, ' ');
+        if (field != NULL && i + 1 == FIELD_STARTED) facts->started = strtoull(field + 1, NULL, 10);
+    }
     if (field == NULL) return false;
-    *started = strtoull(field + 1, NULL, 10);
+    facts->program = strtoull(field + 1, NULL, 10);
     return true;
 }
 
 struct process_identity process_self(void) {
     struct process_identity self = {.id = (uint64_t)getpid()};
+    struct process_facts    facts;
     struct stat             s;
-    char                    state;
-    if (!read_stat(self.id, &state, &self.started)) self.started = 0;
+    if (read_stat(self.id, &facts)) {
+        self.started = facts.started;
+        self.program = facts.program;
+    }
     if (stat("/proc/self/ns/pid", &s) == 0) self.name_space = s.st_ino;
     return self;
 }
@@ -59,13 +68,13 @@ void process_name(char name[PROCESS_NAME_BYTES]) {
 }
 
 bool process_lives(struct process_identity p) {
-    struct stat s;
-    char        state;
-    uint64_t    started;
+    struct process_facts facts;
+    struct stat          s;
     if (p.started == 0 || p.name_space == 0) return false;
     if (stat("/proc/self/ns/pid", &s) != 0 || s.st_ino != p.name_space) return false;
-    if (!read_stat(p.id, &state, &started)) return false;
-    return started == p.started && state != 'Z' && state != 'X';
+    if (!read_stat(p.id, &facts)) return false;
+    if (p.program != 0 && facts.program != 0 && facts.program != p.program) return false;
+    return facts.started == p.started && facts.state != 'Z' && facts.state != 'X';
 }
 
 static int hex_value(char c) {

@@ -15,6 +15,7 @@ struct process_identity {
     uint64_t id;         /* pid, as this process's own namespace numbers them */
     uint64_t started;    /* when, in the kernel's ticks; 0: not known */
     uint64_t name_space; /* of pids; 0: not known */
+    uint64_t program; /* where its stack begins: elsewhere once it executes another; 0: not known */
 };
 
 struct process_identity process_self(void);
@@ -22,9 +23,8 @@ void                    process_name(char name[PROCESS_NAME_BYTES]); /* padded w
 
 bool process_is_root(void);
 
-/* Whether it surely lives: false for one of another namespace, and for one that has ended and is not
- * yet
- * waited for. */
+/* Whether it surely lives: false for one of another namespace, for one that has ended and is not yet waited
+ * for, and for one that executes another program by now. */
 bool process_lives(struct process_identity p);
 
 /* A number that no other start of this machine has; false: the system does not tell. */

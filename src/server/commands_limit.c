@@ -129,6 +129,7 @@ static const char *how_text(uint8_t how) {
     case WEIR_HOW_GCRA: return "gcra";
     case WEIR_HOW_FIXED: return "fixed";
     case WEIR_HOW_OVERFLOW: return "overflow";
+    case WEIR_HOW_SKETCH: return "sketch";
     default: return "none";
     }
 }

@@ -79,6 +79,7 @@ static void recover_lines(struct table *t, struct holder *dead, uint32_t process
     for (unsigned i = 0; i < HOLDER_LINES; i++) {
         uint64_t entry  = line_load(&dead->line[i]);
         uint64_t number = entry >> LINE_VERSION_BITS;
+        if (entry == 0) return; /* it never held so many */
         if (!recover_holds(t, process, number)) continue;
         recover_name(t, number);
         struct line *line = recover_line(t, number);

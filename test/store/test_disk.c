@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <weir.h>
@@ -55,6 +56,10 @@ static void in_child(void (*story)(void)) {
     (void)rmdir(folder);
 }
 
+static void wait_ms(long ms) {
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
 static weir_statistics statistics_of(weir *w) {
     weir_statistics s = {.size = sizeof s};
     CHECK_EQ(weir_stats(w, &s), WEIR_OK);
@@ -91,7 +96,7 @@ static void fill_grow_free_grow(void) {
 
     /* The disk heals, and the table grows again within 100 ms. */
     CHECK_EQ(unlink(filler), 0);
-    CHECK_EQ(usleep(150000), 0);
+    wait_ms(150);
     uint64_t seats = statistics_of(w).users;
     (void)admit_users(w, "then", 20000, 1000000);
     CHECK(!statistics_of(w).is_stuck);

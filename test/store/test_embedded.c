@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <weir.h>
@@ -47,6 +48,10 @@ static uint64_t taken(weir *w, const char *user, uint64_t times, uint64_t limit)
     uint64_t allowed = 0;
     for (uint64_t i = 0; i < times; i++) allowed += weir_allow(w, user, limit, WEIR_DAY);
     return allowed;
+}
+
+static void wait_ms(long ms) {
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
 static weir_statistics statistics_of(weir *w) {
@@ -329,7 +334,7 @@ TEST(a_spoiled_counter_denies_for_a_window) {
     CHECK(!weir_allow(w, "ann", 10, 20 * WEIR_MILLISECOND));
     CHECK_EQ(statistics_of(w).users_damaged, 1);
     CHECK(!weir_allow(w, "ann", 1000, 20 * WEIR_MILLISECOND));
-    CHECK_EQ(usleep(40000), 0);
+    wait_ms(40);
     CHECK(weir_allow(w, "ann", 10, 20 * WEIR_MILLISECOND));
     weir_close(w);
     CHECK_EQ(munmap(words, (size_t)s.st_size), 0);
@@ -366,7 +371,7 @@ TEST(a_file_that_cannot_be_read_fails_decisions_until_it_heals) {
     CHECK_EQ(pwrite(fd, copy, (size_t)s.st_size, 0), s.st_size);
     uint64_t allowed = 0;
     for (int i = 0; i < 300 && allowed == 0; i++) {
-        CHECK_EQ(usleep(10000), 0);
+        wait_ms(10);
         allowed = taken(w, "ann", 1, 10);
     }
     CHECK_EQ(allowed, 1);
@@ -390,11 +395,11 @@ TEST(a_file_that_failed_is_not_replaced_by_another) {
     CHECK_EQ(truncate(path, 0), 0);
     CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
     CHECK_EQ(unlink(path), 0);
-    CHECK_EQ(usleep(1100000), 0);
+    wait_ms(1100);
     CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
     CHECK_NE(access(path, F_OK), 0);
     weir_close(open_file());
-    CHECK_EQ(usleep(1100000), 0);
+    wait_ms(1100);
     CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
     weir_close(w);
     folder_remove();

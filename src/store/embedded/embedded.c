@@ -415,8 +415,10 @@ static struct format_process *embedded_facts(const struct embedded *e, uint32_t 
 static bool embedded_is_dead(const struct embedded *e, uint32_t number) {
     if (file_is_locked(e->fd, number)) return false;
     const struct format_process *facts = embedded_facts(e, number);
-    return !process_lives((struct process_identity){
-        .id = facts->id, .started = facts->started, .name_space = facts->name_space});
+    return !process_lives((struct process_identity){.id         = facts->id,
+                                                    .started    = facts->started,
+                                                    .name_space = facts->name_space,
+                                                    .program    = facts->program});
 }
 
 /* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
@@ -572,6 +574,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
     struct format_process   facts = {.id         = self.id,
                                      .started    = self.started,
                                      .name_space = self.name_space,
+                                     .program    = self.program,
                                      .opened_ns  = clock_wall_ns()};
     process_name(facts.name);
     *embedded_facts(e, number) = facts;
@@ -697,7 +700,14 @@ size_t embedded_processes(struct embedded *e, struct embedded_process *processes
 void embedded_leave_to_parent(struct embedded *e) {
     int fd = -1;
     (void)file_open_again(e->fd, &fd);
-    file_close(e->fd); /* else the parent would seem to live as long as this child */
+
+    /* Both the descriptor and the mapping keep the parent's lock: it would seem to live as long as this
+     * child. */
+    file_close(e->fd);
+    if (file_map_again(fd, e->memory_bytes, e->memory) != 0 && fd >= 0) {
+        file_close(fd);
+        fd = -1;
+    }
     e->fd     = fd;
     e->number = 0;
     atomic_store(&e->busy, 0); /* whoever was in there is in the parent */

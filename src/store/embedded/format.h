@@ -107,7 +107,8 @@ struct format_process {
     uint64_t name_space;
     uint64_t opened_ns; /* wall clock */
     char     name[16];
-    uint64_t zero[2];
+    uint64_t program; /* as os/process.h has it */
+    uint64_t zero;
 };
 
 _Static_assert(sizeof(struct format_era) == 64 && sizeof(struct format_process) == 64,
