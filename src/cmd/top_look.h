@@ -34,7 +34,8 @@ struct top_look {
     struct embedded_process processes[FORMAT_PROCESSES];
 };
 
-/* False: `error` says why. Opens the file if it is not open, and again if another has taken its place. */
+/* Opens the file if it is not open, and again if another has taken its place. False: `error` says
+ * why. */
 bool top_look(struct top_watch *watch, struct top_look *look, weir_error *error);
 void top_leave(struct top_watch *watch);
 

@@ -2,10 +2,10 @@
  *
  * copy: how do the users of one table come into another?
  *
- * Nobody decides on either meanwhile. All that a promise rests on goes along: the counters of those who do
- * not equal new, what newcomers took on the shared rings (a user's ring follows from their hash, so it is
- * the same in both), and the newest time at which somebody was forgotten. Who equals new is forgotten, as
- * anywhere else.
+ * Nobody decides on either meanwhile. All that a promise rests on goes along: the counters of those
+ * who do not equal new, what newcomers took on the shared rings (a user's ring follows from their
+ * hash, so it is the same in both), and the newest time at which somebody was forgotten. Who equals
+ * new is forgotten, as anywhere else.
  *
  * The other table is given its size before the first comes, so that nobody moves twice. */
 #include "base/contract.h"

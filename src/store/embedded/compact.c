@@ -2,20 +2,20 @@
  *
  * compact: a file as small as its live users need.
  *
- * A table grows and never shrinks, and users_max is for life; so a new file is written beside the old one
- * and put in its place at once. While that goes on, the old one is locked as an opener locks it: who opens it
- * waits, and then finds the new one (embedded.c looks whether it was replaced).
+ * A table grows and never shrinks, and users_max is for life; so a new file is written beside the
+ * old one and put in its place at once. While that goes on, the old one is locked as an opener locks
+ * it: who opens it waits, and then finds the new one (embedded.c looks whether it was replaced).
  *
  *     1  the old file is opened by nobody else; dead processes are let go of
- *     2  a file without a name: the same secret, era and times, another identity; users, rings, counts
+ *     2  a file without a name: users, rings, counts; the same secret, era and times; another identity
  *     3  all of it is on the disk
  *     4  it is named PATH.compacting, and renamed to PATH; the folder is on the disk
  *
- * Who is killed before the rename leaves the old file as it was, and at most the name PATH.compacting, which
- * the next one takes away. After it, the new one is there whole.
+ * Who is killed before the rename leaves the old file as it was, and at most the name
+ * PATH.compacting, which the next one takes away. After it, the new one is there whole.
  *
- * clock_error_ppm may change only while nothing is remembered. A counter does not say how long its window
- * is, and with another length its cells would be read as being of another age. */
+ * clock_error_ppm may change only while nothing is remembered. A counter does not say how long its
+ * window is, and with another length its cells would be read as being of another age. */
 #include "store/embedded/compact.h"
 
 #include <stdio.h>
@@ -74,6 +74,10 @@ static bool compact_open(struct compact *c, weir_error *error) {
                              "it has %llu names (hard links), and only one of them would get the "
                              "new file; remove the others",
                              (unsigned long long)facts.name_count);
+    if (embedded_rules(c->old)->durability != 0)
+        return embedded_fail(error, WEIR_UNSUPPORTED, c->path,
+                             "its durability is power: this version cannot compact it, since what "
+                             "stands beside it would be left behind");
     (void)embedded_clock(c->old, &c->era, &c->now_ns);
     c->live = table_live(embedded_table(c->old), c->now_ns);
     return true;
