@@ -130,6 +130,16 @@ typedef enum weir_how {
                               much */
 } weir_how;
 
+/* What a file keeps. See docs/embedded.md. */
+typedef enum weir_durability {
+    WEIR_DURABILITY_PROCESS =
+        0, /* what was answered, however processes end; a decision costs what it costs
+                                    in memory */
+    WEIR_DURABILITY_POWER =
+        1, /* also when the power fails: a journal stands beside the file, and whoever
+                                    takes more than unrecorded_max waits for the disk */
+} weir_durability;
+
 typedef struct weir weir;
 
 /* What went wrong in weir_open(), in words: names the value at fault and what to do. */
@@ -150,9 +160,16 @@ typedef struct weir_options {
                                  lowered to it. 0: none */
     int64_t  wall_error_ns;   /* file: how wrong the wall clock may be. 0: it is not trusted, and
                                  time stands still for the counters while the machine is off */
-    uint64_t limit_max;       /* sketch: the largest limit that will be asked; the smaller, the more
+    uint32_t durability; /* file: enum weir_durability, of a new one; an existing one keeps its own,
+                                 and is refused if that is less than this */
+    uint32_t reserved_word; /* 0 */
+    uint64_t
+        unrecorded_max; /* file, WEIR_DURABILITY_POWER: permits of a user that may be answered before
+                                 they are on the disk, and that every user is charged after a power
+                                 loss. 0: 16, or as an existing file has it */
+    uint64_t limit_max;   /* sketch: the largest limit that will be asked; the smaller, the more
                                  users fit. 0: 255, which is the most */
-    uint64_t reserved[2];     /* 0 */
+    uint64_t reserved[4]; /* 0 */
 } weir_options;
 
 #define WEIR_OPTIONS_DEFAULT                                                                       \
@@ -280,7 +297,8 @@ typedef struct weir_statistics {
     uint32_t processes; /* that have the file open, or were killed and not missed yet; else 1 */
     bool     is_stuck;  /* file: there was no room on the disk when the table wanted to grow */
     uint8_t  reserved_bytes[3];
-    uint64_t reserved[4];
+    uint64_t journal_bytes; /* file, WEIR_DURABILITY_POWER: of the files beside it */
+    uint64_t reserved[3];
 } weir_statistics;
 
 /* Fills in `statistics` as far as its size goes. A snapshot: not one instant under load. */

@@ -149,6 +149,15 @@ func BytesMax(bytes uint64) Option {
 	return func(o *C.weir_options) { o.bytes_max = C.uint64_t(bytes) }
 }
 
+// DurablePower makes a new file survive power losses: of each user at most unrecordedMax permits (0: 16) may be
+// answered before they are on the disk, and every user is charged as many after a power loss.
+func DurablePower(unrecordedMax uint64) Option {
+	return func(o *C.weir_options) {
+		o.durability = C.WEIR_DURABILITY_POWER
+		o.unrecorded_max = C.uint64_t(unrecordedMax)
+	}
+}
+
 // SketchLimitMax is the largest limit that a "sketch:" will be asked about; the smaller, the more users fit.
 // Without it, or with 0: 255, which is the most.
 func SketchLimitMax(limit uint64) Option {

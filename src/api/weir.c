@@ -106,6 +106,13 @@ static bool options_are_sound(const weir_options *o, weir_error *error) {
                   (unsigned long long)o->users_max);
         return false;
     }
+    if (o->durability > WEIR_DURABILITY_POWER || o->reserved_word != 0) {
+        open_fail(
+            error, WEIR_BAD_OPTIONS,
+            "durability is %u; it is WEIR_DURABILITY_PROCESS (0) or WEIR_DURABILITY_POWER (1)",
+            o->durability);
+        return false;
+    }
     if (o->wall_error_ns < 0) {
         open_fail(error, WEIR_BAD_OPTIONS, "wall_error_ns is %lld; it cannot be negative",
                   (long long)o->wall_error_ns);
@@ -190,7 +197,9 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
     struct embedded_options options = {.users_max       = o->users_max,
                                        .bytes_max       = o->bytes_max,
                                        .clock_error_ppm = o->clock_error_ppm,
-                                       .wall_error_ns   = (uint64_t)o->wall_error_ns};
+                                       .wall_error_ns   = (uint64_t)o->wall_error_ns,
+                                       .durability      = o->durability,
+                                       .unrecorded_max  = o->unrecorded_max};
     char                    found[FILE_PATH_BYTES_MAX];
     weir_error              ignored;
     if (error == NULL) error = &ignored;
@@ -366,6 +375,7 @@ weir_status weir_stats(weir *w, weir_statistics *statistics) {
     if (size < sizeof size) return WEIR_BAD_REQUEST;
 
     limiter_stats(w->limiter, &known);
+    if (w->embedded != NULL) known.journal_bytes = embedded_journal_bytes(w->embedded);
     memset(statistics, 0, size);
     memcpy(statistics, &known, size < sizeof known ? size : sizeof known);
     return WEIR_OK;

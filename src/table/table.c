@@ -524,6 +524,7 @@ bool table_allow(struct table *t, unsigned thread, const struct table_question *
         bool                is_new;
         struct table_answer a;
         a.record            = TABLE_RECORDED;
+        a.failed            = false;
         struct holder *me   = table_enter(t, thread, now_ns);
         struct line   *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
         bool allowed = line != NULL ? line_allow(t, me, line, q, now_ns, &a) : a.answer.allowed;

@@ -19,6 +19,7 @@ static const struct format_rules rules = {
     .identity = {0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe,
                  0xff, 0xf0},
     .created_ns = 0x0102030405060708,
+    .generation = 3,
 };
 
 /* The table of offsets in format.h, and this, must not part. */
@@ -36,9 +37,10 @@ TEST(the_rules_are_written_byte_by_byte_as_the_format_says) {
         0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff, 0xf0, /* */
         8,    7,    6,    5,    4,    3,    2,    1,    /* 80 created */
         0,    4,    0,    0,    0,    3,    0,    0,    /* 88 bytes of a bucket, of a holder */
-        0x40, 1,    0,    0,    0,    0x50, 0,    0,    /* 96 of a ring; where the table begins */
+        0x40, 1,    0,    0,    0,    0x70, 0x20, 0,    /* 96 of a ring; where the table begins */
+        3,    0,    0,    0,    0,    0,    0,    0,    /* 104 generation */
     };
-    static const uint8_t check[8] = {0xdb, 0xce, 0x6f, 0x47, 0x96, 0xf7, 0x3d, 0x32};
+    static const uint8_t check[8] = {0xf6, 0x84, 0x2f, 0x8a, 0xc4, 0xd3, 0x7e, 0x5f};
     uint8_t              bytes[FORMAT_RULES_BYTES];
     format_write_rules(&rules, bytes);
     for (size_t i = 0; i < sizeof golden; i++) CHECK_EQ(bytes[i], golden[i]);

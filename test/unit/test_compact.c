@@ -153,30 +153,6 @@ TEST(the_clock_goes_on_when_the_machine_was_started_since) {
     path_remove(path);
 }
 
-TEST(a_file_with_something_beside_it_is_not_compacted) {
-    char                path[PATH_BYTES];
-    uint8_t             bytes[FORMAT_RULES_BYTES];
-    struct format_rules rules;
-    path_new(path);
-    close_all(open_at(path));
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    CHECK_EQ(pread(fd, bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
-    CHECK_EQ(format_read_rules(bytes, &rules), FORMAT_OK);
-    rules.durability = 1;
-    format_write_rules(&rules, bytes);
-    CHECK_EQ(pwrite(fd, bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
-    CHECK_EQ(close(fd), 0);
-
-    const struct compact_options options = {.users_max       = COMPACT_AS_IT_IS,
-                                            .clock_error_ppm = COMPACT_AS_IT_IS};
-    struct compact_outcome       outcome;
-    weir_error                   error;
-    CHECK(!compact_file(path, &options, &outcome, &error));
-    CHECK_EQ(error.status, WEIR_UNSUPPORTED);
-    CHECK_CONTAINS(error.text, "durability is power");
-    path_remove(path);
-}
-
 TEST(a_reader_does_not_let_the_clock_go_on) {
     char              path[PATH_BYTES];
     struct format_era era;

@@ -28,6 +28,7 @@
 #include "os/file.h"
 #include "os/processor.h"
 #include "store/embedded/embedded.h"
+#include "store/embedded/replace.h"
 
 enum { NUMBER = 1 }; /* of the process that fills the new file */
 
@@ -36,7 +37,6 @@ static const char suffix[] = ".compacting";
 struct compact {
     const struct compact_options *options;
     char                          path[FILE_PATH_BYTES_MAX];
-    char                          name[FILE_PATH_BYTES_MAX]; /* PATH.compacting */
     struct embedded              *old;
     struct format_rules           rules; /* of the new file */
     struct format_era             era;
@@ -54,10 +54,6 @@ static bool compact_find(struct compact *c, const char *path, weir_error *error)
         return embedded_fail(error, WEIR_STORE_FAILED, path, "%s",
                              file_error_is_missing(why) ? "there is no such file"
                                                         : file_error_text(why));
-    if (strlen(c->path) + sizeof suffix > sizeof c->name)
-        return embedded_fail(error, WEIR_STORE_FAILED, path, "its path is too long");
-    memcpy(c->name, c->path, strlen(c->path));
-    memcpy(c->name + strlen(c->path), suffix, sizeof suffix);
     return true;
 }
 
@@ -74,10 +70,6 @@ static bool compact_open(struct compact *c, weir_error *error) {
                              "it has %llu names (hard links), and only one of them would get the "
                              "new file; remove the others",
                              (unsigned long long)facts.name_count);
-    if (embedded_rules(c->old)->durability != 0)
-        return embedded_fail(error, WEIR_UNSUPPORTED, c->path,
-                             "its durability is power: this version cannot compact it, since what "
-                             "stands beside it would be left behind");
     (void)embedded_clock(c->old, &c->era, &c->now_ns);
     c->live = table_live(embedded_table(c->old), c->now_ns);
     return true;
@@ -183,6 +175,7 @@ static bool compact_fill(struct compact *c, struct compact_outcome *outcome, wei
     if (why != 0) {
         compact_fail(c, "cannot map the new file", why, error);
     } else {
+        embedded_copy_power(c->old, memory);
         is_done = compact_copy(c, memory, handle, outcome, error);
         file_unmap(memory, bytes);
     }
@@ -194,40 +187,8 @@ static bool compact_fill(struct compact *c, struct compact_outcome *outcome, wei
 
 /* --- its place ------------------------------------------------------------------------------- */
 
-/* What a compaction left that was killed; a file that is none of ours stays. */
-static bool compact_clear_name(struct compact *c, weir_error *error) {
-    uint8_t             bytes[FORMAT_RULES_BYTES];
-    struct format_rules rules;
-    int                 fd;
-    int                 why = file_open(c->name, false, &fd);
-    if (file_error_is_missing(why)) return true;
-    if (why == 0) {
-        bool is_ours = file_read(fd, 0, bytes, sizeof bytes) == 0 &&
-                       format_read_rules(bytes, &rules) == FORMAT_OK;
-        file_close(fd);
-        if (!is_ours)
-            return embedded_fail(error, WEIR_STORE_FAILED, c->name,
-                                 "it is in the way, and is no weir file; move it away");
-        why = file_remove(c->name);
-    }
-    return why == 0 || compact_fail(c, "cannot take PATH.compacting away", why, error);
-}
-
-static bool compact_put_in_place(struct compact *c, weir_error *error) {
-    int why = file_give_name(c->fd, c->name);
-    if (why != 0) return compact_fail(c, "cannot name the new file", why, error);
-    why = file_rename(c->name, c->path);
-    if (why != 0) {
-        (void)file_remove(c->name);
-        return compact_fail(c, "cannot put the new file in its place", why, error);
-    }
-    why = file_sync_folder_of(c->path);
-    return why == 0 || compact_fail(c, "cannot write its folder", why, error);
-}
-
 static bool compact_replace(struct compact *c, struct compact_outcome *outcome, weir_error *error) {
     struct file_facts facts;
-    if (!compact_clear_name(c, error)) return false;
     if (!entropy_fill(c->rules.identity, sizeof c->rules.identity))
         return embedded_fail(error, WEIR_UNSUPPORTED, c->path,
                              "the system gives no random bytes (getrandom failed)");
@@ -239,7 +200,7 @@ static bool compact_replace(struct compact *c, struct compact_outcome *outcome, 
                                             "the old one",
                                             why, error);
     is_done      = is_done && compact_fill(c, outcome, error);
-    is_done      = is_done && compact_put_in_place(c, error);
+    is_done      = is_done && replace_file(c->path, suffix, c->fd, error);
     if (is_done && file_facts(c->fd, &facts) == 0) {
         outcome->after.file_bytes = facts.bytes;
         outcome->after.disk_bytes = facts.disk_bytes;

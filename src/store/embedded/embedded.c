@@ -34,6 +34,7 @@
 #include "os/guard.h"
 #include "os/process.h"
 #include "os/processor.h"
+#include "store/embedded/powered.h"
 
 enum {
     UNRECORDED_MAX_DEFAULT = 16,
@@ -61,13 +62,18 @@ struct embedded {
     bool                is_reader;
     uint64_t
         reserved_bytes; /* of the table's memory, known to be on the disk; changed by who is busy */
-    _Atomic uint32_t busy; /* a thread takes a number, buries somebody, reserves, or lets go */
+    _Atomic uint32_t busy;    /* a thread takes a number, buries somebody, reserves, or lets go */
+    struct powered  *powered; /* NULL: durability process */
+    _Atomic bool     has_failed;
+    void (*failed)(void *context); /* whom to tell */
+    void            *context;
     struct guard     guard;
     struct embedded *before;    /* closed with this */
     uint32_t         abandoned; /* the number that it had when it failed */
     _Atomic bool     is_child;  /* of a fork(), and has not rejoined */
 };
 
+static void embedded_resign(struct embedded *e);
 static bool embedded_join(struct embedded *e, const struct embedded_options *options,
                           weir_error *error);
 
@@ -327,6 +333,15 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
                     "its header is damaged; it was not changed. Move it away to begin anew");
     case FORMAT_OK: break;
     }
+    if (o->durability > e->rules.durability)
+        return fail(error, WEIR_BAD_OPTIONS, e->path,
+                    "it was made with durability process, not power, and keeps no journal; use "
+                    "another file");
+    if (o->unrecorded_max != 0 && o->unrecorded_max != e->rules.unrecorded_max)
+        return fail(
+            error, WEIR_BAD_OPTIONS, e->path,
+            "it was made for unrecorded_max = %llu, not %llu; all who share it must use the same",
+            (unsigned long long)e->rules.unrecorded_max, (unsigned long long)o->unrecorded_max);
     if (o->users_max != 0 && o->users_max != e->rules.users_max && o->bytes_max == 0)
         return fail(error, WEIR_BAD_OPTIONS, e->path,
                     "it was made for users_max = %llu, not %llu; leave the option out, or change "
@@ -350,19 +365,62 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
     return true;
 }
 
+/* In a signal handler. */
+static void embedded_has_failed(void *context) {
+    struct embedded *e = context;
+    atomic_store(&e->has_failed, true);
+    e->failed(e->context);
+}
+
 static bool embedded_map(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     void *memory;
     e->memory_bytes = file_bytes_of(&e->rules);
     int why         = file_map(e->fd, e->memory_bytes, !e->is_reader, &memory);
     if (why != 0) return fail_at(error, e->path, "cannot map it", why);
-    e->memory = memory;
-    e->guard  = (struct guard){
-         .memory = memory, .bytes = e->memory_bytes, .failed = o->failed, .context = o->context};
+    e->memory  = memory;
+    e->failed  = o->failed;
+    e->context = o->context;
+    e->guard   = (struct guard){
+          .memory = memory, .bytes = e->memory_bytes, .failed = embedded_has_failed, .context = e};
     if (o->failed != NULL && !guard_begin(&e->guard))
         return fail(error, WEIR_NO_MEMORY, e->path, "too many files are open in this process");
     e->handle = aligned_alloc(64, HANDLE_BYTES);
     if (e->handle == NULL) return fail(error, WEIR_NO_MEMORY, e->path, "out of memory");
     return true;
+}
+
+/* Closes the file, as if it had not been opened. */
+static void embedded_forget_file(struct embedded *e) {
+    guard_end(&e->guard);
+    if (e->memory != NULL) file_unmap(e->memory, e->memory_bytes);
+    file_close(e->fd);
+    free(e->handle);
+    e->memory = NULL;
+    e->handle = NULL;
+}
+
+static bool embedded_read_era(const struct embedded *e, struct format_era *era) {
+    return format_read_era((const void *)(e->memory + FORMAT_ERA_AT),
+                           (const void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP), era);
+}
+
+/* Whether the machine went down while the file was open, so that its table cannot be trusted. A file that was
+ * never opened has no boot. */
+static bool embedded_lost_power(const struct embedded *e) {
+    static const uint8_t never[PROCESS_BOOT_BYTES];
+    uint8_t              boot[PROCESS_BOOT_BYTES];
+    struct format_era    era;
+    if (e->rules.durability == 0 || e->is_reader || !process_boot(boot)) return false;
+    if (!embedded_read_era(e, &era)) return true;
+    return !era.is_clean && memcmp(era.boot, boot, sizeof boot) != 0 &&
+           memcmp(era.boot, never, sizeof never) != 0;
+}
+
+static bool embedded_begin_anew(struct embedded *e, const struct embedded_options *o,
+                                weir_error *error) {
+    struct format_era era;
+    bool              has_era = embedded_read_era(e, &era);
+    return powered_begin_anew(e->path, &e->rules, has_era ? &era : NULL, o->wall_error_ns, error);
 }
 
 struct embedded *embedded_open(const char *path, const struct embedded_options *o,
@@ -375,28 +433,31 @@ struct embedded *embedded_open(const char *path, const struct embedded_options *
     }
     e->fd        = -1;
     e->is_reader = o->is_reader;
+find:
     if (!embedded_find(e, o, error)) goto free_handle;
     if (!embedded_check(e, o, error) || !embedded_map(e, o, error)) goto close_file;
+    if (embedded_lost_power(e)) {
+        if (!embedded_begin_anew(e, o, error)) goto close_file;
+        embedded_forget_file(e);
+        goto find;
+    }
     if (!embedded_join(e, o, error)) goto close_file;
     if (!o->is_reader && !o->is_alone) file_unlock(e->fd, FORMAT_LOCK_OPENING);
     error->status = WEIR_OK;
     return e;
 
 close_file:
-    guard_end(&e->guard);
-    if (e->memory != NULL) file_unmap(e->memory, e->memory_bytes);
-    file_close(e->fd);
+    powered_close(e->powered);
+    embedded_forget_file(e);
 free_handle:
-    if (e != NULL) {
-        free(e->handle);
-        free(e->path);
-    }
+    if (e != NULL) free(e->path);
     free(e);
     return NULL;
 }
 
 static void embedded_close_one(struct embedded *e) {
-    if (e->number != 0 && !atomic_load(&e->is_child)) table_recover(e->table, e->number);
+    if (e->number != 0 && !atomic_load(&e->is_child)) embedded_resign(e);
+    powered_close(e->powered);
     guard_end(&e->guard);
     file_unmap(e->memory, e->memory_bytes);
     if (e->fd >= 0) file_close(e->fd);
@@ -429,10 +490,16 @@ static bool embedded_is_dead(const struct embedded *e, uint32_t number) {
                                                     .program    = facts->program});
 }
 
+/* Puts right what a process left that is no more. */
+static void embedded_release(struct embedded *e, uint32_t number) {
+    table_recover(e->table, number);
+    if (e->rules.durability != 0) power_release_dead(e->memory + FORMAT_POWER_AT, number);
+}
+
 /* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
 static void embedded_bury(struct embedded *e, uint32_t number) {
     if (!file_try_lock(e->fd, number)) return;
-    if (table_has_process(e->table, number)) table_recover(e->table, number);
+    if (table_has_process(e->table, number)) embedded_release(e, number);
     file_unlock(e->fd, number);
 }
 
@@ -476,6 +543,10 @@ const struct format_rules *embedded_rules(const struct embedded *e) { return &e-
 
 uint64_t embedded_clock_ahead_ns(const struct embedded *e) { return e->clock_ahead_ns; }
 
+uint64_t embedded_journal_bytes(const struct embedded *e) {
+    return e->powered != NULL ? powered_journal_bytes(e->powered) : 0;
+}
+
 uint64_t embedded_file_bytes(const struct embedded *e) {
     struct file_facts facts;
     return file_facts(e->fd, &facts) == 0 ? facts.bytes : 0;
@@ -486,6 +557,11 @@ uint64_t embedded_file_bytes_max(const struct embedded *e) { return e->memory_by
 uint64_t embedded_disk_bytes(const struct embedded *e) {
     struct file_facts facts;
     return file_facts(e->fd, &facts) == 0 ? facts.disk_bytes : 0;
+}
+
+void embedded_copy_power(const struct embedded *e, char *memory) {
+    if (e->rules.durability != 0)
+        memcpy(memory + FORMAT_POWER_AT, e->memory + FORMAT_POWER_AT, format_power_bytes());
 }
 
 int embedded_make_like(const struct embedded *e, int fd) { return file_make_like(fd, e->fd); }
@@ -547,12 +623,14 @@ static uint32_t embedded_take_number(struct embedded *e) {
 }
 
 static struct table_options embedded_table_options(struct embedded *e, uint32_t number) {
-    return (struct table_options){.users_max = e->rules.users_max,
-                                  .processes = FORMAT_PROCESSES,
-                                  .process   = number,
-                                  .wait      = embedded_wait,
-                                  .reserve   = embedded_reserve,
-                                  .context   = e};
+    return (struct table_options){
+        .users_max = e->rules.users_max,
+        .processes = FORMAT_PROCESSES,
+        .process   = number,
+        .wait      = embedded_wait,
+        .reserve   = embedded_reserve,
+        .context   = e,
+        .recorder  = number != 0 && e->powered != NULL ? powered_recorder(e->powered) : NULL};
 }
 
 static bool embedded_attach(struct embedded *e, uint32_t number, weir_error *error) {
@@ -577,7 +655,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
         file_unlock(e->fd, number);
         return fail_at(error, e->path, "cannot make room for one more process", why);
     }
-    table_recover(e->table, number); /* also of one that left no word, as far as notes tell */
+    embedded_release(e, number); /* also of one that left no word, as far as notes tell */
     struct process_identity self  = process_self();
     struct format_process   facts = {.id         = self.id,
                                      .started    = self.started,
@@ -587,7 +665,9 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
     process_name(facts.name);
     *embedded_facts(e, number) = facts;
     e->number                  = number;
-    return embedded_attach(e, number, error);
+    if (!embedded_attach(e, number, error)) return false;
+    if (e->powered != NULL) powered_join(e->powered, e->table, number);
+    return true;
 }
 
 /* Sees to it that the table's clock goes on where it was, whatever the machine's did. The opening lock
@@ -620,9 +700,13 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
         era.table_ns = now_ns + era.ahead_ns;
         era.wall_ns  = wall_ns;
     }
-    if (!e->is_reader) format_write_era(first, second, era);
+    /* Before anybody decides: from now on the disk may be behind. */
+    bool was_clean = era.is_clean != 0;
+    era.is_clean   = 0;
+    format_write_era(first, second, era);
     e->clock_ahead_ns = era.ahead_ns - here_ns;
-    return true;
+    int why           = was_clean ? file_sync(e->fd) : 0;
+    return why == 0 || fail_at(error, e->path, "cannot write it", why);
 }
 
 bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *now_ns) {
@@ -685,7 +769,13 @@ static bool embedded_join(struct embedded *e, const struct embedded_options *o, 
     if (!embedded_attach(e, 0, error) || !embedded_check_length(e, error)) return false;
     if (e->is_reader) return true;
     if (o->is_alone && !embedded_be_alone(e, error)) return false;
-    return embedded_set_clock(e, o->wall_error_ns, error) && embedded_enrol(e, error);
+    if (!embedded_set_clock(e, o->wall_error_ns, error)) return false;
+    if (e->rules.durability == 0) return embedded_enrol(e, error);
+
+    e->powered = powered_open(e->path, &e->rules, e->memory + FORMAT_POWER_AT, embedded_wait, e,
+                              &e->has_failed, error);
+    return e->powered != NULL && embedded_enrol(e, error) &&
+           powered_begin(e->powered, clock_now_ns() + e->clock_ahead_ns, error);
 }
 
 size_t embedded_processes(struct embedded *e, struct embedded_process *processes, size_t count) {
@@ -701,6 +791,30 @@ size_t embedded_processes(struct embedded *e, struct embedded_process *processes
         there++;
     }
     return there;
+}
+
+/* Marks the file as one that the disk has whole, if nobody has it open any more. The opening lock is held. */
+static void embedded_mark_clean(struct embedded *e) {
+    struct format_era era;
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+        if (table_has_process(e->table, number)) return;
+    }
+    if (file_sync(e->fd) != 0 || !embedded_read_era(e, &era)) return;
+    era.is_clean = 1;
+    format_write_era((void *)(e->memory + FORMAT_ERA_AT),
+                     (void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP), era);
+    (void)file_sync(e->fd);
+}
+
+/* Is not one of the processes any more. */
+static void embedded_resign(struct embedded *e) {
+    if (e->powered == NULL) {
+        embedded_release(e, e->number);
+        return;
+    }
+    bool is_locked = file_lock(e->fd, FORMAT_LOCK_OPENING) == 0;
+    embedded_release(e, e->number);
+    if (is_locked) embedded_mark_clean(e);
 }
 
 /* --- forks ----------------------------------------------------------------------------------- */
@@ -726,6 +840,7 @@ void embedded_leave_to_parent(struct embedded *e) {
 static bool embedded_enrol_child(struct embedded *e) {
     weir_error error;
     if (e->fd < 0 || file_lock(e->fd, FORMAT_LOCK_OPENING) != 0) return false;
+    if (e->powered != NULL) powered_leave_to_parent(e->powered);
     bool is_enrolled = embedded_is_in_place(e) && embedded_enrol(e, &error);
     file_unlock(e->fd, FORMAT_LOCK_OPENING);
     return is_enrolled;

@@ -19,10 +19,11 @@ struct embedded_options {
     uint64_t
         wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
     uint64_t unrecorded_max; /* durability 1: 0: as the file has it; of a new file, 16 */
-    uint32_t durability; /* of a new file: 0 process, 1 power; an existing one must have the same */
-    bool     is_reader;  /* only looks: changes nothing, takes no number, and may not decide */
-    bool     must_exist; /* a file that is not there is not created */
-    bool     is_alone;   /* nobody else may have it open, and who opens it waits until it is closed:
+    uint32_t
+         durability; /* of a new file: 0 process, 1 power; an existing one keeps its own, but cannot be made 1 */
+    bool is_reader;  /* only looks: changes nothing, takes no number, and may not decide */
+    bool must_exist; /* a file that is not there is not created */
+    bool is_alone;   /* nobody else may have it open, and who opens it waits until it is closed:
                            for weir compact */
 
     /* Called when the file cannot be read any more, from a signal handler of any thread: what was decided
@@ -72,6 +73,7 @@ size_t embedded_processes(struct embedded *e, struct embedded_process *processes
 
 uint64_t embedded_file_bytes(const struct embedded *e);     /* its length */
 uint64_t embedded_file_bytes_max(const struct embedded *e); /* the most that it can get */
+uint64_t embedded_journal_bytes(const struct embedded *e);  /* of the files beside it; about */
 uint64_t embedded_disk_bytes(const struct embedded *e);     /* what it takes on the disk */
 
 /* Whether the path still leads to the file that is open: weir compact puts another there. */
@@ -87,6 +89,10 @@ bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *
  * folder of `path`. */
 bool embedded_make(const char *path, const struct format_rules *rules, const struct format_era *era,
                    int *fd, weir_error *error);
+
+/* Copies what is not on the disk yet into the mapping of a file of the same durability and generation, whose
+ * users have the same names: the journal goes on with it. */
+void embedded_copy_power(const struct embedded *e, char *memory);
 
 /* Gives a file the owner and mode of this one; an error of os/file.h. */
 int embedded_make_like(const struct embedded *e, int fd);
