@@ -299,6 +299,10 @@ TEST(a_file_keeps_its_durability) {
 
 /* ---- weir compact ---- */
 
+static void take_ten(weir *w) {
+    if (taken(w, "ann", 10, 100) != 10) _exit(9);
+}
+
 static void open_after_compact_and_power_loss(void) {
     start_again();
     spoil_table();
@@ -318,16 +322,7 @@ TEST(a_compacted_file_goes_on_with_its_journal) {
     struct compact_outcome       outcome;
     weir_error                   error = {0};
     CHECK_SAYS(compact_file(path, &options, &outcome, &error), "%s", error.text);
-    w = open_power(8);
-    CHECK_EQ(taken(w, "ann", 10, 100), 10);
-    pid_t child = fork(); /* which dies with the file open */
-    if (child == 0) {
-        (void)taken(w, "cid", 1, 100);
-        (void)kill(getpid(), SIGKILL);
-    }
-    int status;
-    CHECK_EQ(waitpid(child, &status, 0), child);
+    decide_and_be_killed(take_ten, 8);
     in_child(open_after_compact_and_power_loss);
-    weir_close(w);
     folder_remove();
 }
