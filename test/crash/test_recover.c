@@ -833,6 +833,38 @@ TEST(whoever_takes_a_seat_and_is_killed_brings_along_what_was_theirs) {
     world_end(w);
 }
 
+/* ---- what is not so ---- */
+
+/* Its lines and buckets are somebody else's by now, or were never any: a file may be damaged, too. */
+TEST(what_a_holder_says_is_believed_only_of_what_its_process_holds) {
+    struct world  *w     = world_of_some();
+    struct holder *dead  = table_holders(w->table[LIVE], DOOMED);
+    uint64_t       lines = (uint64_t)w->table[LIVE]->sizes[0] * (BUCKET_LINES + 1);
+    sentence             = "a holder full of rubbish";
+    bounds_begin(w);
+    bounds.state[bounds.count++] = bounds.state[0];
+    w->op = op_for(KIND_DECIDE, question(random_next(&draw), 10, 1), start + 5);
+    for (uint64_t i = 0; i < check_effort(300); i++) {
+        world_restore(w);
+        for (unsigned k = 0; k < TABLE_THREADS; k++) {
+            struct holder *h = &dead[k];
+            h->undo_line = random_below(&draw, 2) ? random_next(&draw) : random_below(&draw, lines);
+            h->move_from = random_below(&draw, 2) ? random_next(&draw) : random_below(&draw, lines);
+            h->move_to   = random_below(&draw, lines);
+            h->line_count   = (uint32_t)random_next(&draw);
+            h->bucket_count = (uint32_t)random_next(&draw);
+            h->line[0]      = random_below(&draw, lines) << LINE_VERSION_BITS;
+            h->line[1]      = random_next(&draw);
+            h->bucket[0]    = (uint32_t)random_below(&draw, lines);
+            h->bucket[1]    = (uint32_t)random_next(&draw);
+        }
+        table_recover(w->table[LIVE], DOOMED);
+        judge(w, &w->op);
+    }
+    CHECK_EQ(line_load(&w->table[LIVE]->head->mended), 0);
+    world_end(w);
+}
+
 /* ---- two at once ---- */
 
 /* Before one of two operations is at its end the other begins: of another thread, which dies with it, or of
