@@ -156,6 +156,13 @@ static void go_half_way(const struct place *p, weir *w, const char *user,
     if (!half.is_met) _exit(3); /* and so says that it never held it */
 }
 
+/* A child that does not outlive the test. */
+static pid_t fork_child(void) {
+    pid_t child = fork();
+    if (child == 0) (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
 static pid_t half_way(const struct place *p, const char                *user,
                       bool (*is_held)(const struct table *t), enum fate fate) {
     pid_t child = fork_child();
