@@ -16,7 +16,7 @@ struct process_identity {
     uint64_t started;    /* when, in the kernel's ticks; 0: not known */
     uint64_t name_space; /* of pids; 0: not known */
     uint64_t
-        program; /* where its stack begins: another place when it executes a program; 0: not known */
+        program; /* where its stack begins, which is elsewhere in another program; 0: not known */
 };
 
 struct process_identity process_self(void);

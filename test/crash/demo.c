@@ -42,7 +42,8 @@ static int fail(const char *what, const char *why) {
     return 3;
 }
 
-/* Lines that were being changed when their process was killed, as the table's head has it (table/layout.h). */
+/* Lines that were being changed when their process was killed, as the table's head has it
+ * (table/layout.h; test_kill.c sees to it that it is there). */
 static uint64_t mended_in(const char *path) {
     uint64_t mended = 0;
     int      fd     = open(path, O_RDONLY | O_CLOEXEC);

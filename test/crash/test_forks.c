@@ -177,13 +177,16 @@ struct waiter {
     weir        *w;
     const char  *user;
     pthread_t    thread;
+    int64_t      took_ns;
     _Atomic bool is_through, allowed;
 };
 
 static void *waiter_run(void *context) {
-    struct waiter *waiter = context;
-    waiter->allowed       = ask(waiter->w, waiter->user);
-    waiter->is_through    = true;
+    struct waiter *waiter   = context;
+    int64_t        began_ns = now_ns();
+    waiter->allowed         = ask(waiter->w, waiter->user);
+    waiter->took_ns         = now_ns() - began_ns;
+    waiter->is_through      = true;
     return NULL;
 }
 
@@ -195,10 +198,9 @@ static void waiter_begin(struct waiter *waiter) {
 static void waiter_end(struct waiter *waiter, const char *what) {
     int64_t began_ns = now_ns();
     while (!waiter->is_through && now_ns() - began_ns < PATIENCE_MS * WEIR_MILLISECOND) sleep_ms(1);
-    int64_t took_ns = now_ns() - began_ns;
     CHECK_SAYS(waiter->is_through, "%s: still waiting after %d ms", what, PATIENCE_MS);
     pthread_join(waiter->thread, NULL);
-    printf("    %s: %.1f ms\n", what, (double)took_ns / 1e6);
+    printf("    %s: %.3f ms\n", what, (double)waiter->took_ns / 1e6);
 }
 
 static void reap(pid_t child, int with_signal) {
@@ -279,10 +281,12 @@ static void check_waited_for(enum fate fate, const char *what) {
     folder_free(&p.folder);
 }
 
-TEST(a_stopped_process_is_waited_for) { check_waited_for(FATE_STOPPED, "after SIGCONT"); }
+TEST(a_stopped_process_is_waited_for) {
+    check_waited_for(FATE_STOPPED, "for a stopped process, until it was let go on");
+}
 
 TEST(a_process_that_has_closed_its_files_is_waited_for) {
-    check_waited_for(FATE_CLOSES, "after it had closed its files");
+    check_waited_for(FATE_CLOSES, "for one without files, until it went on");
 }
 
 TEST(a_process_that_has_closed_its_files_can_be_found_dead) {
@@ -296,7 +300,7 @@ TEST(a_process_that_has_closed_its_files_can_be_found_dead) {
     sleep_ms(LIVING_MS);
     CHECK(!waiter.is_through);
     kill(child, SIGKILL); /* and is not even waited for by its parent yet */
-    waiter_end(&waiter, "for one without files that was killed");
+    waiter_end(&waiter, "for one without files, until it was killed");
     reap(child, SIGKILL);
     CHECK_EQ(left_of(w, "ann"), LIMIT - 2);
     weir_close(w);
