@@ -3,7 +3,7 @@
 # The front door: verbs. CMake builds, CTest tests, tools/ does the rest; each line here only
 # calls them. `make help` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help run build debug test check bench fuzz format install uninstall clean
+.PHONY: help run build debug test check bench fuzz demo-crash format install uninstall clean
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -11,7 +11,7 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 600
 
 help: ## what you are reading
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: ## set up, build, start a server, ask it, replay a real log: start here
 	@tools/setup.sh run
@@ -42,6 +42,11 @@ bench: ## measure, each figure beside its reference
 fuzz: ## fuzz each target for SECONDS=600
 	@tools/setup.sh run fuzz test
 	@tools/fuzz.sh $(SECONDS)
+
+demo-crash: ## kill -9 processes that share a file, for 20 s, and let weir judge read what they were told
+	@tools/setup.sh run
+	@tools/build.sh --no-tests release
+	@tools/demo_crash.sh
 
 format: ## lay out the C files (clang-format)
 	@tools/setup.sh format

@@ -50,9 +50,9 @@ uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns) {
     return live;
 }
 
-/* Makes `cell` the newest. A process that is killed on the way leaves more in the ring than was taken, and never
- * less: a cell is the newest before its slot is emptied, so that what was in there is missed by nobody who
- * still counts it. */
+/* Makes `cell` the newest. A process that is killed on the way leaves more in the ring than was taken,
+ * and never less: a cell is the newest before its slot is emptied, so that what was in there is missed by
+ * nobody who still counts it. */
 static void ring_advance(struct ring *r, uint64_t cell) {
     uint64_t from = r->newest_cell + 1;
     if (cell - r->newest_cell > RING_SLOTS) from = cell - RING_SLOTS + 1;

@@ -83,8 +83,8 @@ int file_sync_folder_of(const char *path);
 /* Maps the file, shared with all who map it; parts beyond its end may be touched once it is longer. */
 int file_map(int fd, uint64_t bytes, bool is_writable, void **memory);
 
-/* Puts a writable mapping of `fd`, of the same file, in the place of one that keeps another descriptor's locks
- * alive; private zeros if that fails. Safe after fork(). */
+/* Puts a writable mapping of `fd`, of the same file, in the place of one that keeps another descriptor's
+ * locks alive; private zeros if that fails. Safe after fork(). */
 int  file_map_again(int fd, uint64_t bytes, void *memory);
 void file_unmap(void *memory, uint64_t bytes);
 

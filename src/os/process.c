@@ -30,7 +30,8 @@ struct process_facts {
     uint64_t program; /* 0 also if this process may not know */
 };
 
-/* What is before the facts in the line is the name, which may hold anything but is followed by the last ')'. */
+/* What is before the facts in the line is the name, which may hold anything but is followed by the last
+ * ')'. */
 static bool read_stat(uint64_t id, struct process_facts *facts) {
     enum { FIELD_STATE = 3, FIELD_STARTED = 22, FIELD_STACK = 28 };
     char path[64], text[TEXT_BYTES_MAX];

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,9 +156,16 @@ static void go_half_way(const struct place *p, weir *w, const char *user,
     if (!half.is_met) _exit(3); /* and so says that it never held it */
 }
 
+/* A child that does not outlive the test. */
+static pid_t fork_child(void) {
+    pid_t child = fork();
+    if (child == 0) (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
 static pid_t half_way(const struct place *p, const char                *user,
                       bool (*is_held)(const struct table *t), enum fate fate) {
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child != 0) return child;
     go_half_way(p, place_open(p), user, is_held, fate);
     _exit(0);
@@ -169,13 +177,16 @@ struct waiter {
     weir        *w;
     const char  *user;
     pthread_t    thread;
+    int64_t      took_ns;
     _Atomic bool is_through, allowed;
 };
 
 static void *waiter_run(void *context) {
-    struct waiter *waiter = context;
-    waiter->allowed       = ask(waiter->w, waiter->user);
-    waiter->is_through    = true;
+    struct waiter *waiter   = context;
+    int64_t        began_ns = now_ns();
+    waiter->allowed         = ask(waiter->w, waiter->user);
+    waiter->took_ns         = now_ns() - began_ns;
+    waiter->is_through      = true;
     return NULL;
 }
 
@@ -187,10 +198,9 @@ static void waiter_begin(struct waiter *waiter) {
 static void waiter_end(struct waiter *waiter, const char *what) {
     int64_t began_ns = now_ns();
     while (!waiter->is_through && now_ns() - began_ns < PATIENCE_MS * WEIR_MILLISECOND) sleep_ms(1);
-    int64_t took_ns = now_ns() - began_ns;
     CHECK_SAYS(waiter->is_through, "%s: still waiting after %d ms", what, PATIENCE_MS);
     pthread_join(waiter->thread, NULL);
-    printf("    %s: %.1f ms\n", what, (double)took_ns / 1e6);
+    printf("    %s: %.3f ms\n", what, (double)waiter->took_ns / 1e6);
 }
 
 static void reap(pid_t child, int with_signal) {
@@ -271,10 +281,12 @@ static void check_waited_for(enum fate fate, const char *what) {
     folder_free(&p.folder);
 }
 
-TEST(a_stopped_process_is_waited_for) { check_waited_for(FATE_STOPPED, "after SIGCONT"); }
+TEST(a_stopped_process_is_waited_for) {
+    check_waited_for(FATE_STOPPED, "for a stopped process, until it was let go on");
+}
 
 TEST(a_process_that_has_closed_its_files_is_waited_for) {
-    check_waited_for(FATE_CLOSES, "after it had closed its files");
+    check_waited_for(FATE_CLOSES, "for one without files, until it went on");
 }
 
 TEST(a_process_that_has_closed_its_files_can_be_found_dead) {
@@ -288,7 +300,7 @@ TEST(a_process_that_has_closed_its_files_can_be_found_dead) {
     sleep_ms(LIVING_MS);
     CHECK(!waiter.is_through);
     kill(child, SIGKILL); /* and is not even waited for by its parent yet */
-    waiter_end(&waiter, "for one without files that was killed");
+    waiter_end(&waiter, "for one without files, until it was killed");
     reap(child, SIGKILL);
     CHECK_EQ(left_of(w, "ann"), LIMIT - 2);
     weir_close(w);
@@ -318,7 +330,7 @@ TEST(a_child_that_is_killed_is_found_dead_while_its_parent_lives) {
     weir         *w      = place_open(&p);
     struct waiter waiter = {.w = w, .user = "ann"};
     CHECK(ask(w, "ann"));
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) go_half_way(&p, w, "ann", is_line_held, FATE_KILLED);
     reap(child, SIGKILL);
     waiter_begin(&waiter);
@@ -337,7 +349,7 @@ static void check_parent_is_found_dead(bool child_asks, const char *what) {
     char          byte = 0;
     CHECK_EQ(pipe(ready), 0);
     CHECK(ask(w, "ann"));
-    pid_t parent = fork();
+    pid_t parent = fork_child();
     if (parent == 0) {
         weir *own   = place_open(&p);
         pid_t child = fork();
@@ -382,9 +394,9 @@ TEST(parent_child_and_grandchild_share_one_count) {
     _Atomic uint64_t *allowed =
         mmap(NULL, sizeof *allowed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ask(w, "ann"));
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
-        pid_t grandchild = fork(); /* of a child that has not asked yet */
+        pid_t grandchild = fork_child(); /* of a child that has not asked yet */
         ask_often(w, BOTH_ASK, allowed);
         if (grandchild == 0) _exit(0);
         int status;
@@ -401,13 +413,40 @@ TEST(parent_child_and_grandchild_share_one_count) {
     folder_free(&p.folder);
 }
 
+#if STEPS_ARE_THERE
+
+TEST(a_new_process_that_gets_a_dead_ones_number_holds_nothing_of_its) {
+    struct place  p      = place_new();
+    weir         *w      = place_open(&p);
+    struct waiter waiter = {.w = w, .user = "ann"};
+    CHECK(ask(w, "ann"));
+    reap(half_way(&p, "ann", is_line_held, FATE_KILLED), SIGKILL);
+    for (int i = 2; i < FORMAT_PROCESSES; i++) {
+        pid_t child = fork_child();
+        if (child == 0) {
+            (void)place_open(&p);
+            kill(getpid(), SIGKILL);
+        }
+        reap(child, SIGKILL);
+    }
+    weir *last = place_open(&p); /* all numbers are taken, but for those of the dead */
+    waiter_begin(&waiter);
+    waiter_end(&waiter, "for a line of a number that is another's now");
+    CHECK_EQ(left_of(last, "ann"), LIMIT - 2);
+    weir_close(last);
+    weir_close(w);
+    folder_free(&p.folder);
+}
+
+#endif
+
 /* There are 255 numbers for processes. */
 TEST(a_thousand_processes_one_after_the_other_find_room) {
     struct place p     = place_new();
     weir        *w     = place_open(&p);
     uint64_t     count = check_effort(1000);
     for (uint64_t i = 0; i < count; i++) {
-        pid_t child = fork();
+        pid_t child = fork_child();
         if (child == 0) {
             weir *own = i % 2 == 0 ? w : place_open(&p);
             if (!ask(own, i % 3 == 0 ? "ann" : "bob")) _exit(1);
@@ -425,7 +464,7 @@ TEST(a_thousand_processes_one_after_the_other_find_room) {
 TEST(a_child_of_a_limiter_in_memory_is_told_so) {
     weir *w = weir_open("memory:", NULL, NULL);
     CHECK(ask(w, "ann"));
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         weir_request  r = weir_request_for("ann", 3, LIMIT, WEIR_HOUR);
         weir_decision d;

@@ -28,28 +28,29 @@
 #include "base/random.h"
 #include "crash/steps.h"
 #include "limit/limit.h"
+#include "model/seeds.h"
 #include "support/check.h"
 #include "table/layout.h"
 
 enum { LIVE = 1, DOOMED, THIRD, PROCESSES = THIRD };
 
 enum {
-    THREAD                = 1,
-    OTHER_THREAD          = 2,
-    HASHES_MAX            = 1400,
-    OP_MAX                = 4,
-    CHANGES_MAX           = 40000,
-    WRECKS_MAX            = 64,
-    WRECK_KINDS           = 1 << 12,
-    STATES_MAX            = 4, /* that a counter may have come from */
-    KILLED_INSTRUCTIONS   = 30000,
-    KILLED_LEAST          = 1000, /* as much as it takes to make a process */
-    RESCUED_PER_1000      = 150,
-    GROWTH_STAGES_SKIPPED = 3,
-    PAIRS                 = 8,
-    PAIRS_JUDGED_IN       = 6,
-    SMALL                 = 300,  /* users_max of a table that never grows: 22 buckets */
-    LARGE                 = 1200, /* of one that grows once: from 64 buckets to 87 */
+    THREAD              = 1,
+    OTHER_THREAD        = 2,
+    HASHES_MAX          = 1400,
+    OP_MAX              = 4,
+    CHANGES_MAX         = 40000,
+    WRECKS_MAX          = 64,
+    WRECK_KINDS         = 1 << 12,
+    STATES_MAX          = 4, /* that a counter may have come from */
+    KILLED_INSTRUCTIONS = 30000,
+    KILLED_LEAST        = 1000, /* as much as it takes to make a process */
+    RESCUED_PER_1000    = 150,
+    GROWTH_STAGES       = 3,
+    PAIRS               = 8,
+    PAIRS_JUDGED_IN     = 6,
+    SMALL               = 300,  /* users_max of a table that never grows: 22 buckets */
+    LARGE               = 1200, /* of one that grows once: from 64 buckets to 87 */
 };
 
 static const uint64_t start = 5000000000, window = 1000000000;
@@ -79,6 +80,9 @@ struct world {
 };
 
 static struct random draw;
+
+/* Less of it in the builds that are slow. */
+static uint64_t share(uint64_t count) { return seeds_share(check_effort(count)); }
 
 /* Whoever waits for the dead lets go of it; nobody waits for anybody else, but a thread for another of its
  * process, which is dead as well: then it stops where it is. */
@@ -443,7 +447,7 @@ static bool wreck_is_known[WRECK_KINDS];
 static void death_keep_wreck(struct death *d) {
     uint32_t kind = kind_of_wreck(d->w);
     if (wreck_is_known[kind] || d->wrecks == WRECKS_MAX) return;
-    if (random_below(&draw, 1000) >= check_effort(RESCUED_PER_1000)) return;
+    if (random_below(&draw, 1000) >= share(RESCUED_PER_1000)) return;
     wreck_is_known[kind]     = true;
     d->wrecked_at[d->wrecks] = instruction;
     d->wreck[d->wrecks]      = malloc(d->w->bytes);
@@ -587,7 +591,7 @@ static void die_at_every_instruction(struct world *w, const char *what) {
         rescue_at_every_instruction(w, death.wreck[i]);
         free(death.wreck[i]);
     }
-    for (uint64_t i = 0; n > 0 && i < check_effort(KILLED_INSTRUCTIONS / (n + KILLED_LEAST)); i++)
+    for (uint64_t i = 0; n > 0 && i < share(KILLED_INSTRUCTIONS / (n + KILLED_LEAST)); i++)
         kill_at(&death, 1 + random_below(&draw, n));
     world_restore(w);
 }
@@ -730,10 +734,10 @@ TEST(whoever_lets_the_table_grow_and_is_killed_loses_nobody) {
     const struct table *t = w->table[LIVE];
     while (line_load(&t->head->users) < t->sizes[0] * BUCKET_LINES * 70 / 100)
         take(w, question(random_next(&draw), 10, 1 + random_below(&draw, 10)), start);
-    size_t stages = 0;
+    size_t stages = 0, first = random_below(&draw, GROWTH_STAGES);
     while (table_shape(t).pass == 0) {
         w->op = op_for(KIND_DECIDE, question(random_next(&draw), 10, 1), start + 1);
-        if (stages++ % GROWTH_STAGES_SKIPPED == 0) die_at_every_instruction(w, "a step of growth");
+        if (stages++ % GROWTH_STAGES == first) die_at_every_instruction(w, "a step of growth");
         CHECK(op_run(w->table[LIVE], THREAD, &w->op));
     }
     CHECK_GT(stages, 10);
@@ -833,6 +837,38 @@ TEST(whoever_takes_a_seat_and_is_killed_brings_along_what_was_theirs) {
     world_end(w);
 }
 
+/* ---- what is not so ---- */
+
+/* Its lines and buckets are somebody else's by now, or were never any: a file may be damaged, too. */
+TEST(what_a_holder_says_is_believed_only_of_what_its_process_holds) {
+    struct world  *w     = world_of_some();
+    struct holder *dead  = table_holders(w->table[LIVE], DOOMED);
+    uint64_t       lines = (uint64_t)w->table[LIVE]->sizes[0] * (BUCKET_LINES + 1);
+    sentence             = "a holder full of rubbish";
+    bounds_begin(w);
+    bounds.state[bounds.count++] = bounds.state[0];
+    w->op = op_for(KIND_DECIDE, question(random_next(&draw), 10, 1), start + 5);
+    for (uint64_t i = 0; i < share(300); i++) {
+        world_restore(w);
+        for (unsigned k = 0; k < TABLE_THREADS; k++) {
+            struct holder *h = &dead[k];
+            h->undo_line = random_below(&draw, 2) ? random_next(&draw) : random_below(&draw, lines);
+            h->move_from = random_below(&draw, 2) ? random_next(&draw) : random_below(&draw, lines);
+            h->move_to   = random_below(&draw, lines);
+            h->line_count   = (uint32_t)random_next(&draw);
+            h->bucket_count = (uint32_t)random_next(&draw);
+            h->line[0]      = random_below(&draw, lines) << LINE_VERSION_BITS;
+            h->line[1]      = random_next(&draw);
+            h->bucket[0]    = (uint32_t)random_below(&draw, lines);
+            h->bucket[1]    = (uint32_t)random_next(&draw);
+        }
+        table_recover(w->table[LIVE], DOOMED);
+        judge(w, &w->op);
+    }
+    CHECK_EQ(line_load(&w->table[LIVE]->head->mended), 0);
+    world_end(w);
+}
+
 /* ---- two at once ---- */
 
 /* Before one of two operations is at its end the other begins: of another thread, which dies with it, or of
@@ -920,7 +956,7 @@ static void die_in_pairs(struct world *w, struct op second, const char *what) {
     pair_bounds(w, &second);
     deaths       = 3;
     size_t first = steps_run(pair_act_first, nothing_seen, p);
-    for (uint64_t i = 0; first > 0 && i < check_effort(PAIRS); i++) {
+    for (uint64_t i = 0; first > 0 && i < share(PAIRS); i++) {
         bool is_thread = random_below(&draw, 2) == 0;
         p->table       = w->table[is_thread ? DOOMED : THIRD];
         p->thread      = is_thread ? OTHER_THREAD : THREAD;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "crash/steps.h"
 
 enum {
     NAME_BYTES      = 32,
@@ -38,7 +39,7 @@ struct answer_line {
 
 /* What one thread of one worker has seen, whichever process it is by now. */
 struct diary {
-    _Atomic uint64_t line_count, decisions;
+    _Atomic uint64_t line_count, decisions, interrupted;
     _Atomic int64_t  longest_ns;
     _Atomic uint64_t
         asked; /* the counted user of whom something is asked now, plus one; 0: nobody */
@@ -105,14 +106,33 @@ static void diary_end(const struct worker_thread *t, struct diary *d, uint32_t u
     atomic_store(&d->asked, 0);
 }
 
+struct call {
+    weir          *own;
+    weir_request   request;
+    weir_decision *answer;
+};
+
+static void call_act(void *context) {
+    const struct call *c = context;
+    (void)!weir_decide(c->own, &c->request, c->answer);
+}
+
+static void call_seen(void *context, size_t n) {
+    (void)context;
+    (void)n;
+}
+
 static void ask_counted(const struct worker_thread *t, struct diary *d, struct random *random) {
     char          name[NAME_BYTES];
     uint32_t      user = (uint32_t)random_below(random, t->w->plan.counted_users);
     uint64_t      cost = 1 + random_below(random, COST_MAX);
-    weir_request  r    = counted_request(user, cost, name);
     weir_decision answer;
+    struct call   call = {t->own, counted_request(user, cost, name), &answer};
     diary_begin(d, user, cost);
-    (void)!weir_decide(t->own, &r, &answer);
+    if (t->w->plan.is_slow && t->index % 2 == 1)
+        steps_run(call_act, call_seen, &call);
+    else
+        call_act(&call);
     diary_end(t, d, user, answer.allowed && answer.how == WEIR_HOW_STRICT ? cost : 0);
     add_to(&d->decisions, 1);
 }
@@ -175,6 +195,7 @@ static void worker_inherit(struct workers *w, uint32_t index) {
     if (asked == 0) return;
     add_to(&w->unanswered[(size_t)index * w->plan.counted_users + asked - 1],
            atomic_load(&d->asked_cost));
+    add_to(&d->interrupted, 1);
     atomic_store(&d->asked, 0);
 }
 
@@ -318,6 +339,7 @@ struct workers_sums workers_sums(struct workers *w) {
         struct diary *d = &w->diary[i];
         sums.decisions += atomic_load(&d->decisions);
         sums.lines += atomic_load(&d->line_count);
+        sums.interrupted += atomic_load(&d->interrupted);
         if (atomic_load(&d->longest_ns) > sums.longest_ns) sums.longest_ns = d->longest_ns;
     }
     return sums;

@@ -32,7 +32,9 @@ struct workers_plan {
     int64_t     judged_window_ns;
     int64_t     judged_pace_ns; /* of a thread */
     uint32_t    joint_percent;  /* of the judged: together with somebody counted */
-    size_t      lines_max;      /* of a thread */
+    bool   is_slow;   /* every other thread takes its steps one at a time: the most of its life is
+                                   in the middle of something, and it holds for long what others want */
+    size_t lines_max; /* of a thread */
 };
 
 struct workers;
@@ -52,7 +54,8 @@ const char *workers_trouble(struct workers *w);
 
 struct workers_sums {
     uint64_t decisions, lines;
-    int64_t  longest_ns; /* of the judged, from the question to the answer */
+    uint64_t interrupted; /* calls in which somebody was killed */
+    int64_t  longest_ns;  /* of the judged, from the question to the answer */
 };
 
 /* At any time. */
