@@ -331,7 +331,8 @@ static void table_overflow(struct table *t, const struct table_question *q, uint
     }
 }
 
-/* What a newcomer had before this table, and may have taken on the ring, as if that were just now. Of the ring's
+/* What a newcomer had before this table, and may have taken on the ring, as if that were just now. Of
+ * the ring's
  * permits some may not be written down: they are from now on the user's. */
 static enum table_record table_carry_over(struct table *t, const struct table_question *q,
                                           uint64_t now_ns, struct counter *c) {

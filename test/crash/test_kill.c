@@ -29,7 +29,7 @@
 #include "support/check.h"
 #include "table/layout.h"
 
-_Static_assert(FORMAT_TABLE_AT + offsetof(struct table_head, mended) == 20480 + 136,
+_Static_assert(FORMAT_POWER_AT + offsetof(struct table_head, mended) == 20480 + 136,
                "demo.c reads it there");
 
 enum { KILLS = 250, KILL_MS_MEAN = 40, PAUSES_PER_100 = 5, TEXT_BYTES = 4096 };

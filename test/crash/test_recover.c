@@ -87,12 +87,13 @@ static uint64_t share(uint64_t count) { return seeds_share(check_effort(count));
 /* Whoever waits for the dead lets go of it; nobody waits for anybody else, but a thread for another of its
  * process, which is dead as well: then it stops where it is. */
 static jmp_buf is_stuck;
+static bool    may_be_stuck;
 
 static void world_wait(void *context, uint32_t process, unsigned turn) {
     struct table **self = context;
     (void)turn;
-    if (process == 0) return; /* who moved somebody, and is through */
     if (process == (*self)->process) {
+        if (!may_be_stuck) return; /* nobody is in the way any more */
         steps_stop();
         longjmp(is_stuck, 1);
     }
@@ -894,7 +895,9 @@ static void pair_act_first(void *context) {
 
 static void pair_act_second(void *context) {
     struct pair *p = context;
+    may_be_stuck   = true;
     if (setjmp(is_stuck) == 0) op_run(p->table, p->thread, &p->second);
+    may_be_stuck = false;
 }
 
 static void pair_judge(struct world *w) {

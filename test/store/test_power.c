@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * durability power through the public functions: a child decides on a file and is killed; then the machine
- * "starts again" (another boot id, seen in a mount namespace), and what the page cache would have lost is spoiled
+ * "starts again" (another boot id, seen in a mount namespace), and what the page cache would have lost
+ * is spoiled
  * by hand. What was answered must still count, but for the charge that everybody pays. What disks may lose
  * of the journal is tested in test/power. */
 #include <dirent.h>

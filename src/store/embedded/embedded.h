@@ -12,19 +12,19 @@
 struct embedded;
 
 struct embedded_options {
-    uint64_t users_max; /* 0: as the file has it; of a new file, 10,000,000 */
-    uint64_t
-        bytes_max; /* 0: none; of a new file: it never gets longer, for which users_max is lowered */
-    uint64_t clock_error_ppm; /* 0: as the file has it; of a new file, none */
-    uint64_t
-        wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
-    uint64_t unrecorded_max; /* durability 1: 0: as the file has it; of a new file, 16 */
-    uint32_t
-         durability; /* of a new file: 0 process, 1 power; an existing one keeps its own, but cannot be made 1 */
+    /* Of a new file; 0: the default in brackets. An existing one keeps its own, and 0 means that. */
+    uint64_t users_max;       /* (10,000,000) */
+    uint64_t bytes_max;       /* it never gets longer, for which users_max is lowered (no bound) */
+    uint64_t clock_error_ppm; /* (0) */
+    uint64_t unrecorded_max;  /* of durability 1 (16) */
+    uint32_t durability;      /* 0 process, 1 power; what exists is refused if it has less */
+
     bool is_reader;  /* only looks: changes nothing, takes no number, and may not decide */
     bool must_exist; /* a file that is not there is not created */
     bool is_alone;   /* nobody else may have it open, and who opens it waits until it is closed:
-                           for weir compact */
+                               for weir compact */
+    uint64_t
+        wall_error_ns; /* after a start of the machine, the wall clock is trusted so far; 0: not */
 
     /* Called when the file cannot be read any more, from a signal handler of any thread: what was decided
      * since may be wrong, and nothing more may be. Then embedded_abandon(). NULL: the process ends of it. */

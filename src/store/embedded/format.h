@@ -23,7 +23,8 @@
  *       1024     64  era, first copy; see struct format_era
  *       2048     64  era, second copy: the whole one with the higher sequence holds
  *       4096  16384  256 x 64: who has the file open, by process number; see struct format_process
- *      20480         of durability 1: what is not on the disk yet, struct journal_shared and struct unrecorded
+ *      20480         of durability 1: what is not on the disk yet, struct journal_shared and struct
+ * unrecorded
  *   offset 100       the table: table/layout.h has its parts, table/bucket.h and table/line.h theirs
  *
  * The rules (0 to 511) never change; everything else does while the file is open. Which numbers are
