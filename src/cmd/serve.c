@@ -55,14 +55,17 @@ enum {
 
 struct serve {
     struct args_list listen;
-    uint64_t         thread_count, connections_max, users_max, bytes_max, clock_error_ppm;
-    int64_t          idle_ns_max, wall_error_ns;
-    const char      *store, *unix_mode, *pid_file;
-    bool             allows_remote, is_quiet;
-    struct address   addresses[LISTEN_MAX];
-    size_t           address_count;
-    unsigned         mode;
+    uint64_t thread_count, connections_max, users_max, bytes_max, clock_error_ppm, unrecorded_max;
+    uint32_t durability;
+    int64_t  idle_ns_max, wall_error_ns;
+    const char    *store, *unix_mode, *pid_file;
+    bool           allows_remote, is_quiet;
+    struct address addresses[LISTEN_MAX];
+    size_t         address_count;
+    unsigned       mode;
 };
+
+static const char *const durabilities[] = {"process", "power", NULL}; /* weir_durability */
 
 static bool serve_parse(struct serve *serve, int count, char **words, int *code);
 static int  serve_run(struct serve *serve);
@@ -185,6 +188,20 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
          .max   = 100000,
          .text  = "how wrong the rate of this machine's clock may be;\nwindows are lengthened "
                   "by as much (default 0, or as the\nfile has it)"},
+        {.name    = "durability",
+         .kind    = ARGS_CHOICE,
+         .choices = durabilities,
+         .into    = &serve->durability,
+         .text = "file: what a new one survives: the end of processes\n(process, the default), or "
+                 "power losses too (power)"},
+        {.name  = "unrecorded-max",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &serve->unrecorded_max,
+         .min   = 1,
+         .text =
+             "file, durability power: permits of a user that may be\nanswered before they are on "
+             "the disk (default 16)"},
         {.name  = "wall-error",
          .kind  = ARGS_DURATION,
          .value = "DURATION",
@@ -246,6 +263,8 @@ static weir *serve_open(const struct serve *serve, int *code) {
     options.bytes_max       = serve->bytes_max;
     options.clock_error_ppm = serve->clock_error_ppm;
     options.wall_error_ns   = serve->wall_error_ns;
+    options.durability      = serve->durability;
+    options.unrecorded_max  = serve->unrecorded_max;
     return store_open("serve", serve->store, &options, code);
 }
 
