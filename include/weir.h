@@ -4,13 +4,14 @@
  *
  *     #include <weir.h>
  *
- *     weir *w = weir_open("memory:", NULL, NULL);
+ *     weir *w = weir_open("file:/var/lib/weir/limits.weir", NULL, NULL);
  *     if (weir_allow(w, "ann", 100, WEIR_MINUTE)) serve(); else refuse();
  *     weir_close(w);
  *
  * The strict promise. For every user and every half-open interval of time of length `window`,
- * however placed, at most `limit` is admitted, summed over all threads that share the handle. A
- * decision counts at one instant between the call and the return of the function that made it.
+ * however placed, at most `limit` is admitted, summed over all threads that share the handle and
+ * all processes that share its file. A decision counts at one instant between the call and the
+ * return of the function that made it.
  * WEIR_STRICT, the default algorithm, keeps the promise. WEIR_GCRA and WEIR_FIXED do not, and
  * say so: weir_explain() tells the most that each admits in the worst window.
  *
@@ -27,7 +28,9 @@
  * Conventions. Times are signed nanoseconds and lengths of time, never dates. Sizes are in
  * bytes. A function that can fail returns a weir_status; a denial is an answer and not a
  * failure. Unless a function says otherwise, any thread may call it at any time on the same
- * handle, it keeps nothing that the caller owns, it does not block, and it does not allocate.
+ * handle (not from a signal handler), it keeps nothing that the caller owns, it does not block, and
+ * it does not allocate. A decision waits for the disk only with WEIR_DURABILITY_POWER, and for a
+ * process that was stopped while it held the same user's counter in a file.
  * After fork() a child's copy of a handle on a file is a process of its own on the same counts, from
  * its first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
  *

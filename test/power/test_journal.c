@@ -322,12 +322,13 @@ static const struct {
 };
 
 TEST(a_segment_is_what_the_table_of_offsets_says) {
-    struct sim_disk      *sim        = sim_disk_new(1);
-    struct disk           disk       = sim_disk_face(sim);
-    struct lock_owner     me         = {.process = 1};
-    struct journal       *j          = calloc(1, sizeof *j);
-    struct unrecorded    *unrecorded = aligned_alloc(64, sizeof *unrecorded);
-    struct journal_shared shared     = {0};
+    struct sim_disk             *sim        = sim_disk_new(1);
+    struct disk                  disk       = sim_disk_face(sim);
+    struct lock_owner            me         = {.process = 1};
+    struct journal              *j          = calloc(1, sizeof *j);
+    struct unrecorded           *unrecorded = aligned_alloc(64, sizeof *unrecorded);
+    static struct journal_shared shared; /* aligned, as on a stack it may not be */
+    memset(&shared, 0, sizeof shared);
     memset(unrecorded, 0, sizeof *unrecorded);
     struct journal_options options = {
         .disk              = &disk,

@@ -27,7 +27,7 @@
 #include "os/entropy.h"
 #include "os/file.h"
 #include "os/processor.h"
-#include "store/embedded/embedded.h"
+#include "store/embedded/create.h"
 #include "store/embedded/replace.h"
 
 enum { NUMBER = 1 }; /* of the process that fills the new file */
@@ -192,7 +192,7 @@ static bool compact_replace(struct compact *c, struct compact_outcome *outcome, 
     if (!entropy_fill(c->rules.identity, sizeof c->rules.identity))
         return embedded_fail(error, WEIR_UNSUPPORTED, c->path,
                              "the system gives no random bytes (getrandom failed)");
-    if (!embedded_make(c->path, &c->rules, &c->era, &c->fd, error)) return false;
+    if (!create_nameless(c->path, &c->rules, &c->era, &c->fd, error)) return false;
 
     int  why     = embedded_make_like(c->old, c->fd);
     bool is_done = why == 0 || compact_fail(c,

@@ -34,17 +34,16 @@
 #include "os/guard.h"
 #include "os/process.h"
 #include "os/processor.h"
+#include "store/embedded/create.h"
 #include "store/embedded/powered.h"
 
 enum {
-    UNRECORDED_MAX_DEFAULT = 16,
-    USERS_MAX_DEFAULT      = 10000000,
-    OPEN_TRIES_MAX         = 100,
-    PATH_BYTES_SHOWN       = 120,
-    TURNS_BEFORE_SCOURING  = 4000, /* a fifth of a second and more */
-    TURNS_BEFORE_ASKING    = 4,    /* whether the process waited for still lives */
-    PROCESSES_NAMED        = 3,
-    PROCESSES_TEXT_BYTES   = 128, /* of so many: a number, a name and what is around them */
+    OPEN_TRIES_MAX        = 100,
+    PATH_BYTES_SHOWN      = 120,
+    TURNS_BEFORE_SCOURING = 4000, /* a fifth of a second and more */
+    TURNS_BEFORE_ASKING   = 4,    /* whether the process waited for still lives */
+    PROCESSES_NAMED       = 3,
+    PROCESSES_TEXT_BYTES  = 128, /* of so many: a number, a name and what is around them */
 };
 
 #define HANDLE_BYTES ((table_handle_bytes() + 63) / 64 * 64)
@@ -105,8 +104,7 @@ bool embedded_fail(weir_error *error, weir_status status, const char *path, cons
     return false;
 }
 
-/* What a file's error means to whoever opened it. */
-static bool fail_at(weir_error *error, const char *path, const char *what, int why) {
+bool embedded_fail_at(weir_error *error, const char *path, const char *what, int why) {
     if (file_error_is_full(why))
         return fail(error, WEIR_STORE_FAILED, path,
                     "%s: %s; free some space on its disk, or put it elsewhere", what,
@@ -119,142 +117,6 @@ static bool fail_at(weir_error *error, const char *path, const char *what, int w
         return fail(error, WEIR_STORE_FAILED, path, "%s: its folder is not there; create it first",
                     what);
     return fail(error, WEIR_STORE_FAILED, path, "%s: %s", what, file_error_text(why));
-}
-
-/* --- creating -------------------------------------------------------------------------------- */
-
-static uint64_t file_bytes_of(const struct format_rules *rules) {
-    return format_table_at(rules) + table_bytes(rules->users_max, FORMAT_PROCESSES);
-}
-
-/* As many users as a file of bytes_max may hold; 0: not one. */
-static uint64_t users_within(const struct format_rules *rules, uint64_t bytes_max) {
-    uint64_t before = format_table_at(rules);
-    if (bytes_max == 0) return rules->users_max;
-    if (bytes_max <= before) return 0;
-    return table_users_within(rules->users_max, FORMAT_PROCESSES, bytes_max - before);
-}
-
-static bool rules_for_new(const char *path, const struct embedded_options *o,
-                          struct format_rules *rules, weir_error *error) {
-    *rules = (struct format_rules){
-        .users_max       = o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT,
-        .clock_error_ppm = o->clock_error_ppm,
-        .unrecorded_max  = o->unrecorded_max != 0 ? o->unrecorded_max : UNRECORDED_MAX_DEFAULT,
-        .processes       = FORMAT_PROCESSES,
-        .durability      = o->durability,
-        .created_ns      = clock_wall_ns(),
-        .generation      = 1,
-    };
-    if (o->durability == 0) rules->unrecorded_max = 0;
-    rules->users_max = users_within(rules, o->bytes_max);
-    if (rules->users_max == 0) {
-        rules->users_max = 1;
-        return fail(error, WEIR_BAD_OPTIONS, path,
-                    "bytes_max is %llu; the smallest file has %llu bytes",
-                    (unsigned long long)o->bytes_max, (unsigned long long)file_bytes_of(rules));
-    }
-    if (!entropy_fill(rules->secret, sizeof rules->secret) ||
-        !entropy_fill(rules->identity, sizeof rules->identity))
-        return fail(error, WEIR_UNSUPPORTED, path,
-                    "the system gives no random bytes (getrandom failed)");
-    return true;
-}
-
-/* Nobody else has the file yet. */
-static void wait_for_nobody(void *context, uint32_t process, unsigned turn) {
-    (void)context;
-    (void)process;
-    processor_yield(turn);
-}
-
-/* Makes an empty table of the zeros in the file. `handle` has room for a view of it. */
-static int file_make_table(int fd, const struct format_rules *rules, void *handle) {
-    void *memory;
-    int   error = file_map(fd, file_bytes_of(rules), true, &memory);
-    if (error == 0) {
-        struct table *t = table_attach(handle, (char *)memory + format_table_at(rules),
-                                       &(struct table_options){.users_max = rules->users_max,
-                                                               .processes = FORMAT_PROCESSES,
-                                                               .process   = 1,
-                                                               .wait      = wait_for_nobody});
-        INVARIANT(t != NULL);
-        table_recover(t, 1);
-        file_unmap(memory, file_bytes_of(rules));
-    }
-    return error;
-}
-
-/* Writes all that a new file needs into one without a name. */
-static int file_fill(int fd, const struct format_rules *rules, const struct format_era *era,
-                     void *handle) {
-    uint8_t           bytes[FORMAT_RULES_BYTES];
-    struct format_era first = {0}, second = {0};
-    uint64_t          table   = table_bytes_at_first(rules->users_max, FORMAT_PROCESSES);
-    struct table_part holders = table_part_of_process(1),
-                      last    = table_part_of_process(FORMAT_PROCESSES);
-    uint64_t buckets = last.offset + last.bytes, before = format_table_at(rules);
-
-    /* The first holders too: whoever makes the table writes there. */
-    format_write_rules(rules, bytes);
-    format_write_era(&first, &second, *era);
-    int error = file_extend(fd, before + table);
-    if (error == 0) error = file_reserve(fd, 0, before + holders.offset + holders.bytes);
-    if (error == 0) error = file_reserve(fd, before + buckets, table - buckets);
-    if (error == 0) error = file_make_table(fd, rules, handle);
-    if (error == 0) error = file_write(fd, FORMAT_ERA_AT, &first, sizeof first);
-    if (error == 0) error = file_write(fd, 0, bytes, sizeof bytes);
-    return error != 0 ? error : file_sync(fd);
-}
-
-/* What it means that a file cannot be created. */
-static bool fail_to_create(weir_error *error, const char *path, int why) {
-    if (file_error_is_unsupported(why))
-        return fail(error, WEIR_STORE_FAILED, path,
-                    "this file system cannot create a file without a name, or cannot reserve space "
-                    "(fallocate); put it on a local one (ext4, xfs, btrfs, tmpfs)");
-    return fail_at(error, path, "cannot create it", why);
-}
-
-bool embedded_make(const char *path, const struct format_rules *rules, const struct format_era *era,
-                   int *fd, weir_error *error) {
-    int why = file_create_nameless(path, fd);
-    if (why != 0) return fail_to_create(error, path, why);
-
-    const char *trouble = file_system_trouble(*fd);
-    void       *handle  = aligned_alloc(64, HANDLE_BYTES);
-    if (trouble != NULL) {
-        fail(error, WEIR_STORE_FAILED, path,
-             "%s does not keep mapped files the same for all; put it on a local file system",
-             trouble);
-    } else if (handle == NULL) {
-        fail(error, WEIR_NO_MEMORY, path, "out of memory");
-    } else {
-        why = file_fill(*fd, rules, era, handle);
-        if (why == 0) {
-            free(handle);
-            return true;
-        }
-        fail_to_create(error, path, why);
-    }
-    free(handle);
-    file_close(*fd);
-    return false;
-}
-
-/* Creates the file whole, or not at all. True also if somebody else did meanwhile. */
-static bool embedded_create(const char *path, const struct embedded_options *o, weir_error *error) {
-    struct format_rules rules;
-    int                 fd;
-    if (!rules_for_new(path, o, &rules, error)) return false;
-
-    /* Of no boot: whoever opens it begins its first era. */
-    const struct format_era none = {.wall_ns = rules.created_ns};
-    if (!embedded_make(path, &rules, &none, &fd, error)) return false;
-    int why = file_give_name(fd, path);
-    file_close(fd);
-    if (why == 0) why = file_sync_folder_of(path);
-    return why == 0 || file_error_is_existing(why) || fail_to_create(error, path, why);
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -272,7 +134,7 @@ static bool embedded_find(struct embedded *e, const struct embedded_options *o, 
         struct file_facts facts;
         int               why = file_open(e->path, !o->is_reader, &e->fd);
         if (file_error_is_missing(why) && !o->must_exist) {
-            if (!embedded_create(e->path, o, error)) return false;
+            if (!create_file(e->path, o, error)) return false;
             continue;
         }
         if (file_error_is_missing(why))
@@ -281,7 +143,7 @@ static bool embedded_find(struct embedded *e, const struct embedded_options *o, 
             return fail(error, WEIR_STORE_FAILED, e->path,
                         "cannot open it: %s; it must be readable for this user",
                         file_error_text(why));
-        if (why != 0) return fail_at(error, e->path, "cannot open it", why);
+        if (why != 0) return embedded_fail_at(error, e->path, "cannot open it", why);
 
         why = file_facts(e->fd, &facts);
         if (why == 0 && !facts.is_regular) {
@@ -291,7 +153,7 @@ static bool embedded_find(struct embedded *e, const struct embedded_options *o, 
         if (why == 0 && !o->is_reader) why = file_lock(e->fd, FORMAT_LOCK_OPENING);
         if (why != 0) {
             file_close(e->fd);
-            return fail_at(error, e->path, "cannot lock it", why);
+            return embedded_fail_at(error, e->path, "cannot lock it", why);
         }
         /* While we waited, weir compact may have put another in its place. */
         if (embedded_is_in_place(e)) return true;
@@ -316,7 +178,7 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
             error, WEIR_DAMAGED, e->path,
             "this is not a weir file, or it was cut off: it has %llu bytes; it was not changed",
             (unsigned long long)facts.bytes);
-    if (why != 0) return fail_at(error, e->path, "cannot read it", why);
+    if (why != 0) return embedded_fail_at(error, e->path, "cannot read it", why);
 
     switch (format_read_rules(bytes, &e->rules)) {
     case FORMAT_FOREIGN:
@@ -347,11 +209,12 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
                     "it was made for users_max = %llu, not %llu; leave the option out, or change "
                     "the file with weir compact",
                     (unsigned long long)e->rules.users_max, (unsigned long long)o->users_max);
-    if (o->bytes_max != 0 && file_bytes_of(&e->rules) > o->bytes_max)
+    if (o->bytes_max != 0 && create_file_bytes(&e->rules) > o->bytes_max)
         return fail(error, WEIR_BAD_OPTIONS, e->path,
                     "it may get %llu bytes long, and bytes_max is %llu; leave the option out, or "
                     "change the file with weir compact",
-                    (unsigned long long)file_bytes_of(&e->rules), (unsigned long long)o->bytes_max);
+                    (unsigned long long)create_file_bytes(&e->rules),
+                    (unsigned long long)o->bytes_max);
     if (o->clock_error_ppm != 0 && o->clock_error_ppm != e->rules.clock_error_ppm)
         return fail(
             error, WEIR_BAD_OPTIONS, e->path,
@@ -374,9 +237,9 @@ static void embedded_has_failed(void *context) {
 
 static bool embedded_map(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     void *memory;
-    e->memory_bytes = file_bytes_of(&e->rules);
+    e->memory_bytes = create_file_bytes(&e->rules);
     int why         = file_map(e->fd, e->memory_bytes, !e->is_reader, &memory);
-    if (why != 0) return fail_at(error, e->path, "cannot map it", why);
+    if (why != 0) return embedded_fail_at(error, e->path, "cannot map it", why);
     e->memory  = memory;
     e->failed  = o->failed;
     e->context = o->context;
@@ -653,7 +516,7 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
     int why = file_reserve(e->fd, format_table_at(&e->rules) + holders.offset, holders.bytes);
     if (why != 0) {
         file_unlock(e->fd, number);
-        return fail_at(error, e->path, "cannot make room for one more process", why);
+        return embedded_fail_at(error, e->path, "cannot make room for one more process", why);
     }
     embedded_release(e, number); /* also of one that left no word, as far as notes tell */
     struct process_identity self  = process_self();
@@ -706,7 +569,7 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
     format_write_era(first, second, era);
     e->clock_ahead_ns = era.ahead_ns - here_ns;
     int why           = was_clean ? file_sync(e->fd) : 0;
-    return why == 0 || fail_at(error, e->path, "cannot write it", why);
+    return why == 0 || embedded_fail_at(error, e->path, "cannot write it", why);
 }
 
 bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *now_ns) {

@@ -85,17 +85,15 @@ bool embedded_clock(const struct embedded *e, struct format_era *era, uint64_t *
 
 /* --- for weir compact ------------------------------------------------------------------------ */
 
-/* Makes a file of these rules that goes on from this era, with nobody in it and without a name, in the
- * folder of `path`. */
-bool embedded_make(const char *path, const struct format_rules *rules, const struct format_era *era,
-                   int *fd, weir_error *error);
-
 /* Copies what is not on the disk yet into the mapping of a file of the same durability and generation, whose
  * users have the same names: the journal goes on with it. */
 void embedded_copy_power(const struct embedded *e, char *memory);
 
 /* Gives a file the owner and mode of this one; an error of os/file.h. */
 int embedded_make_like(const struct embedded *e, int fd);
+
+/* The same with what an error of os/file.h means to whoever opens a file. */
+bool embedded_fail_at(weir_error *error, const char *path, const char *what, int why);
 
 /* Fills in `error`; false. The path comes first, its end if it is long. */
 bool embedded_fail(weir_error *error, weir_status status, const char *path, const char *format, ...)

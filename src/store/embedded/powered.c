@@ -12,7 +12,7 @@
 #include "os/process.h"
 #include "os/processor.h"
 #include "os/slot.h"
-#include "store/embedded/embedded.h"
+#include "store/embedded/create.h"
 #include "store/embedded/replace.h"
 
 enum {
@@ -346,7 +346,7 @@ bool powered_begin_anew(const char *path, const struct format_rules *rules,
     if (ring == NULL || replay.memory == NULL) {
         embedded_fail(error, WEIR_NO_MEMORY, path, "out of memory");
     } else if (anew_replay(path, &replay, &rings, rules, &era, last, wall_error_ns, error) &&
-               embedded_make(path, &anew, &era, &fd, error)) {
+               create_nameless(path, &anew, &era, &fd, error)) {
         int why = anew_put_rings(fd, &anew, ring);
         if (why != 0)
             embedded_fail(error, WEIR_STORE_FAILED, path, "cannot write the new file: %s",
