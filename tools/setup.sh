@@ -53,6 +53,7 @@ group_test() {
     group_fuzz
     want clang-tidy has clang-tidy
     want g++ has g++
+    want faketime has faketime
     want libcmocka-dev pkg-config --exists cmocka
     want python3 has python3
     want python3-venv has_venv

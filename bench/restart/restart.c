@@ -3,8 +3,8 @@
  * restart: how long until a program that starts anew has its first decision, when the file holds millions?
  *
  * Fills a file, closes it, and then runs `weir allow` on it several times: from fork() to its end, which is
- * exec, opening, one decision, printing and closing. Beside it `weir --version`, which is all of that but the
- * file. The file is in the system's memory, as after a restart of a program, and not after one of the machine.
+ * exec, opening, one decision, printing and closing. Beside it `weir --version`, which is all that but
+ * the file. The file is in the memory of the system, as after a restart of a program and not of the machine.
  *
  * usage: weir-restart WEIR FILE [USERS [RUNS]]      (10000000 21)
  * prints one JSON document; exit 0 measured, 3 trouble. FILE is removed at the end. */
