@@ -317,7 +317,7 @@ static weir_status limiter_decide_on_sketch(struct limiter *l, const weir_reques
         decision_refuse(decision, status);
         return status;
     }
-    struct table_answer a;
+    struct table_answer a = {.failed = false};
     if (q.cost == 0) {
         a.answer = sketch_look(l->sketch, q.hash, q.rule.limit, 1, now_ns);
     } else {
