@@ -436,16 +436,27 @@ static inline uint64_t line_time(const struct table *t, const struct counter *c,
     return c->fresh_at_ns == 0 ? table_time_for_new(t, now_ns) : now_ns;
 }
 
+/* Out of the way of decisions in memory. */
+__attribute__((noinline)) static bool counter_is_sound(const struct counter        *c,
+                                                       const struct table_question *q) {
+    return limit_is_sound(c, q->rule.algorithm);
+}
+
+__attribute__((noinline)) static void table_mend(struct table *t, struct holder *me,
+                                                 struct line *line, const struct table_question *q,
+                                                 uint64_t now_ns, struct counter *c) {
+    limit_fill(c, &q->rule, now_ns);
+    table_put(t, me, line, c);
+    atomic_fetch_add_explicit(&t->head->damaged, 1, memory_order_relaxed);
+}
+
 /* Copies the counter out of a locked line. One that no algorithm can have written becomes a full one:
  * a disk
  * has spoiled it, or a stranger, and what its user took is not known. */
 static inline void table_take(struct table *t, struct holder *me, struct line *line,
                               const struct table_question *q, uint64_t now_ns, struct counter *c) {
     line_take(line, c);
-    if (!t->is_shared || limit_is_sound(c, q->rule.algorithm)) return;
-    limit_fill(c, &q->rule, now_ns);
-    table_put(t, me, line, c);
-    atomic_fetch_add_explicit(&t->head->damaged, 1, memory_order_relaxed);
+    if (t->is_shared && !counter_is_sound(c, q)) table_mend(t, me, line, q, now_ns, c);
 }
 
 /* Whether a line may be changed to what was decided. */
@@ -484,7 +495,7 @@ static inline bool line_allow(struct table *t, struct holder *me, struct line *l
  * lock. */
 static inline bool table_read(const struct table *t, const struct line *line,
                               const struct table_question *q, struct counter *c) {
-    return line_read(line, q->hash, c) && (!t->is_shared || limit_is_sound(c, q->rule.algorithm));
+    return line_read(line, q->hash, c) && (!t->is_shared || counter_is_sound(c, q));
 }
 
 /* A denial that needs no lock: true, and `answer` says why. */
