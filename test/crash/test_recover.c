@@ -651,6 +651,10 @@ TEST(an_admission_that_is_killed_was_made_or_not) {
     for (int a = 0; a < ALGORITHM_COUNT; a++) {
         struct table_question q = question_as((enum algorithm)a, random_next(&draw), 10, 3);
         take(w, q, start);
+
+        /* By the doomed one as well, so that their notes are of an earlier state of the same line. */
+        const struct op earlier = op_for(KIND_ALLOW, q, start);
+        CHECK(op_run(w->table[DOOMED], THREAD, &earlier));
         w->op = op_for(KIND_DECIDE, q, start + window / 10);
         die_at_every_instruction(w, algorithm_name[a]);
         w->op = op_for(KIND_ALLOW, q, start + window / 10);
