@@ -37,20 +37,22 @@ struct powered {
     void *context;
 };
 
+static const char *disk_text(enum disk_status status) {
+    switch (status) {
+    case DISK_NOT_FOUND: return "a file is missing";
+    case DISK_NO_SPACE: return "there is no space left; free some on its disk";
+    case DISK_READ_ONLY: return "not permitted, or the file system is read-only";
+    case DISK_DAMAGED:
+        return "it is damaged, and what was counted is not known; to begin anew, move all files of "
+               "this name away";
+    default: return "the disk fails";
+    }
+}
+
 static bool fail_disk(weir_error *error, const char *path, const char *what,
                       enum disk_status status) {
-    static const char *const words[] = {
-        [DISK_OK]        = "",
-        [DISK_NOT_FOUND] = "a file is missing",
-        [DISK_NO_SPACE]  = "there is no space left; free some on its disk",
-        [DISK_READ_ONLY] = "not permitted, or the file system is read-only",
-        [DISK_FAILED]    = "the disk fails",
-        [DISK_DAMAGED] =
-            "it is damaged. What it held cannot be trusted; to begin anew, move all files of "
-            "this name away",
-    };
     weir_status is = status == DISK_DAMAGED ? WEIR_DAMAGED : WEIR_STORE_FAILED;
-    return embedded_fail(error, is, path, "%s: %s", what, words[status]);
+    return embedded_fail(error, is, path, "%s: %s", what, disk_text(status));
 }
 
 /* Where the file really is, and what its journal's names begin with. */
