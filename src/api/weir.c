@@ -324,8 +324,8 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
     return w;
 
 close:
+    embedded_close(w->embedded); /* which may still tell the limiter that the file fails */
     limiter_free(w->limiter);
-    embedded_close(w->embedded);
     free(w);
     return NULL;
 }
@@ -333,8 +333,8 @@ close:
 void weir_close(weir *w) {
     if (w == NULL) return;
     process_unwatch_forks(&w->forks);
+    embedded_close(w->embedded); /* which may still tell the limiter that the file fails */
     limiter_free(w->limiter);
-    embedded_close(w->embedded);
     free(w);
 }
 

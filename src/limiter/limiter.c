@@ -138,6 +138,12 @@ static inline weir_status limiter_ready(struct limiter *l) {
     return __builtin_expect(ask == NULL, 1) ? WEIR_OK : ask(l->ask_context);
 }
 
+/* Whether the table that a decision was made on can be believed now that it is made. Where a file failed
+ * meanwhile, the limiter is halted, or on another table already. */
+static inline bool limiter_stood(struct limiter *l, const struct table *t) {
+    return atomic_load_explicit(&l->ask, memory_order_acquire) == NULL && limiter_table(l) == t;
+}
+
 /* The table's time. */
 static inline uint64_t limiter_time(const struct limiter *l, uint64_t now_ns) {
     return now_ns + l->clock_ahead_ns;
@@ -366,11 +372,12 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
     uint64_t     word = counter_word(WEIR_STRICT, window_ns);
     struct line *line;
     struct memo *kept;
-    q.hash       = counter_recall(l, user, user_bytes, word, &line, &kept);
-    bool allowed = table_allow(limiter_table(l), slot_mine(), &q, limiter_time(l, now_ns), &line);
+    q.hash                = counter_recall(l, user, user_bytes, word, &line, &kept);
+    struct table *t       = limiter_table(l);
+    bool          allowed = table_allow(t, slot_mine(), &q, limiter_time(l, now_ns), &line);
     counter_remember(l, kept, word, q.hash, line, user, user_bytes);
     tally_add(l, tally_of(allowed), 1);
-    return limiter_ready(l) == WEIR_OK && allowed;
+    return limiter_stood(l, t) && allowed;
 }
 
 weir_status limiter_decide(struct limiter *l, const weir_request *request, uint64_t now_ns,
@@ -394,13 +401,13 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     struct table_answer a;
     struct line        *line;
     struct memo        *kept;
-    q.hash = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
-    table_decide(limiter_table(l), slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
+    q.hash          = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
+    struct table *t = limiter_table(l);
+    table_decide(t, slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
     counter_remember(l, kept, word, q.hash, line, request->user, request->user_bytes);
     decision_of(decision, &q, &a);
     tally_add(l, tally_of(a.answer.allowed), 1);
-    status = limiter_ready(l);
-    if (status != WEIR_OK) decision_refuse(decision, status);
+    if (!limiter_stood(l, t)) decision_refuse(decision, WEIR_STORE_FAILED);
     return (weir_status)decision->status;
 }
 
@@ -473,7 +480,8 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
     if (l->sketch != NULL)
         return limiter_decide_many_on_sketch(l, requests, count, now_ns, decisions);
 
-    now_ns = limiter_time(l, now_ns);
+    struct table *t = limiter_table(l);
+    now_ns          = limiter_time(l, now_ns);
     for (size_t turn = 0; groups > 0 && turn < groups + STEPS - 1; turn++) {
         if (turn < groups) {
             size_t      done = turn * GROUP;
@@ -490,8 +498,7 @@ weir_status limiter_decide_many(struct limiter *l, const weir_request *requests,
         weir_status status = group_decide(l, &under_way[(turn - 2) % STEPS], now_ns);
         if (result == WEIR_OK) result = status;
     }
-    weir_status status = limiter_ready(l);
-    return status == WEIR_OK ? result : refuse_all(decisions, count, status);
+    return limiter_stood(l, t) ? result : refuse_all(decisions, count, WEIR_STORE_FAILED);
 }
 
 weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, size_t count,
@@ -520,15 +527,14 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
         tally_add(l, TALLY_REFUSED, count);
         return result;
     }
-    table_decide_joint(limiter_table(l), slot_mine(), question, count, limiter_time(l, now_ns),
-                       answer);
+    struct table *t = limiter_table(l);
+    table_decide_joint(t, slot_mine(), question, count, limiter_time(l, now_ns), answer);
     for (size_t i = 0; i < count; i++) {
         decision_of(&decisions[i], &question[i], &answer[i]);
         tally_add(l, tally_of(answer[i].answer.allowed), 1);
     }
-    result = limiter_ready(l);
-    return result == WEIR_OK ? (weir_status)decisions[0].status
-                             : refuse_all(decisions, count, result);
+    return limiter_stood(l, t) ? (weir_status)decisions[0].status
+                               : refuse_all(decisions, count, WEIR_STORE_FAILED);
 }
 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
@@ -541,9 +547,10 @@ weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now
         (r->window_ns < WEIR_WINDOW_MIN || r->window_ns > WEIR_WINDOW_MAX)) {
         return WEIR_BAD_WINDOW;
     }
-    uint64_t hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
-    table_reset(limiter_table(l), slot_mine(), hash, limiter_time(l, now_ns));
-    return limiter_ready(l);
+    uint64_t      hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
+    struct table *t    = limiter_table(l);
+    table_reset(t, slot_mine(), hash, limiter_time(l, now_ns));
+    return limiter_stood(l, t) ? WEIR_OK : WEIR_STORE_FAILED;
 }
 
 void limiter_stats(struct limiter *l, weir_statistics *s) {

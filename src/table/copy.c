@@ -67,7 +67,7 @@ bool table_make_room(struct table *t, uint64_t users) {
     REQUIRE(line_load(&t->head->users) == 0);
     struct shape shape = {.pass   = grow_pass_for(t->sizes, t->passes, users),
                           .cursor = SHAPE_AT_REST};
-    uint64_t     bytes = table_bytes_with(t->head->processes, t->sizes[shape.pass]);
+    uint64_t     bytes = table_bytes_with(t->processes, t->sizes[shape.pass]);
     if (t->reserve != NULL && !t->reserve(t->context, bytes)) return false;
     atomic_store_explicit(&t->head->shape, shape_write(shape), memory_order_release);
     return true;

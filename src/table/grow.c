@@ -146,7 +146,7 @@ static bool grow_reserve(struct table *t, struct shape shape, uint64_t now_ns) {
     uint64_t stuck_at_ns = line_load(&t->head->stuck_at_ns);
     if (stuck_at_ns != 0 && now_ns < stuck_at_ns + RESERVE_AGAIN_NS) return false;
 
-    uint64_t bytes = table_bytes_with(t->head->processes, t->sizes[shape.pass + 1]);
+    uint64_t bytes = table_bytes_with(t->processes, t->sizes[shape.pass + 1]);
     bool     there = t->reserve == NULL || t->reserve(t->context, bytes);
     atomic_store_explicit(&t->head->stuck_at_ns, there ? 0 : now_ns + (now_ns == 0),
                           memory_order_release);

@@ -63,6 +63,7 @@ struct table {
     struct holder     *holders; /* this process's */
     uint64_t           lock_word;
     uint32_t           process;
+    uint32_t           processes; /* that there may be */
     uint32_t           passes;
     bool               is_shared; /* with other processes: what is there may come from a file */
     struct table_ring *rings;

@@ -119,7 +119,7 @@ static void recover_others(struct table *t, uint32_t process) {
 }
 
 void table_recover(struct table *t, uint32_t process) {
-    REQUIRE(process >= 1 && process <= t->head->processes);
+    REQUIRE(process >= 1 && process <= t->processes);
 
     struct holder *dead = table_holders(t, process);
     for (unsigned i = 0; i < TABLE_THREADS; i++) {

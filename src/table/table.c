@@ -111,6 +111,7 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
                          .rings     = (void *)(bytes + TABLE_PAGE_BYTES),
                          .holders   = (void *)(bytes + table_holders_at()),
                          .process   = options->process,
+                         .processes = options->processes,
                          .lock_word = line_lock_word(options->process),
                          .is_shared = options->processes > 1,
                          .wait      = options->wait,
@@ -153,7 +154,7 @@ _Atomic uint64_t *table_tally(struct table *t, unsigned thread) { return t->hold
 
 uint64_t table_tally_sum(const struct table *t, unsigned which) {
     uint64_t sum = line_load(&t->head->count[which]);
-    for (uint32_t process = 1; process <= t->head->processes; process++) {
+    for (uint32_t process = 1; process <= t->processes; process++) {
         if (!table_is_present(t, process)) continue;
         const struct holder *holders = table_holders(t, process);
         for (unsigned i = 0; i < TABLE_THREADS; i++) sum += line_load(&holders[i].count[which]);
@@ -165,7 +166,7 @@ uint64_t table_seen_ns(const struct table *t) {
     uint64_t seen_ns      = line_load(&t->head->seen_ns),
              forgot_at_ns = line_load(&t->head->forgot_at_ns);
     if (seen_ns < forgot_at_ns) seen_ns = forgot_at_ns;
-    for (uint32_t process = 1; process <= t->head->processes; process++) {
+    for (uint32_t process = 1; process <= t->processes; process++) {
         if (!table_is_present(t, process)) continue;
         const struct holder *holders = table_holders(t, process);
         for (unsigned i = 0; i < TABLE_THREADS; i++) {
@@ -197,7 +198,7 @@ struct table_counts table_counts(const struct table *t) {
         .damaged         = line_load(&head->damaged),
         .processes       = table_process_count(t),
         .is_stuck        = grow_is_stuck(t),
-        .memory_bytes    = table_bytes_with(head->processes, table_size(t, table_shape(t))),
+        .memory_bytes    = table_bytes_with(t->processes, table_size(t, table_shape(t))),
     };
 }
 

@@ -187,6 +187,26 @@ static void lose_power_again_and_again(void) {
     weir_close(w);
 }
 
+static void take_one(weir *w) {
+    if (taken(w, "ann", 1, 100) != 1) _exit(9);
+}
+
+static void open_without_a_commit(void) {
+    start_again();
+    spoil_table();
+    weir *w = open_power(8);
+    CHECK_EQ(taken(w, "ann", 200, 100), 92);
+    CHECK_EQ(taken(w, "bob", 200, 100), 92);
+    weir_close(w);
+}
+
+TEST(a_file_whose_journal_has_nothing_yet_comes_through_too) {
+    folder_make();
+    decide_and_be_killed(take_one, 8);
+    in_child(open_without_a_commit);
+    folder_remove();
+}
+
 TEST(power_losses_add_up) {
     folder_make();
     decide_and_be_killed(take_twenty, 8);

@@ -73,6 +73,7 @@ struct embedded {
 };
 
 static void embedded_resign(struct embedded *e);
+static void embedded_release(struct embedded *e, uint32_t number);
 static bool embedded_join(struct embedded *e, const struct embedded_options *options,
                           weir_error *error);
 
@@ -304,13 +305,19 @@ find:
         embedded_forget_file(e);
         goto find;
     }
-    if (!embedded_join(e, o, error)) goto close_file;
+    if (!embedded_join(e, o, error)) goto resign;
+    if (atomic_load(&e->has_failed)) {
+        fail(error, WEIR_STORE_FAILED, e->path, "it cannot be read");
+        goto resign;
+    }
     if (!o->is_reader && !o->is_alone) file_unlock(e->fd, FORMAT_LOCK_OPENING);
     error->status = WEIR_OK;
     return e;
 
-close_file:
+resign:
+    if (e->number != 0) embedded_release(e, e->number);
     powered_close(e->powered);
+close_file:
     embedded_forget_file(e);
 free_handle:
     if (e != NULL) free(e->path);
@@ -319,7 +326,12 @@ free_handle:
 }
 
 static void embedded_close_one(struct embedded *e) {
-    if (e->number != 0 && !atomic_load(&e->is_child)) embedded_resign(e);
+    bool is_enrolled = e->number != 0 && !atomic_load(&e->is_child);
+    if (is_enrolled && atomic_load(&e->has_failed)) {
+        embedded_abandon(e);
+    } else if (is_enrolled) {
+        embedded_resign(e);
+    }
     powered_close(e->powered);
     guard_end(&e->guard);
     file_unmap(e->memory, e->memory_bytes);
