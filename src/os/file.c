@@ -208,6 +208,10 @@ int file_reserve(int fd, uint64_t offset, uint64_t bytes) {
 
 int file_sync(int fd) { return fsync(fd) == 0 ? 0 : errno; }
 
+int file_sync_mapped(void *memory, uint64_t bytes) {
+    return msync(memory, bytes, MS_SYNC) == 0 ? 0 : errno;
+}
+
 int file_sync_folder_of(const char *path) {
     char folder[FILE_PATH_BYTES_MAX];
     int  fd;

@@ -78,6 +78,7 @@ int file_reserve(int fd, uint64_t offset, uint64_t bytes);
 
 /* What is written is on the disk when these return. */
 int file_sync(int fd);
+int file_sync_mapped(void *memory, uint64_t bytes); /* of a mapping, from its beginning */
 int file_sync_folder_of(const char *path);
 
 /* Maps the file, shared with all who map it; parts beyond its end may be touched once it is longer. */

@@ -575,12 +575,12 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
         era.table_ns = now_ns + era.ahead_ns;
         era.wall_ns  = wall_ns;
     }
-    /* Before anybody decides: from now on the disk may be behind. */
-    bool was_clean = era.is_clean != 0;
-    era.is_clean   = 0;
+    /* On the disk before anybody decides, also if one before us wrote the same and was killed before it was
+     * there: whoever opens the file after a power loss must not find it clean, or never opened. */
+    era.is_clean = 0;
     format_write_era(first, second, era);
     e->clock_ahead_ns = era.ahead_ns - here_ns;
-    int why           = was_clean ? file_sync(e->fd) : 0;
+    int why = e->rules.durability != 0 ? file_sync_mapped(e->memory, FORMAT_PROCESSES_AT) : 0;
     return why == 0 || embedded_fail_at(error, e->path, "cannot write it", why);
 }
 
@@ -675,6 +675,7 @@ static void embedded_mark_clean(struct embedded *e) {
         if (table_has_process(e->table, number)) return;
     }
     if (file_sync(e->fd) != 0 || !embedded_read_era(e, &era)) return;
+    if (atomic_load(&e->has_failed)) return; /* then zeros may have said that nobody is there */
     era.is_clean = 1;
     format_write_era((void *)(e->memory + FORMAT_ERA_AT),
                      (void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP), era);
