@@ -229,11 +229,11 @@ static bool heal(weir *w) {
     struct embedded *again = embedded_of(w, embedded_path(w->embedded),
                                          &(struct embedded_options){.must_exist = true}, &error);
     if (again == NULL) return false;
-    if (!embedded_is_same_file(again, w->embedded)) {
+    if (!embedded_is_same_file(again, w->embedded) || !embedded_take_over(again, w->embedded)) {
         embedded_close(again);
         return false;
     }
-    embedded_take_over(again, w->embedded);
+    /* Until it resumes nobody else touches the new mapping, so nobody can have found that it fails. */
     w->embedded = again;
     limiter_replace_table(w->limiter, embedded_table(again));
     limiter_resume(w->limiter);
@@ -252,7 +252,9 @@ static weir_status failed_asks(void *context) {
     w->has_let_go = true;
     if (now_ns >= w->heal_at_ns) {
         w->heal_at_ns = now_ns + WEIR_SECOND;
-        if (heal(w)) {
+        bool is_held = process_hold_forks(), is_healed = is_held && heal(w);
+        if (is_held) process_release_forks();
+        if (is_healed) {
             w->has_let_go = false;
             status        = WEIR_OK;
         }
@@ -296,8 +298,15 @@ static weir_status child_asks(void *context) {
 
 static void child_begins(void *context) {
     weir *w = context;
+    atomic_store(&w->is_healing, false); /* whoever was at it is in the parent */
+    bool is_usable = w->embedded == NULL || embedded_is_usable(w->embedded);
     if (w->embedded != NULL) embedded_leave_to_parent(w->embedded);
-    limiter_halt(w->limiter, child_asks, w);
+    if (is_usable) {
+        limiter_halt(w->limiter, child_asks, w);
+    } else {
+        w->has_let_go = true; /* the number was the parent's */
+        limiter_halt(w->limiter, failed_asks, w);
+    }
 }
 
 weir *weir_open(const char *url, const weir_options *options, weir_error *error) {
@@ -312,7 +321,10 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
     }
     if (!options_are_sound(&o, error)) return NULL;
     weir *w = calloc(1, sizeof *w);
-    if (w == NULL) return open_fail(error, WEIR_NO_MEMORY, "out of memory");
+    if (w == NULL || !process_hold_forks()) {
+        free(w);
+        return open_fail(error, WEIR_NO_MEMORY, "out of memory");
+    }
     if (!open_store(w, url, &o, error)) goto close;
 
     w->forks = (struct process_fork_watch){.in_child = child_begins, .context = w};
@@ -320,6 +332,7 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
         open_fail(error, WEIR_NO_MEMORY, "out of memory");
         goto close;
     }
+    process_release_forks();
     if (error != NULL) *error = (weir_error){.status = WEIR_OK};
     return w;
 
@@ -327,6 +340,7 @@ close:
     embedded_close(w->embedded); /* which may still tell the limiter that the file fails */
     limiter_free(w->limiter);
     free(w);
+    process_release_forks();
     return NULL;
 }
 

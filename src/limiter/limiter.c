@@ -141,7 +141,12 @@ static inline weir_status limiter_ready(struct limiter *l) {
 /* Whether the table that a decision was made on can be believed now that it is made. Where a file failed
  * meanwhile, the limiter is halted, or on another table already. */
 static inline bool limiter_stood(struct limiter *l, const struct table *t) {
-    return atomic_load_explicit(&l->ask, memory_order_acquire) == NULL && limiter_table(l) == t;
+    bool has_stood =
+        atomic_load_explicit(&l->ask, memory_order_acquire) == NULL && limiter_table(l) == t;
+    /* At once, and not with the next decision, which may be long in coming: what this process holds in the
+     * file is in the way of others. */
+    if (__builtin_expect(!has_stood, 0)) (void)limiter_ready(l);
+    return has_stood;
 }
 
 /* The table's time. */
@@ -222,13 +227,20 @@ static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
     return window << 2 | algorithm;
 }
 
+/* The word by which memos of the table are known that the limiter has now. Read before the table is,
+ * and once a
+ * decision: a memo of a table that is no more must not be taken for one of the next. */
+static inline uint64_t limiter_memo_word(const struct limiter *l, uint64_t word) {
+    return word | atomic_load_explicit(&l->memo_salt, memory_order_acquire);
+}
+
 /* Names the counter that a user and a word mean, from the thread's memo of it where there is one;
  * *hint is then where it was last. *kept is where to remember it, or NULL. */
 static inline uint64_t counter_recall(struct limiter *l, const void *user, size_t user_bytes,
-                                      uint64_t word, struct line **hint, struct memo **kept) {
-    uint64_t memo_word = word | atomic_load_explicit(&l->memo_salt, memory_order_relaxed);
-    *kept              = memo_place(&l->memos, memo_word, user, user_bytes);
-    *hint              = NULL;
+                                      uint64_t word, uint64_t memo_word, struct line **hint,
+                                      struct memo **kept) {
+    *kept = memo_place(&l->memos, memo_word, user, user_bytes);
+    *hint = NULL;
     if (*kept != NULL && memo_is_of(*kept, memo_word, user, user_bytes)) {
         *hint = (*kept)->line;
         return (*kept)->hash;
@@ -236,12 +248,10 @@ static inline uint64_t counter_recall(struct limiter *l, const void *user, size_
     return hash_of(l->secret, word, user, user_bytes);
 }
 
-static inline void counter_remember(const struct limiter *l, struct memo *kept, uint64_t word,
-                                    uint64_t hash, struct line *line, const void *user,
-                                    size_t user_bytes) {
+static inline void counter_remember(struct memo *kept, uint64_t memo_word, uint64_t hash,
+                                    struct line *line, const void *user, size_t user_bytes) {
     if (kept == NULL || line == NULL || (kept->hash == hash && kept->line == line)) return;
-    uint64_t salt = atomic_load_explicit(&l->memo_salt, memory_order_relaxed);
-    memo_keep(kept, word | salt, hash, line, user, user_bytes);
+    memo_keep(kept, memo_word, hash, line, user, user_bytes);
 }
 
 static inline uint64_t counter_hash(const struct limiter *l, const void *user, size_t user_bytes,
@@ -369,13 +379,14 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
         tally_add(l, TALLY_REFUSED, 1);
         return false;
     }
-    uint64_t     word = counter_word(WEIR_STRICT, window_ns);
+    uint64_t     word      = counter_word(WEIR_STRICT, window_ns);
+    uint64_t     memo_word = limiter_memo_word(l, word);
     struct line *line;
     struct memo *kept;
-    q.hash                = counter_recall(l, user, user_bytes, word, &line, &kept);
+    q.hash                = counter_recall(l, user, user_bytes, word, memo_word, &line, &kept);
     struct table *t       = limiter_table(l);
     bool          allowed = table_allow(t, slot_mine(), &q, limiter_time(l, now_ns), &line);
-    counter_remember(l, kept, word, q.hash, line, user, user_bytes);
+    counter_remember(kept, memo_word, q.hash, line, user, user_bytes);
     tally_add(l, tally_of(allowed), 1);
     return limiter_stood(l, t) && allowed;
 }
@@ -397,14 +408,15 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
         decision_refuse(decision, status);
         return status;
     }
-    uint64_t            word = counter_word(request->algorithm, request->window_ns);
+    uint64_t            word      = counter_word(request->algorithm, request->window_ns);
+    uint64_t            memo_word = limiter_memo_word(l, word);
     struct table_answer a;
     struct line        *line;
     struct memo        *kept;
-    q.hash          = counter_recall(l, request->user, request->user_bytes, word, &line, &kept);
+    q.hash = counter_recall(l, request->user, request->user_bytes, word, memo_word, &line, &kept);
     struct table *t = limiter_table(l);
     table_decide(t, slot_mine(), &q, limiter_time(l, now_ns), &line, &a);
-    counter_remember(l, kept, word, q.hash, line, request->user, request->user_bytes);
+    counter_remember(kept, memo_word, q.hash, line, request->user, request->user_bytes);
     decision_of(decision, &q, &a);
     tally_add(l, tally_of(a.answer.allowed), 1);
     if (!limiter_stood(l, t)) decision_refuse(decision, WEIR_STORE_FAILED);

@@ -112,6 +112,7 @@ int64_t process_clock_ahead_ns(void) {
 static pthread_mutex_t            watch_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct process_fork_watch *watches;
 static bool                       watches_forks;
+static _Thread_local bool         holds_forks;
 
 static void before_fork(void) { (void)pthread_mutex_lock(&watch_mutex); }
 static void after_fork(void) { (void)pthread_mutex_unlock(&watch_mutex); }
@@ -121,17 +122,27 @@ static void after_fork_in_child(void) {
     (void)pthread_mutex_unlock(&watch_mutex);
 }
 
-bool process_watch_forks(struct process_fork_watch *watch) {
+bool process_hold_forks(void) {
     (void)pthread_mutex_lock(&watch_mutex);
+    holds_forks = true;
     if (!watches_forks)
         watches_forks = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
-    bool is_watched = watches_forks;
-    if (is_watched) {
-        watch->next = watches;
-        watches     = watch;
-    }
+    if (!watches_forks) process_release_forks();
+    return holds_forks;
+}
+
+void process_release_forks(void) {
+    holds_forks = false;
     (void)pthread_mutex_unlock(&watch_mutex);
-    return is_watched;
+}
+
+bool process_watch_forks(struct process_fork_watch *watch) {
+    bool was_held = holds_forks;
+    if (!was_held && !process_hold_forks()) return false;
+    watch->next = watches;
+    watches     = watch;
+    if (!was_held) process_release_forks();
+    return true;
 }
 
 void process_unwatch_forks(struct process_fork_watch *watch) {

@@ -42,6 +42,14 @@ struct process_fork_watch {
 };
 
 bool process_watch_forks(struct process_fork_watch *watch);
+
+/* Between these two no thread forks: it waits. For what a child would inherit and nobody would let go
+ * of there,
+ * since it is not being watched yet. process_watch_forks() may be called in between, by the same
+ * thread. False: the
+ * system has no memory for it. */
+bool process_hold_forks(void);
+void process_release_forks(void);
 void process_unwatch_forks(struct process_fork_watch *watch);
 
 #endif

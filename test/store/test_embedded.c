@@ -388,6 +388,40 @@ TEST(a_file_that_cannot_be_read_fails_decisions_until_it_heals) {
     folder_remove();
 }
 
+static int healed_within_seconds(weir *w) {
+    for (int i = 0; i < 300; i++) {
+        if (weir_allow(w, "ann", 10, WEIR_DAY)) return 0;
+        wait_ms(10);
+    }
+    return 1;
+}
+
+TEST(a_child_of_a_process_whose_file_has_failed_heals_by_itself) {
+    folder_make();
+    weir       *w  = open_file();
+    int         fd = open(path, O_RDWR);
+    struct stat s;
+    CHECK_EQ(taken(w, "ann", 3, 10), 3);
+    CHECK_EQ(fstat(fd, &s), 0);
+    char *copy = malloc((size_t)s.st_size);
+    CHECK_EQ(pread(fd, copy, (size_t)s.st_size, 0), s.st_size);
+    CHECK_EQ(ftruncate(fd, 0), 0);
+    CHECK(!weir_allow(w, "ann", 10, WEIR_DAY));
+    pid_t child = fork();
+    if (child == 0) _exit(weir_allow(w, "ann", 10, WEIR_DAY) ? 2 : healed_within_seconds(w));
+    wait_ms(50);
+    CHECK_EQ(pwrite(fd, copy, (size_t)s.st_size, 0), s.st_size);
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    CHECK_EQ(healed_within_seconds(w), 0);
+    CHECK_EQ(taken(w, "ann", 10, 10), 5);
+    weir_close(w);
+    free(copy);
+    (void)close(fd);
+    folder_remove();
+}
+
 /* Another file in its place is another count: that takes somebody who says so, by starting anew. */
 TEST(a_file_that_failed_is_not_replaced_by_another) {
     folder_make();

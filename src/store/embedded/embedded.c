@@ -386,8 +386,13 @@ static void embedded_begin(struct embedded *e) {
 static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
 
 void embedded_abandon(struct embedded *e) {
-    /* This process lives, and yet is to be taken for dead under this number. */
-    *embedded_facts(e, e->number) = (struct format_process){0};
+    /* This process lives, and yet is to be taken for dead under this number. Not through the mapping,
+     * where the
+     * page may be this process's own by now; and a file that was cut off is not made longer by it. */
+    static const struct format_process nobody = {0};
+    uint64_t                           at     = FORMAT_PROCESSES_AT + e->number * sizeof nobody;
+    if (embedded_file_bytes(e) >= FORMAT_POWER_AT)
+        (void)file_write(e->fd, at, &nobody, sizeof nobody);
     file_unmap_to_zeros(e->memory, e->memory_bytes);
     embedded_begin(e);
     file_close(e->fd);
@@ -401,11 +406,18 @@ bool embedded_is_same_file(const struct embedded *one, const struct embedded *ot
     return memcmp(one->rules.identity, other->rules.identity, sizeof one->rules.identity) == 0;
 }
 
-void embedded_take_over(struct embedded *e, struct embedded *before) {
-    e->before = before;
+bool embedded_take_over(struct embedded *e, struct embedded *before) {
     embedded_begin(e);
-    if (before->abandoned != e->number) embedded_bury(e, before->abandoned);
+    if (before->abandoned != 0 && before->abandoned != e->number)
+        embedded_bury(e, before->abandoned);
     embedded_end(e);
+    if (atomic_load(&e->has_failed)) return false;
+    e->before = before;
+    return true;
+}
+
+bool embedded_is_usable(const struct embedded *e) {
+    return e->fd >= 0 && !atomic_load(&e->has_failed);
 }
 
 const char *embedded_path(const struct embedded *e) { return e->path; }
@@ -726,7 +738,8 @@ weir_status embedded_rejoin(struct embedded *e) {
     weir_status status = WEIR_OK;
     embedded_begin(e);
     if (atomic_load(&e->is_child)) {
-        status = embedded_enrol_child(e) ? WEIR_OK : WEIR_STORE_FAILED;
+        bool is_enrolled = embedded_enrol_child(e) && embedded_is_usable(e);
+        status           = is_enrolled ? WEIR_OK : WEIR_STORE_FAILED;
         atomic_store(&e->is_child, status != WEIR_OK);
     }
     embedded_end(e);

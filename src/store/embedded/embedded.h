@@ -60,8 +60,13 @@ void embedded_abandon(struct embedded *e);
 /* Whether both are openings of the file that was created once, whatever its name and place now. */
 bool embedded_is_same_file(const struct embedded *one, const struct embedded *other);
 
-/* Goes on where `before` failed: puts right what it left, and closes it with embedded_close(e). */
-void embedded_take_over(struct embedded *e, struct embedded *before);
+/* Goes on where `before` failed: puts right what it left, and closes it with embedded_close(e). False:
+ * this one
+ * has failed meanwhile as well, and has nothing to do with `before`. */
+bool embedded_take_over(struct embedded *e, struct embedded *before);
+
+/* Whether it has neither failed nor been let go of. */
+bool embedded_is_usable(const struct embedded *e);
 
 /* Who has the file open, for people: fills in up to `count`, returns how many there are. */
 struct embedded_process {
