@@ -37,25 +37,25 @@ class Case(weir_cli.Case):
         return server
 
     def somebody_else(self):
-        """How to run the binary as a user without any rights; skips where that cannot be."""
+        """How to run the binary as a user without any rights, for which we must be root."""
         if os.geteuid() != 0:
-            self.skipTest("needs to be root, to become somebody else")
+            self.fail("to become somebody else, this test must run as root")
         who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         try:
             subprocess.run([weir_cli.WEIR, "--version"], check=True, capture_output=True, **who)
         except (OSError, subprocess.CalledProcessError):
-            self.skipTest("the binary is where others cannot reach it")
+            self.fail(f"{weir_cli.WEIR} is where others cannot reach it: build in a folder that all may enter")
         os.chmod(self.folder, 0o755)
         return who
 
     def small_disk(self, size):
-        """A folder on a file system of its own; skips where that cannot be."""
+        """A folder on a file system of its own, for which we must be root."""
         place = os.path.join(self.folder, "disk")
         os.mkdir(place)
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place],
                                  capture_output=True, check=False)
         if mounted.returncode != 0:
-            self.skipTest("mount is not permitted")
+            self.fail(f"mount is not permitted: {mounted.stderr.decode().strip()}")
         self.addCleanup(subprocess.run, ["umount", "-l", place], check=True)
         return place
 
