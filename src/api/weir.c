@@ -33,12 +33,12 @@ enum {
 #define SKETCH_BYTES_DEFAULT (UINT64_C(1) << 30)
 
 struct weir {
-    struct limiter           *limiter;
-    struct embedded          *embedded; /* NULL: in memory */
-    _Atomic bool              is_healing;
-    bool                      has_let_go; /* of a file that failed; changed by who is healing */
-    uint64_t                  heal_at_ns; /* not before */
-    struct process_fork_watch forks;
+    struct limiter            *limiter;
+    _Atomic(struct embedded *) embedded; /* NULL: in memory */
+    _Atomic bool               is_healing;
+    bool                       has_let_go; /* of a file that failed; changed by who is healing */
+    uint64_t                   heal_at_ns; /* not before */
+    struct process_fork_watch  forks;
 };
 
 #define STRINGIFY(x)                      #x

@@ -88,7 +88,8 @@ struct answer ring_look(const struct ring *r, unsigned ring_class, uint64_t limi
         return answer;
     }
     uint64_t oldest = ring_oldest(ring_cell_at(r, ring_class, now_ns));
-    while (live > limit - cost) live -= r->counts[oldest++ % RING_SLOTS];
+    for (unsigned i = 0; i < RING_SLOTS && live > limit - cost; i++)
+        live -= r->counts[oldest++ % RING_SLOTS]; /* no further, whatever a disk has made of it */
     answer.retry_after_ns = (oldest + RING_CELLS) * cell_ns - now_ns;
     return answer;
 }

@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { GUARDS_MAX = 1024, GUARD_PAGE_BYTES = 4096 };
+enum { GUARDS_MAX = 1024 };
 
 static _Atomic(struct guard *) guards[GUARDS_MAX];
 static pthread_mutex_t         guard_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction        handler_before;
+static uintptr_t               page_bytes;
 
 static struct guard *guard_of(const char *address) {
     for (unsigned i = 0; i < GUARDS_MAX; i++) {
@@ -49,9 +51,9 @@ static void on_bus(int signal_number, siginfo_t *info, void *context) {
     }
     /* Told before the zeros are there, so that nobody reads them and does not know. */
     g->failed(g->context);
-    char *page = (char *)info->si_addr - (uintptr_t)info->si_addr % GUARD_PAGE_BYTES;
-    if (mmap(page, GUARD_PAGE_BYTES, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    char *page = (char *)info->si_addr - (uintptr_t)info->si_addr % page_bytes;
+    if (mmap(page, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) == MAP_FAILED) {
         hand_on(signal_number, info, context);
     }
 }
@@ -59,6 +61,7 @@ static void on_bus(int signal_number, siginfo_t *info, void *context) {
 /* Whenever somebody else has put a handler in the place of ours since. */
 static void guard_install(void) {
     struct sigaction now;
+    page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
     if (sigaction(SIGBUS, NULL, &now) != 0) return;
     if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus) return;
     struct sigaction action = {.sa_sigaction = on_bus,

@@ -37,8 +37,8 @@ struct holder {
     _Atomic uint64_t undo[2 + COUNTER_BODY_WORDS]; /* fresh_at_ns, head, body */
     _Atomic uint64_t move_from;                    /* number + 1; 0: nobody is being moved */
     _Atomic uint64_t move_to;
-    _Atomic uint32_t counted; /* 1: counted a user who has no line yet */
-    _Atomic uint32_t bucket[HOLDER_BUCKETS];
+    _Atomic uint32_t counted;                /* 1: counted a user who has no line yet */
+    _Atomic uint32_t bucket[HOLDER_BUCKETS]; /* index + 1; 0: none */
 
     /* For whoever counts what this thread does; zeros at first. */
     _Alignas(64) _Atomic uint64_t count[HOLDER_COUNTS];
@@ -51,6 +51,8 @@ static inline void holder_clear(struct holder *h) {
     atomic_store_explicit(&h->counted, 0, memory_order_relaxed);
     for (unsigned i = 0; i < HOLDER_LINES; i++)
         atomic_store_explicit(&h->line[i], 0, memory_order_relaxed);
+    for (unsigned i = 0; i < HOLDER_BUCKETS; i++)
+        atomic_store_explicit(&h->bucket[i], 0, memory_order_relaxed);
     h->line_count   = 0;
     h->bucket_count = 0;
 }

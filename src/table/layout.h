@@ -102,7 +102,7 @@ static inline void table_wait(struct table *t, uint32_t process, unsigned spins)
 
 /* Waits for what `owner` does, which may be nobody. */
 static inline void table_wait_for(struct table *t, uint32_t owner, unsigned turn) {
-    t->wait(t->context, owner != 0 ? owner : t->process, turn);
+    t->wait(t->context, owner != 0 ? owner : TABLE_NO_PROCESS, turn);
 }
 
 /* All holders; those of `process` come first at (process - 1) * TABLE_THREADS. */
@@ -200,7 +200,7 @@ static inline void owner_unlock(_Atomic uint32_t *lock) {
 
 static inline bool bucket_try_lock(struct table *t, struct holder *me, uint32_t bucket) {
     INVARIANT(me->bucket_count < HOLDER_BUCKETS);
-    atomic_store_explicit(&me->bucket[me->bucket_count], bucket, memory_order_relaxed);
+    atomic_store_explicit(&me->bucket[me->bucket_count], bucket + 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     if (!owner_try_lock(t, &t->buckets[bucket].lock)) return false;
     me->bucket_count++;

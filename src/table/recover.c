@@ -96,9 +96,9 @@ static void recover_owned(_Atomic uint32_t *lock, uint32_t process) {
 
 static void recover_buckets(struct table *t, struct holder *dead, uint32_t process) {
     for (unsigned i = 0; i < HOLDER_BUCKETS; i++) {
-        uint32_t bucket = atomic_load_explicit(&dead->bucket[i], memory_order_acquire);
-        if (bucket < table_size(t, table_shape(t)))
-            recover_owned(&t->buckets[bucket].lock, process);
+        uint32_t entry = atomic_load_explicit(&dead->bucket[i], memory_order_acquire);
+        if (entry != 0 && entry - 1 < table_size(t, table_shape(t)))
+            recover_owned(&t->buckets[entry - 1].lock, process);
     }
 }
 
@@ -137,7 +137,7 @@ void table_recover(struct table *t, uint32_t process) {
 }
 
 /* Whether a thread of this process may hold the line: then it has a note of it. */
-static bool scour_is_noted(const struct table *t, uint64_t number) {
+static bool scour_line_is_noted(const struct table *t, uint64_t number) {
     for (unsigned i = 0; i < TABLE_THREADS; i++) {
         for (unsigned k = 0; k < HOLDER_LINES; k++) {
             if (line_load(&t->holders[i].line[k]) >> LINE_VERSION_BITS == number) return true;
@@ -146,25 +146,48 @@ static bool scour_is_noted(const struct table *t, uint64_t number) {
     return false;
 }
 
-/* A line that nobody holds, but whose lock says otherwise: what is in it may be half of something. Its
- * next user finds that it is not sound. */
+static bool scour_bucket_is_noted(const struct table *t, uint32_t bucket) {
+    for (unsigned i = 0; i < TABLE_THREADS; i++) {
+        for (unsigned k = 0; k < HOLDER_BUCKETS; k++) {
+            if (atomic_load_explicit(&t->holders[i].bucket[k], memory_order_acquire) == bucket + 1)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool scour_means(uint32_t process, uint32_t owner) {
+    return process == TABLE_ANY_PROCESS || process == owner;
+}
+
+/* A line that nobody holds, but whose lock says otherwise: what is in it may be half of something. With no
+ * head it is not sound, as its next user finds, or it is new. */
 static void scour_line(struct table *t, struct line *line, uint32_t process) {
     uint64_t head = line_load(&line->head);
-    if ((head & LINE_LOCKED) == 0 || line_owner(head) != process) return;
-    if (process == t->process && scour_is_noted(t, table_line_number(t, line))) return;
-    uint64_t fresh_at_ns = line_load(&line->fresh_at_ns);
-    atomic_store_explicit(&line->fresh_at_ns, fresh_at_ns + (fresh_at_ns == 0),
-                          memory_order_release);
-    atomic_store_explicit(&line->head, 0, memory_order_release);
+    if ((head & LINE_LOCKED) == 0 || !scour_means(process, line_owner(head))) return;
+    if (process == t->process && scour_line_is_noted(t, table_line_number(t, line))) return;
+    (void)atomic_compare_exchange_strong_explicit(&line->head, &head, 0, memory_order_acq_rel,
+                                                  memory_order_relaxed);
+}
+
+static void scour_bucket(struct table *t, uint32_t bucket, uint32_t process) {
+    struct bucket *b     = &t->buckets[bucket];
+    uint32_t       owner = atomic_load_explicit(&b->lock, memory_order_acquire);
+    for (uint32_t i = 0; i < BUCKET_LINES; i++) scour_line(t, &b->line[i], process);
+    if (owner == 0 || !scour_means(process, owner)) return;
+    if (process == t->process && scour_bucket_is_noted(t, bucket)) return;
+    (void)atomic_compare_exchange_strong_explicit(&b->lock, &owner, 0, memory_order_acq_rel,
+                                                  memory_order_relaxed);
 }
 
 void table_scour(struct table *t, uint32_t process) {
-    uint32_t buckets   = table_size(t, table_shape(t));
-    bool     is_others = process != 0 && process != t->process;
-    for (uint32_t i = 0; i < buckets; i++) {
-        struct bucket *b = &t->buckets[i];
-        for (uint32_t k = 0; k < BUCKET_LINES; k++) scour_line(t, &b->line[k], process);
-        if (is_others) recover_owned(&b->lock, process);
+    uint32_t buckets = table_size(t, table_shape(t));
+    for (uint32_t i = 0; i < buckets; i++) scour_bucket(t, i, process);
+    if (process == 0 || process == t->process) return;
+    for (unsigned i = 0; i < RING_CLASSES * TABLE_STRIPES; i++) {
+        uint32_t owner = atomic_load_explicit(&t->rings[i].lock, memory_order_acquire);
+        if (owner != 0 && scour_means(process, owner)) recover_owned(&t->rings[i].lock, owner);
     }
-    if (is_others) recover_others(t, process);
+    uint32_t grower = atomic_load_explicit(&t->head->grow_lock, memory_order_acquire);
+    if (grower != 0 && scour_means(process, grower)) recover_owned(&t->head->grow_lock, grower);
 }

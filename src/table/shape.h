@@ -12,7 +12,9 @@
  *     old place >= cursor       the user is at the new place
  *     old place == cursor - 1   in transit: look at the old and the new, put at the new
  *     below                     the user is at the old place
- *     cursor == SHAPE_AT_REST   nothing moves; all are at the places of this pass's size */
+ *     cursor == SHAPE_AT_REST   nothing moves; all are at the places of this pass's size
+ *
+ * In the word the cursor's bits are turned over, so that a word of zeros is the first pass at rest. */
 #ifndef WEIR_TABLE_SHAPE_H
 #define WEIR_TABLE_SHAPE_H
 
@@ -41,10 +43,12 @@ struct shape_places {
 };
 
 static inline struct shape shape_read(uint64_t word) {
-    return (struct shape){.pass = (uint32_t)(word >> 32), .cursor = (uint32_t)word};
+    return (struct shape){.pass = (uint32_t)(word >> 32), .cursor = ~(uint32_t)word};
 }
 
-static inline uint64_t shape_write(struct shape s) { return (uint64_t)s.pass << 32 | s.cursor; }
+static inline uint64_t shape_write(struct shape s) {
+    return (uint64_t)s.pass << 32 | (uint32_t)~s.cursor;
+}
 
 static inline uint32_t shape_scale(uint64_t hash, uint32_t buckets) {
     return (uint32_t)((uint128)hash * buckets >> 64);

@@ -140,7 +140,7 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
 static inline struct holder *table_enter(struct table *t, unsigned thread, uint64_t now_ns) {
     REQUIRE(thread < TABLE_THREADS);
     for (unsigned spins = 0; thread == 0 && !owner_try_lock(t, &t->crowd_lock); spins++)
-        table_wait(t, t->process, spins);
+        table_wait(t, TABLE_NO_PROCESS, spins);
     struct holder *me = &t->holders[thread];
     atomic_store_explicit(&me->seen_ns, now_ns, memory_order_relaxed);
     return me;
@@ -538,6 +538,7 @@ bool table_allow(struct table *t, unsigned thread, const struct table_question *
         struct table_answer a;
         a.record            = TABLE_RECORDED;
         a.failed            = false;
+        a.answer.allowed    = false;
         struct holder *me   = table_enter(t, thread, now_ns);
         struct line   *line = table_lock_for(t, me, q, now_ns, hint, &is_new, &a);
         bool allowed = line != NULL ? line_allow(t, me, line, q, now_ns, &a) : a.answer.allowed;

@@ -14,6 +14,9 @@
 struct table;
 struct line;
 
+#define TABLE_NO_PROCESS  UINT32_MAX
+#define TABLE_ANY_PROCESS (UINT32_MAX - 1)
+
 enum {
     TABLE_FETCH_MAX     = 16,   /* questions that table_fetch() takes */
     TABLE_JOINT_MAX     = 64,   /* questions that table_decide_joint() takes */
@@ -125,9 +128,9 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
  * nobody before; if the caller is killed meanwhile, it is done again. Also for a process that ends. */
 void table_recover(struct table *t, uint32_t process);
 
-/* The same, when somebody waits for a process that is not there and has left no note of what it held:
- * the file was
- * spoiled. Looks at the whole table. `process` is any number that a lock may hold. */
+/* Frees all locks that `process` has by no note: the file was spoiled, or comes from before a power loss.
+ * Looks at the whole table. `process` is any number that a lock may hold, or TABLE_ANY_PROCESS when nobody
+ * is there. */
 void table_scour(struct table *t, uint32_t process);
 
 /* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0

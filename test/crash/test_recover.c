@@ -92,8 +92,9 @@ static bool    may_be_stuck;
 static void world_wait(void *context, uint32_t process, unsigned turn) {
     struct table **self = context;
     (void)turn;
+    if (process == TABLE_NO_PROCESS) return; /* nobody is in the way any more */
     if (process == (*self)->process) {
-        if (!may_be_stuck) return; /* nobody is in the way any more */
+        CHECK(may_be_stuck);
         steps_stop();
         longjmp(is_stuck, 1);
     }

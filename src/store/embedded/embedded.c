@@ -61,9 +61,10 @@ struct embedded {
     bool                is_reader;
     uint64_t
         reserved_bytes; /* of the table's memory, known to be on the disk; changed by who is busy */
-    _Atomic uint32_t busy;    /* a thread takes a number, buries somebody, reserves, or lets go */
-    struct powered  *powered; /* NULL: durability process */
-    _Atomic bool     has_failed;
+    _Atomic uint32_t     busy; /* a thread takes a number, buries somebody, reserves, or lets go */
+    struct file_identity identity; /* of the file, whatever becomes of the descriptor */
+    struct powered      *powered;  /* NULL: durability process */
+    _Atomic bool         has_failed;
     void (*failed)(void *context); /* whom to tell */
     void            *context;
     struct guard     guard;
@@ -129,11 +130,23 @@ bool embedded_is_in_place(const struct embedded *e) {
            here.identity.device == named.identity.device;
 }
 
+/* From here on the file itself and not a link to it, beside which its journal would be looked for. */
+static bool embedded_resolve(struct embedded *e, weir_error *error) {
+    char resolved[FILE_PATH_BYTES_MAX];
+    if (file_resolve(e->path, resolved) != 0 || strcmp(resolved, e->path) == 0) return true;
+    char *path = strdup(resolved);
+    if (path == NULL) return fail(error, WEIR_NO_MEMORY, e->path, "out of memory");
+    free(e->path);
+    e->path = path;
+    return true;
+}
+
 /* Opens the descriptor, and locks out others who open until embedded_open() is through with it. */
 static bool embedded_find(struct embedded *e, const struct embedded_options *o, weir_error *error) {
     for (int tries = 0; tries < OPEN_TRIES_MAX; tries++) {
         struct file_facts facts;
-        int               why = file_open(e->path, !o->is_reader, &e->fd);
+        if (!embedded_resolve(e, error)) return false;
+        int why = file_open(e->path, !o->is_reader, &e->fd);
         if (file_error_is_missing(why) && !o->must_exist) {
             if (!create_file(e->path, o, error)) return false;
             continue;
@@ -157,6 +170,7 @@ static bool embedded_find(struct embedded *e, const struct embedded_options *o, 
             return embedded_fail_at(error, e->path, "cannot lock it", why);
         }
         /* While we waited, weir compact may have put another in its place. */
+        e->identity = facts.identity;
         if (embedded_is_in_place(e)) return true;
         file_close(e->fd);
     }
@@ -233,7 +247,7 @@ static bool embedded_check(struct embedded *e, const struct embedded_options *o,
 static void embedded_has_failed(void *context) {
     struct embedded *e = context;
     atomic_store(&e->has_failed, true);
-    e->failed(e->context);
+    if (e->failed != NULL) e->failed(e->context);
 }
 
 static bool embedded_map(struct embedded *e, const struct embedded_options *o, weir_error *error) {
@@ -268,16 +282,32 @@ static bool embedded_read_era(const struct embedded *e, struct format_era *era) 
                            (const void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP), era);
 }
 
+enum outage { POWER_KEPT, POWER_LOST, POWER_UNKNOWN };
+
 /* Whether the machine went down while the file was open, so that its table cannot be trusted. A file that was
  * never opened has no boot. */
-static bool embedded_lost_power(const struct embedded *e) {
+static enum outage embedded_ask_power(const struct embedded *e, weir_error *error) {
     static const uint8_t never[PROCESS_BOOT_BYTES];
     uint8_t              boot[PROCESS_BOOT_BYTES];
     struct format_era    era;
-    if (e->rules.durability == 0 || e->is_reader || !process_boot(boot)) return false;
-    if (!embedded_read_era(e, &era)) return true;
-    return !era.is_clean && memcmp(era.boot, boot, sizeof boot) != 0 &&
-           memcmp(era.boot, never, sizeof never) != 0;
+    if (e->rules.durability == 0 || e->is_reader) return POWER_KEPT;
+    if (!process_boot(boot)) {
+        fail(error, WEIR_UNSUPPORTED, e->path,
+             "the system does not tell when it was started (/proc/sys/kernel/random/boot_id)");
+        return POWER_UNKNOWN;
+    }
+    bool has_era = embedded_read_era(e, &era);
+    bool is_kept = has_era && (era.is_clean || memcmp(era.boot, boot, sizeof boot) == 0 ||
+                               memcmp(era.boot, never, sizeof never) == 0);
+    if (is_kept && !atomic_load(&e->has_failed)) return POWER_KEPT;
+
+    /* Whoever has a number lives since the start of the machine. What cannot be read is not lost. */
+    bool is_held = false;
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES && !is_held; number++)
+        is_held = file_is_locked(e->fd, number);
+    if (!is_held && !atomic_load(&e->has_failed)) return POWER_LOST;
+    fail(error, WEIR_STORE_FAILED, e->path, "its times cannot be read");
+    return POWER_UNKNOWN;
 }
 
 static bool embedded_begin_anew(struct embedded *e, const struct embedded_options *o,
@@ -300,7 +330,9 @@ struct embedded *embedded_open(const char *path, const struct embedded_options *
 find:
     if (!embedded_find(e, o, error)) goto free_handle;
     if (!embedded_check(e, o, error) || !embedded_map(e, o, error)) goto close_file;
-    if (embedded_lost_power(e)) {
+    enum outage outage = embedded_ask_power(e, error);
+    if (outage == POWER_UNKNOWN) goto close_file;
+    if (outage == POWER_LOST) {
         if (!embedded_begin_anew(e, o, error)) goto close_file;
         embedded_forget_file(e);
         goto find;
@@ -325,6 +357,14 @@ free_handle:
     return NULL;
 }
 
+/* Whether the descriptor is still that of the file: a program may have closed all that it did not know, and
+ * opened others. */
+static bool embedded_has_its_file(const struct embedded *e) {
+    struct file_facts facts;
+    return file_facts(e->fd, &facts) == 0 && facts.identity.inode == e->identity.inode &&
+           facts.identity.device == e->identity.device;
+}
+
 static void embedded_close_one(struct embedded *e) {
     bool is_enrolled = e->number != 0 && !atomic_load(&e->is_child);
     if (is_enrolled && atomic_load(&e->has_failed)) {
@@ -335,7 +375,7 @@ static void embedded_close_one(struct embedded *e) {
     powered_close(e->powered);
     guard_end(&e->guard);
     file_unmap(e->memory, e->memory_bytes);
-    if (e->fd >= 0) file_close(e->fd);
+    if (e->fd >= 0 && embedded_has_its_file(e)) file_close(e->fd);
     free(e->handle);
     free(e->path);
     free(e);
@@ -373,7 +413,7 @@ static void embedded_release(struct embedded *e, uint32_t number) {
 
 /* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
 static void embedded_bury(struct embedded *e, uint32_t number) {
-    if (!file_try_lock(e->fd, number)) return;
+    if (!embedded_has_its_file(e) || !file_try_lock(e->fd, number)) return;
     if (table_has_process(e->table, number)) embedded_release(e, number);
     file_unlock(e->fd, number);
 }
@@ -457,6 +497,7 @@ int embedded_make_like(const struct embedded *e, int fd) { return file_make_like
 
 /* Who is waited for so long, and is not there, has left a lock without a note: the file was spoiled. */
 static void embedded_scour(struct embedded *e, uint32_t number) {
+    if (!embedded_has_its_file(e)) return;
     if (number > 0 && number <= FORMAT_PROCESSES && number != e->number) {
         if (!file_try_lock(e->fd, number)) return;
         table_scour(e->table, number);
@@ -470,6 +511,7 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
     struct embedded *e         = context;
     bool             is_number = process > 0 && process <= FORMAT_PROCESSES;
     processor_yield(turn);
+    if (process == TABLE_NO_PROCESS) return;
     bool is_orphan = turn % TURNS_BEFORE_SCOURING == TURNS_BEFORE_SCOURING - 1;
     bool is_mine   = process == e->number;
     if (turn < TURNS_BEFORE_ASKING || ((is_mine || !is_number) && !is_orphan)) return;
@@ -488,8 +530,9 @@ static bool embedded_reserve(void *context, uint64_t bytes) {
     struct embedded *e = context;
     embedded_begin(e);
     bool is_there = bytes <= e->reserved_bytes ||
-                    file_reserve(e->fd, format_table_at(&e->rules) + e->reserved_bytes,
-                                 bytes - e->reserved_bytes) == 0;
+                    (embedded_has_its_file(e) &&
+                     file_reserve(e->fd, format_table_at(&e->rules) + e->reserved_bytes,
+                                  bytes - e->reserved_bytes) == 0);
     if (is_there && e->reserved_bytes < bytes) e->reserved_bytes = bytes;
     embedded_end(e);
     return is_there;
@@ -557,6 +600,16 @@ static bool embedded_enrol(struct embedded *e, weir_error *error) {
     return true;
 }
 
+/* Writes the era, and that somebody has the file open. With durability power it is on the disk before anybody
+ * decides, also if one before us wrote the same and was killed before it was there: whoever opens the file
+ * after a power loss must not find it clean, or never opened. An error of os/file.h. */
+static int embedded_mark_used(struct embedded *e, struct format_era era) {
+    era.is_clean = 0;
+    format_write_era((void *)(e->memory + FORMAT_ERA_AT),
+                     (void *)(e->memory + FORMAT_ERA_AT + FORMAT_ERA_STEP), era);
+    return e->rules.durability != 0 ? file_sync_mapped(e->memory, FORMAT_PROCESSES_AT) : 0;
+}
+
 /* Sees to it that the table's clock goes on where it was, whatever the machine's did. The opening lock
  * is held. */
 static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_error *error) {
@@ -583,16 +636,14 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
         if (era.table_ns == 0 && seen_ns == 0) seen_ns = now_ns;
         era = format_next_era(&era, seen_ns, now_ns, wall_ns, wall_error_ns);
         memcpy(era.boot, boot, sizeof boot);
+        table_scour(e->table,
+                    TABLE_ANY_PROCESS); /* locks from before: nobody lives who holds one */
     } else {
         era.table_ns = now_ns + era.ahead_ns;
         era.wall_ns  = wall_ns;
     }
-    /* On the disk before anybody decides, also if one before us wrote the same and was killed before it was
-     * there: whoever opens the file after a power loss must not find it clean, or never opened. */
-    era.is_clean = 0;
-    format_write_era(first, second, era);
     e->clock_ahead_ns = era.ahead_ns - here_ns;
-    int why = e->rules.durability != 0 ? file_sync_mapped(e->memory, FORMAT_PROCESSES_AT) : 0;
+    int why           = embedded_mark_used(e, era);
     return why == 0 || embedded_fail_at(error, e->path, "cannot write it", why);
 }
 
@@ -660,7 +711,7 @@ static bool embedded_join(struct embedded *e, const struct embedded_options *o, 
     if (e->rules.durability == 0) return embedded_enrol(e, error);
 
     e->powered = powered_open(e->path, &e->rules, e->memory + FORMAT_POWER_AT, embedded_wait, e,
-                              &e->has_failed, error);
+                              embedded_has_failed, &e->has_failed, error);
     return e->powered != NULL && embedded_enrol(e, error) &&
            powered_begin(e->powered, clock_now_ns() + e->clock_ahead_ns, error);
 }
@@ -729,7 +780,10 @@ static bool embedded_enrol_child(struct embedded *e) {
     weir_error error;
     if (e->fd < 0 || file_lock(e->fd, FORMAT_LOCK_OPENING) != 0) return false;
     if (e->powered != NULL) powered_leave_to_parent(e->powered);
-    bool is_enrolled = embedded_is_in_place(e) && embedded_enrol(e, &error);
+    /* The parent may have closed it as its last, since this child had no number. */
+    struct format_era era;
+    bool              is_enrolled = embedded_is_in_place(e) && embedded_read_era(e, &era) &&
+                       embedded_mark_used(e, era) == 0 && embedded_enrol(e, &error);
     file_unlock(e->fd, FORMAT_LOCK_OPENING);
     return is_enrolled;
 }

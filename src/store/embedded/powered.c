@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "os/disk.h"
 #include "os/file.h"
+#include "os/guard.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/processor.h"
@@ -33,6 +34,8 @@ struct powered {
     char                 folder[FILE_PATH_BYTES_MAX];
     void                *past; /* mapped */
     uint64_t             past_bytes;
+    struct guard         guard; /* of the past */
+    void (*failed)(void *context);
     void (*wait)(void *context, uint32_t process, unsigned turn);
     void *context;
 };
@@ -143,7 +146,8 @@ static enum disk_status guarded_list(void *context, void (*each)(void *list, con
 
 struct powered *powered_open(const char *path, const struct format_rules *rules, void *area,
                              void (*wait)(void *context, uint32_t process, unsigned turn),
-                             void *context, const _Atomic bool *has_failed, weir_error *error) {
+                             void               *context, void (*failed)(void *context),
+                             const _Atomic bool *has_failed, weir_error *error) {
     struct powered *p       = calloc(1, sizeof *p);
     struct journal *journal = malloc(sizeof *journal);
     if (p == NULL || journal == NULL) {
@@ -168,6 +172,7 @@ struct powered *powered_open(const char *path, const struct format_rules *rules,
                                   .folder_sync = guarded_folder_sync,
                                   .folder_list = guarded_list};
     p->has_failed = has_failed;
+    p->failed     = failed;
     p->wait       = wait;
     p->context    = context;
     p->options    = (struct power_options){.disk              = &p->guarded,
@@ -191,7 +196,10 @@ void powered_close(struct powered *p) {
     if (p == NULL) return;
     if (p->has_joined) power_clear(&p->power);
     disk_close(&p->disk);
-    if (p->past != NULL) file_unmap(p->past, p->past_bytes);
+    if (p->past != NULL) {
+        guard_end(&p->guard);
+        file_unmap(p->past, p->past_bytes);
+    }
     free(p->options.journal);
     free(p);
 }
@@ -244,6 +252,11 @@ static bool powered_map_past(struct powered *p, struct past *past, bool *is_ther
         return embedded_fail(error, WEIR_STORE_FAILED, path, "cannot open it: %s",
                              file_error_text(why));
     p->past_bytes = facts.bytes;
+    p->guard      = (struct guard){
+             .memory = p->past, .bytes = p->past_bytes, .failed = p->failed, .context = p->context};
+    if (!guard_begin(&p->guard))
+        return embedded_fail(error, WEIR_NO_MEMORY, path,
+                             "too many files are open in this process");
     return past_open(past, p->past, p->past_bytes) ||
            embedded_fail(error, WEIR_DAMAGED, path, "it is damaged");
 }
@@ -350,13 +363,16 @@ bool powered_begin_anew(const char *path, const struct format_rules *rules,
     } else if (anew_replay(path, &replay, &rings, rules, &era, last, wall_error_ns, error) &&
                create_nameless(path, &anew, &era, &fd, error)) {
         int why = anew_put_rings(fd, &anew, ring);
+        /* Whoever finds the new file waits until the old segments are gone: they have the names of new
+         * ones. */
+        if (why == 0) why = file_lock(fd, FORMAT_LOCK_OPENING);
         if (why != 0)
             embedded_fail(error, WEIR_STORE_FAILED, path, "cannot write the new file: %s",
                           file_error_text(why));
         is_done = why == 0 && replace_file(path, suffix, fd, error);
+        if (is_done) (void)segment_remove_all(&disk, store);
         file_close(fd);
     }
-    if (is_done) (void)segment_remove_all(&disk, store); /* of an older generation by now, anyhow */
     if (replay.memory != NULL) memory_release(replay.memory, REPLAY_MEMORY_BYTES);
     free(ring);
     disk_close(&disk);

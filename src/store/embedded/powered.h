@@ -12,11 +12,13 @@
 struct powered;
 
 /* Opens what stands beside `path`, for this process. `area` is the file's (FORMAT_POWER_AT). `wait` lets time
- * pass and buries the dead. `has_failed` is set when the file fails, before anything in it reads as zeros.
+ * pass and buries the dead. `failed` is called when the past cannot be read, from a signal
+ * handler; `has_failed` is set when the file fails, before anything in it reads as zeros.
  * NULL: `error` says why. */
 struct powered *powered_open(const char *path, const struct format_rules *rules, void *area,
                              void (*wait)(void *context, uint32_t process, unsigned turn),
-                             void *context, const _Atomic bool *has_failed, weir_error *error);
+                             void               *context, void (*failed)(void *context),
+                             const _Atomic bool *has_failed, weir_error *error);
 void            powered_close(struct powered *p);
 
 /* For the table's options; then, when the table is attached, who this is. */
