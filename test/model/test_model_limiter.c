@@ -107,6 +107,10 @@ static void step_single(struct world *w, struct random *r) {
         q.request.cost = 1;
         bool allowed   = limiter_allow(w->limiter, q.name, strlen(q.name), q.request.limit,
                                        q.request.window_ns, w->now_ns);
+        /* An answer of one word does not tell how it was reached. */
+        weir_statistics s = {.size = sizeof s};
+        limiter_stats(w->limiter, &s);
+        w->has_shared = w->has_shared || s.overflowed > 0;
         if (allowed) judge_admission(w, &q);
         return;
     }
