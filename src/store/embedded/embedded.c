@@ -525,6 +525,13 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
     embedded_end(e);
 }
 
+/* What this process holds of the journal, a thread of it holds that lives: of all else it let go when it
+ * took its number. So nothing is scoured, however long the disk takes. */
+static void embedded_wait_power(void *context, uint32_t process, unsigned turn) {
+    struct embedded *e = context;
+    embedded_wait(e, process != e->number ? process : TABLE_NO_PROCESS, turn);
+}
+
 /* The table asks for room to grow into; see table.h. */
 static bool embedded_reserve(void *context, uint64_t bytes) {
     struct embedded *e = context;
@@ -710,8 +717,8 @@ static bool embedded_join(struct embedded *e, const struct embedded_options *o, 
     if (!embedded_set_clock(e, o->wall_error_ns, error)) return false;
     if (e->rules.durability == 0) return embedded_enrol(e, error);
 
-    e->powered = powered_open(e->path, &e->rules, e->memory + FORMAT_POWER_AT, embedded_wait, e,
-                              embedded_has_failed, &e->has_failed, error);
+    e->powered = powered_open(e->path, &e->rules, e->memory + FORMAT_POWER_AT, embedded_wait_power,
+                              e, embedded_has_failed, &e->has_failed, error);
     return e->powered != NULL && embedded_enrol(e, error) &&
            powered_begin(e->powered, clock_now_ns() + e->clock_ahead_ns, error);
 }
