@@ -23,11 +23,13 @@ shown() { # NM-OPTIONS FILE
 }
 for file in libweir.a libweir.so; do
     dynamic=$([ "$file" = libweir.so ] && echo --dynamic || echo --extern-only)
-    others=$(shown "$dynamic" "$lib/$file" | grep -v '^weir_' || true)
+    names=$(shown "$dynamic" "$lib/$file")
+    [ -n "$names" ] || fail "$file shows no names at all: could nm read it?"
+    others=$(printf '%s\n' "$names" | sed '/^weir_/d')
     [ -z "$others" ] || fail "$file shows names that are not weir_:" "$others"
     # Every function of the header is there: a name that is declared and not defined is a lie.
     for name in $(sed -n 's/^WEIR_API.*[ *]\(weir_[a-z_]*\)(.*/\1/p' "$WEIR_SOURCE_DIR/include/weir.h"); do
-        shown "$dynamic" "$lib/$file" | grep -qxF "$name" || fail "$file lacks $name()"
+        printf '%s\n' "$names" | grep -qxF "$name" || fail "$file lacks $name()"
     done
 done
 soname=$(objdump -p "$lib/libweir.so" | awk '$1 == "SONAME" {print $2}')
