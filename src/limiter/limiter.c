@@ -227,9 +227,8 @@ static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
     return window << 2 | algorithm;
 }
 
-/* The word by which memos of the table are known that the limiter has now. Read before the table is,
- * and once a
- * decision: a memo of a table that is no more must not be taken for one of the next. */
+/* The word by which memos of the table are known that the limiter has now. Read before the table is, and
+ * once a decision: a memo of a table that is no more must not be taken for one of the next. */
 static inline uint64_t limiter_memo_word(const struct limiter *l, uint64_t word) {
     return word | atomic_load_explicit(&l->memo_salt, memory_order_acquire);
 }

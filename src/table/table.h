@@ -14,8 +14,8 @@
 struct table;
 struct line;
 
-#define TABLE_NO_PROCESS  UINT32_MAX
-#define TABLE_ANY_PROCESS (UINT32_MAX - 1)
+#define TABLE_NO_PROCESS  UINT32_MAX       /* waited for: a thread of this process, or nobody */
+#define TABLE_ANY_PROCESS (UINT32_MAX - 1) /* scoured for: all */
 
 enum {
     TABLE_FETCH_MAX     = 16,   /* questions that table_fetch() takes */

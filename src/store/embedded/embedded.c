@@ -426,9 +426,8 @@ static void embedded_begin(struct embedded *e) {
 static void embedded_end(struct embedded *e) { atomic_store(&e->busy, 0); }
 
 void embedded_abandon(struct embedded *e) {
-    /* This process lives, and yet is to be taken for dead under this number. Not through the mapping,
-     * where the
-     * page may be this process's own by now; and a file that was cut off is not made longer by it. */
+    /* This process lives, and yet is to be taken for dead under this number. Not through the mapping, where
+     * the page may be this process's own by now; and a file that was cut off is not made longer by it. */
     static const struct format_process nobody = {0};
     uint64_t                           at     = FORMAT_PROCESSES_AT + e->number * sizeof nobody;
     if (embedded_file_bytes(e) >= FORMAT_POWER_AT)
