@@ -134,6 +134,9 @@ static inline void raise_to(_Atomic uint64_t *word, uint64_t value) {
  * any
  * more, and whatever is found out is thrown away. So nothing here may rely on a count that is not 0. */
 
+/* A thread notes what it is about to lock, and the lock's exchange releases the note: who reads the one has
+ * seen the other (table_scour()). */
+
 /* --- locks of lines ------------------------------------------------------------------------- */
 
 static inline uint64_t table_line_number(const struct table *t, const struct line *line) {
@@ -147,7 +150,7 @@ static inline bool table_try_lock(struct table *t, struct holder *me, struct lin
     holder_note_line(me, table_line_number(t, line), line_owner(head));
     if (!atomic_compare_exchange_strong_explicit(&line->head, &head,
                                                  (head & COUNTER_HEAD_MASK) | t->lock_word,
-                                                 memory_order_acquire, memory_order_relaxed)) {
+                                                 memory_order_acq_rel, memory_order_relaxed)) {
         return false;
     }
     me->line_count++;
@@ -157,7 +160,7 @@ static inline bool table_try_lock(struct table *t, struct holder *me, struct lin
 static inline void table_lock(struct table *t, struct holder *me, struct line *line) {
     for (unsigned spins = 0; !table_try_lock(t, me, line); spins++) {
         uint64_t head = atomic_load_explicit(&line->head, memory_order_relaxed);
-        if (head & LINE_LOCKED) table_wait(t, line_owner(head), spins);
+        if (head & LINE_LOCKED) table_wait(t, line_process(line_owner(head)), spins);
     }
 }
 
@@ -190,7 +193,7 @@ static inline void table_put(struct table *t, struct holder *me, struct line *li
 static inline bool owner_try_lock(struct table *t, _Atomic uint32_t *lock) {
     uint32_t nobody = 0;
     return atomic_load_explicit(lock, memory_order_relaxed) == 0 &&
-           atomic_compare_exchange_strong_explicit(lock, &nobody, t->process, memory_order_acquire,
+           atomic_compare_exchange_strong_explicit(lock, &nobody, t->process, memory_order_acq_rel,
                                                    memory_order_relaxed);
 }
 
@@ -210,7 +213,7 @@ static inline bool bucket_try_lock(struct table *t, struct holder *me, uint32_t 
 static inline void bucket_lock(struct table *t, struct holder *me, uint32_t bucket) {
     for (unsigned spins = 0; !bucket_try_lock(t, me, bucket); spins++) {
         uint32_t owner = atomic_load_explicit(&t->buckets[bucket].lock, memory_order_relaxed);
-        if (owner != 0) table_wait(t, owner, spins);
+        if (owner != 0) table_wait(t, line_process(owner), spins);
     }
 }
 

@@ -30,6 +30,8 @@ enum {
     LINE_SPINS_MAX    = 128,
     LINE_VERSION_BITS = 10,
     LINE_VERSION_MASK = (1 << LINE_VERSION_BITS) - 1,
+    LINE_SEARCHED =
+        512, /* added to an owner: that process finds out whether a thread of it holds the lock */
 };
 
 #define LINE_LOCKED (UINT64_C(1) << 63)
@@ -55,7 +57,10 @@ static inline uint64_t line_load(const _Atomic uint64_t *word) {
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* The process that holds a line whose head is locked. */
+/* The process that holds a lock whose word says `owner`. */
+static inline uint32_t line_process(uint32_t owner) { return owner & ~(uint32_t)LINE_SEARCHED; }
+
+/* The owner of a line whose head is locked; of one that is not, its version. */
 static inline uint32_t line_owner(uint64_t head) {
     return (uint32_t)(head >> COUNTER_HEAD_BITS) & LINE_VERSION_MASK;
 }

@@ -33,7 +33,7 @@ static bool recover_holds(const struct table *t, uint32_t process, uint64_t numb
     if (number >= lines || number % (BUCKET_LINES + 1) == 0) return false;
     if (number >= (uint64_t)table_size(t, table_shape(t)) * (BUCKET_LINES + 1)) return false;
     uint64_t head = line_load(&recover_line(t, number)->head);
-    return (head & LINE_LOCKED) != 0 && line_owner(head) == process;
+    return (head & LINE_LOCKED) != 0 && line_process(line_owner(head)) == process;
 }
 
 static void recover_change(struct table *t, struct holder *dead, uint32_t process) {
@@ -91,7 +91,8 @@ static void recover_lines(struct table *t, struct holder *dead, uint32_t process
 }
 
 static void recover_owned(_Atomic uint32_t *lock, uint32_t process) {
-    if (atomic_load_explicit(lock, memory_order_acquire) == process) owner_unlock(lock);
+    uint32_t owner = atomic_load_explicit(lock, memory_order_acquire);
+    if (line_process(owner) == process) owner_unlock(lock);
 }
 
 static void recover_buckets(struct table *t, struct holder *dead, uint32_t process) {
@@ -136,7 +137,18 @@ void table_recover(struct table *t, uint32_t process) {
     table_set_present(t, process, false);
 }
 
-/* Whether a thread of this process may hold the line: then it has a note of it. */
+/* --- locks without a note -------------------------------------------------------------------- */
+
+struct scour {
+    struct table *t;
+    bool (*is_gone)(void *context, uint32_t process);
+    void *context;
+};
+
+static bool scour_is_gone(const struct scour *s, uint32_t owner) {
+    return line_process(owner) != s->t->process && s->is_gone(s->context, line_process(owner));
+}
+
 static bool scour_line_is_noted(const struct table *t, uint64_t number) {
     for (unsigned i = 0; i < TABLE_THREADS; i++) {
         for (unsigned k = 0; k < HOLDER_LINES; k++) {
@@ -156,38 +168,68 @@ static bool scour_bucket_is_noted(const struct table *t, uint32_t bucket) {
     return false;
 }
 
-static bool scour_means(uint32_t process, uint32_t owner) {
-    return process == TABLE_ANY_PROCESS || process == owner;
+static bool scour_swap(_Atomic uint64_t *head, uint64_t from, uint64_t to) {
+    return atomic_compare_exchange_strong_explicit(head, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
 }
 
-/* A line that nobody holds, but whose lock says otherwise: what is in it may be half of something. With no
- * head it is not sound, as its next user finds, or it is new. */
-static void scour_line(struct table *t, struct line *line, uint32_t process) {
+static bool scour_swap_lock(_Atomic uint32_t *lock, uint32_t from, uint32_t to) {
+    return atomic_compare_exchange_strong_explicit(lock, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/* A thread of this process may hold the line, give it back and take it again while the notes are read, each
+ * time where they have just been. So the lock is marked first: from then on nobody takes it anew, and who
+ * has it noted it before. Who gives a marked lock back takes the mark away, and nothing is done. */
+static void scour_own_line(const struct scour *s, struct line *line, uint64_t head) {
+    uint64_t marked = head | line_lock_word(LINE_SEARCHED);
+    if (!scour_swap(&line->head, head, marked)) return;
+    bool is_held = scour_line_is_noted(s->t, table_line_number(s->t, line));
+    (void)scour_swap(&line->head, marked, is_held ? head : 0);
+}
+
+static void scour_own_bucket(const struct scour *s, uint32_t bucket, uint32_t owner) {
+    _Atomic uint32_t *lock   = &s->t->buckets[bucket].lock;
+    uint32_t          marked = owner | LINE_SEARCHED;
+    if (!scour_swap_lock(lock, owner, marked)) return;
+    (void)scour_swap_lock(lock, marked, scour_bucket_is_noted(s->t, bucket) ? owner : 0);
+}
+
+/* What is in a line that nobody holds, but whose lock says otherwise, may be half of something. With no head
+ * it is not sound, as its next user finds, or it is new. */
+static void scour_line(const struct scour *s, struct line *line) {
     uint64_t head = line_load(&line->head);
-    if ((head & LINE_LOCKED) == 0 || !scour_means(process, line_owner(head))) return;
-    if (process == t->process && scour_line_is_noted(t, table_line_number(t, line))) return;
-    (void)atomic_compare_exchange_strong_explicit(&line->head, &head, 0, memory_order_acq_rel,
-                                                  memory_order_relaxed);
-}
-
-static void scour_bucket(struct table *t, uint32_t bucket, uint32_t process) {
-    struct bucket *b     = &t->buckets[bucket];
-    uint32_t       owner = atomic_load_explicit(&b->lock, memory_order_acquire);
-    for (uint32_t i = 0; i < BUCKET_LINES; i++) scour_line(t, &b->line[i], process);
-    if (owner == 0 || !scour_means(process, owner)) return;
-    if (process == t->process && scour_bucket_is_noted(t, bucket)) return;
-    (void)atomic_compare_exchange_strong_explicit(&b->lock, &owner, 0, memory_order_acq_rel,
-                                                  memory_order_relaxed);
-}
-
-void table_scour(struct table *t, uint32_t process) {
-    uint32_t buckets = table_size(t, table_shape(t));
-    for (uint32_t i = 0; i < buckets; i++) scour_bucket(t, i, process);
-    if (process == 0 || process == t->process) return;
-    for (unsigned i = 0; i < RING_CLASSES * TABLE_STRIPES; i++) {
-        uint32_t owner = atomic_load_explicit(&t->rings[i].lock, memory_order_acquire);
-        if (owner != 0 && scour_means(process, owner)) recover_owned(&t->rings[i].lock, owner);
+    if ((head & LINE_LOCKED) == 0) return;
+    if (line_process(line_owner(head)) == s->t->process) {
+        scour_own_line(s, line, head);
+    } else if (scour_is_gone(s, line_owner(head))) {
+        (void)scour_swap(&line->head, head, 0);
     }
-    uint32_t grower = atomic_load_explicit(&t->head->grow_lock, memory_order_acquire);
-    if (grower != 0 && scour_means(process, grower)) recover_owned(&t->head->grow_lock, grower);
+}
+
+static void scour_bucket(const struct scour *s, uint32_t bucket) {
+    struct bucket *b     = &s->t->buckets[bucket];
+    uint32_t       owner = atomic_load_explicit(&b->lock, memory_order_acquire);
+    for (uint32_t i = 0; i < BUCKET_LINES; i++) scour_line(s, &b->line[i]);
+    if (owner == 0) return;
+    if (line_process(owner) == s->t->process) {
+        scour_own_bucket(s, bucket, owner);
+    } else if (scour_is_gone(s, owner)) {
+        (void)scour_swap_lock(&b->lock, owner, 0);
+    }
+}
+
+/* Of a lock without notes this process has none but what its threads hold: it let go of all others when it
+ * took its number. */
+static void scour_lock(const struct scour *s, _Atomic uint32_t *lock) {
+    uint32_t owner = atomic_load_explicit(lock, memory_order_acquire);
+    if (owner != 0 && scour_is_gone(s, owner)) (void)scour_swap_lock(lock, owner, 0);
+}
+
+void table_scour(struct table *t, bool (*is_gone)(void *context, uint32_t process), void *context) {
+    const struct scour s       = {.t = t, .is_gone = is_gone, .context = context};
+    uint32_t           buckets = table_size(t, table_shape(t));
+    for (uint32_t i = 0; i < buckets; i++) scour_bucket(&s, i);
+    for (unsigned i = 0; i < RING_CLASSES * TABLE_STRIPES; i++) scour_lock(&s, &t->rings[i].lock);
+    scour_lock(&s, &t->head->grow_lock);
 }

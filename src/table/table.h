@@ -14,14 +14,13 @@
 struct table;
 struct line;
 
-#define TABLE_NO_PROCESS  UINT32_MAX       /* waited for: a thread of this process, or nobody */
-#define TABLE_ANY_PROCESS (UINT32_MAX - 1) /* scoured for: all */
+#define TABLE_NO_PROCESS UINT32_MAX /* waited for: a thread of this process, or nobody */
 
 enum {
-    TABLE_FETCH_MAX     = 16,   /* questions that table_fetch() takes */
-    TABLE_JOINT_MAX     = 64,   /* questions that table_decide_joint() takes */
-    TABLE_PROCESSES_MAX = 1024, /* and one less */
-    TABLE_THREADS       = 64,   /* numbers of threads; those that have none share number 0 */
+    TABLE_FETCH_MAX     = 16,  /* questions that table_fetch() takes */
+    TABLE_JOINT_MAX     = 64,  /* questions that table_decide_joint() takes */
+    TABLE_PROCESSES_MAX = 512, /* and one less */
+    TABLE_THREADS       = 64,  /* numbers of threads; those that have none share number 0 */
     TABLE_USER_BYTES = 79, /* the most that a user takes in a table that has grown: 1024 bytes for
                               fifteen lines that are 92 % full, and a sixteenth more */
 };
@@ -51,7 +50,7 @@ struct table_recorder {
 
 struct table_options {
     uint64_t users_max; /* > 0; never more counters than this */
-    uint32_t processes; /* that may share the table at once: 1 to 1023 */
+    uint32_t processes; /* that may share the table at once: 1 to 511 */
     uint32_t
         process; /* the number of this one: 1 to processes. 0: it only reads table_counts() and the
                            like, and writes nothing */
@@ -128,10 +127,11 @@ struct table *table_attach(void *handle, void *memory, const struct table_option
  * nobody before; if the caller is killed meanwhile, it is done again. Also for a process that ends. */
 void table_recover(struct table *t, uint32_t process);
 
-/* Frees all locks that `process` has by no note: the file was spoiled, or comes from before a power loss.
- * Looks at the whole table. `process` is any number that a lock may hold, or TABLE_ANY_PROCESS when nobody
- * is there. */
-void table_scour(struct table *t, uint32_t process);
+/* Frees all locks whose owner is gone, and those of this process that no thread of it has: the file was
+ * spoiled. Looks at the whole table. `is_gone` is asked of each owner that is found and is not this process,
+ * with whatever number stands there; true: nobody holds a lock under it, nor will until this returns. One
+ * thread of a process at a time; the others, and other processes, may decide meanwhile. */
+void table_scour(struct table *t, bool (*is_gone)(void *context, uint32_t process), void *context);
 
 /* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0
  * with

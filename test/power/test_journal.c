@@ -266,10 +266,11 @@ static bool golden_counter(void *context, uint64_t tag, struct counter *c) {
     return true;
 }
 
-static void golden_ring(void *context, uint64_t index, struct ring *r) {
+static bool golden_ring(void *context, uint64_t index, struct ring *r) {
     (void)context;
     *r                        = (struct ring){.newest_cell = index + 1, .counts = {7, 8}};
     r->counts[RING_SLOTS - 1] = 9;
+    return true;
 }
 
 static uint64_t golden_users(void *context) {

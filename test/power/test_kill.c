@@ -60,10 +60,11 @@ static bool process_counter(void *context, uint64_t tag, struct counter *c) {
     abort();
 }
 
-static void process_ring(void *context, uint64_t index, struct ring *r) {
+static bool process_ring(void *context, uint64_t index, struct ring *r) {
     (void)context;
     (void)index;
     memset(r, 0, sizeof *r);
+    return true;
 }
 
 static uint64_t process_users(void *context) {

@@ -63,10 +63,11 @@ static bool host_counter(void *context, uint64_t tag, struct counter *c) {
     return false;
 }
 
-static void host_ring(void *context, uint64_t index, struct ring *r) {
+static bool host_ring(void *context, uint64_t index, struct ring *r) {
     (void)context;
     (void)index;
     memset(r, 0, sizeof *r);
+    return true;
 }
 
 static uint64_t host_users(void *context) {

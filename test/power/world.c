@@ -143,10 +143,11 @@ static bool world_counter(void *context, uint64_t tag, struct counter *c) {
     return true;
 }
 
-static void world_ring(void *context, uint64_t index, struct ring *r) {
+static bool world_ring(void *context, uint64_t index, struct ring *r) {
     struct world *w = context;
     CHECK_LT(index, WORLD_RINGS);
     *r = w->ring[index];
+    return true;
 }
 
 static uint64_t world_users(void *context) {

@@ -494,15 +494,36 @@ int embedded_make_like(const struct embedded *e, int fd) { return file_make_like
 
 /* --- being one of several -------------------------------------------------------------------- */
 
-/* Who is waited for so long, and is not there, has left a lock without a note: the file was spoiled. */
-static void embedded_scour(struct embedded *e, uint32_t number) {
+/* What is known of who may own a lock, while the file is scoured. */
+struct embedded_search {
+    struct embedded *e;
+    enum { OWNER_UNKNOWN, OWNER_LIVES, OWNER_IS_GONE } owner[FORMAT_PROCESSES + 1];
+};
+
+/* Whoever is gone is buried, and nobody gets their number until embedded_scour() is through. */
+static bool embedded_is_gone(void *context, uint32_t number) {
+    struct embedded_search *search = context;
+    struct embedded        *e      = search->e;
+    if (number == 0 || number > FORMAT_PROCESSES) return true;
+    if (number == e->number) return false;
+    if (search->owner[number] == OWNER_UNKNOWN) {
+        bool is_gone = embedded_is_dead(e, number) && file_try_lock(e->fd, number);
+        if (is_gone && table_has_process(e->table, number)) embedded_release(e, number);
+        search->owner[number] = is_gone ? OWNER_IS_GONE : OWNER_LIVES;
+    }
+    return search->owner[number] == OWNER_IS_GONE;
+}
+
+/* Who is waited for so long, and is not there, has left a lock without a note: the file was spoiled, and
+ * there may be more of these. All of them are freed. */
+static void embedded_scour(struct embedded *e) {
+    struct embedded_search search = {.e = e};
     if (!embedded_has_its_file(e)) return;
-    if (number > 0 && number <= FORMAT_PROCESSES && number != e->number) {
-        if (!file_try_lock(e->fd, number)) return;
-        table_scour(e->table, number);
-        file_unlock(e->fd, number);
-    } else {
-        table_scour(e->table, number);
+    table_scour(e->table, embedded_is_gone, &search);
+    if (e->rules.durability != 0)
+        power_scour(e->memory + FORMAT_POWER_AT, embedded_is_gone, &search);
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+        if (search.owner[number] == OWNER_IS_GONE) file_unlock(e->fd, number);
     }
 }
 
@@ -517,7 +538,7 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
     if (is_number && !is_mine && !embedded_is_dead(e, process)) return;
     embedded_begin(e);
     if (is_orphan) {
-        embedded_scour(e, process);
+        embedded_scour(e);
     } else if (embedded_is_dead(e, process)) {
         embedded_bury(e, process);
     }
@@ -616,6 +637,12 @@ static int embedded_mark_used(struct embedded *e, struct format_era era) {
     return e->rules.durability != 0 ? file_sync_mapped(e->memory, FORMAT_PROCESSES_AT) : 0;
 }
 
+static void embedded_bury_all(struct embedded *e) {
+    for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
+        if (table_has_process(e->table, number)) embedded_bury(e, number);
+    }
+}
+
 /* Sees to it that the table's clock goes on where it was, whatever the machine's did. The opening lock
  * is held. */
 static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_error *error) {
@@ -642,8 +669,7 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
         if (era.table_ns == 0 && seen_ns == 0) seen_ns = now_ns;
         era = format_next_era(&era, seen_ns, now_ns, wall_ns, wall_error_ns);
         memcpy(era.boot, boot, sizeof boot);
-        table_scour(e->table,
-                    TABLE_ANY_PROCESS); /* locks from before: nobody lives who holds one */
+        embedded_bury_all(e); /* those from before: nobody of them lives */
     } else {
         era.table_ns = now_ns + era.ahead_ns;
         era.wall_ns  = wall_ns;

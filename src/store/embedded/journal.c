@@ -120,6 +120,12 @@ void journal_release_dead(struct journal_shared *shared, struct unrecorded *unre
     owned_lock_release_dead(&shared->lock, process);
 }
 
+void journal_scour(struct journal_shared *shared, struct unrecorded       *unrecorded,
+                   bool (*is_gone)(void *context, uint32_t process), void *context) {
+    unrecorded_scour(unrecorded, is_gone, context);
+    owned_lock_release_gone(&shared->lock, is_gone, context);
+}
+
 /* One commit; or two, if a dead leader left the first. */
 static enum disk_status journal_lead(struct journal *j, uint64_t now_ns, uint64_t wall_ns) {
     struct journal_shared *shared = j->options.shared;
@@ -368,8 +374,8 @@ static enum disk_status commit_names(struct commit *c, enum unrecorded_kind kind
          status == DISK_OK && unrecorded_next(options->unrecorded, &cursor, &id);) {
         if (id.kind != kind) continue;
         if (kind == UNRECORDED_RING) {
-            source->ring(source->context, id.name, &ring);
-            status = commit_ring(c, id.name, &ring);
+            if (source->ring(source->context, id.name, &ring))
+                status = commit_ring(c, id.name, &ring);
         } else if (source->counter(source->context, id.name, &counter)) {
             status = commit_counter(c, id.name, &counter);
         }
@@ -412,8 +418,9 @@ static enum disk_status commit_move(struct commit *c, const struct frame *f,
             struct ring old;
             struct ring ring;
             uint64_t    index = record_ring(record, &old);
-            source->ring(source->context, index, &ring);
-            if (memcmp(&old, &ring, sizeof ring) == 0) status = commit_ring(c, index, &ring);
+            if (source->ring(source->context, index, &ring) &&
+                memcmp(&old, &ring, sizeof ring) == 0)
+                status = commit_ring(c, index, &ring);
         }
     }
     c->records_moved += c->records - before;

@@ -52,8 +52,9 @@ struct journal_source {
     /* Copies the counter of `tag` under its line's lock. False: it had no line at some moment of the
      * call, so that it equals new. */
     bool (*counter)(void *context, uint64_t tag, struct counter *c);
-    /* Copies a ring under its lock. */
-    void (*ring)(void *context, uint64_t index, struct ring *r);
+    /* Copies a ring under its lock. False: there is none with this index; who asks read it in memory that
+     * was spoiled. */
+    bool (*ring)(void *context, uint64_t index, struct ring *r);
     /* Lines in use: at least as many as there are counters that do not equal new. */
     uint64_t (*users)(void *context);
 };
@@ -92,5 +93,9 @@ enum disk_status journal_settle(struct journal *j, uint64_t now_ns, uint64_t wal
 /* Frees what a dead process holds of journal and unrecorded. */
 void journal_release_dead(struct journal_shared *shared, struct unrecorded *unrecorded,
                           uint32_t process);
+
+/* Frees what anybody holds of them who is gone: they were spoiled. See table_scour(). */
+void journal_scour(struct journal_shared *shared, struct unrecorded       *unrecorded,
+                   bool (*is_gone)(void *context, uint32_t process), void *context);
 
 #endif

@@ -43,4 +43,12 @@ static inline void owned_lock_release_dead(_Atomic uint32_t *lock, uint32_t proc
                                                   memory_order_relaxed);
 }
 
+/* The same, if the holder is one that `is_gone` knows of. */
+static inline void owned_lock_release_gone(_Atomic uint32_t *lock,
+                                           bool (*is_gone)(void *context, uint32_t process),
+                                           void *context) {
+    uint32_t holder = atomic_load_explicit(lock, memory_order_acquire);
+    if (holder != 0 && is_gone(context, holder)) owned_lock_release_dead(lock, holder);
+}
+
 #endif

@@ -54,9 +54,11 @@ static bool source_counter(void *context, uint64_t tag, struct counter *c) {
     return table_copy_counter(p->table, p->thread(), tag, c);
 }
 
-static void source_ring(void *context, uint64_t index, struct ring *r) {
+static bool source_ring(void *context, uint64_t index, struct ring *r) {
     struct power *p = context;
+    if (index >= TABLE_RINGS) return false; /* the area was spoiled */
     table_copy_ring(p->table, (uint32_t)index, r);
+    return true;
 }
 
 static uint64_t source_users(void *context) {
@@ -110,6 +112,11 @@ void power_set_past(struct power *p, const struct past *past) {
 void power_release_dead(void *area, uint32_t process) {
     struct journal_shared *shared = area;
     journal_release_dead(shared, (struct unrecorded *)(void *)(shared + 1), process);
+}
+
+void power_scour(void *area, bool (*is_gone)(void *context, uint32_t process), void *context) {
+    struct journal_shared *shared = area;
+    journal_scour(shared, (struct unrecorded *)(void *)(shared + 1), is_gone, context);
 }
 
 bool power_record_rings(struct power *p, uint64_t now_ns) {

@@ -48,6 +48,9 @@ void power_set_past(struct power *p, const struct past *past);
 /* Frees what a dead process holds in the area. */
 void power_release_dead(void *area, uint32_t process);
 
+/* Frees all locks in the area whose owner is gone: it was spoiled. See table_scour(). */
+void power_scour(void *area, bool (*is_gone)(void *context, uint32_t process), void *context);
+
 /* Has every ring written down: before a past is removed that charges them. False: it cannot be done now. */
 bool power_record_rings(struct power *p, uint64_t now_ns);
 

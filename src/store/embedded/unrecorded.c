@@ -38,22 +38,27 @@ static inline void word_store(_Atomic uint64_t *word, uint64_t value) {
 }
 
 static inline uint32_t shard_open(const struct unrecorded_shard *shard) {
-    return atomic_load_explicit(&shard->open, memory_order_relaxed);
+    return atomic_load_explicit(&shard->open, memory_order_relaxed) & 1;
 }
 
 static inline uint32_t shard_used(const struct unrecorded_shard *shard, uint32_t half) {
     return atomic_load_explicit(&shard->used[half], memory_order_relaxed);
 }
 
-/* The slot of `id`, or the free one where it would be. */
+/* The slot of `id`, or the free one where it would be. NULL: the area was spoiled, and there is neither. */
 static inline struct unrecorded_slot *half_find(struct unrecorded_slot *half, uint64_t hash,
                                                 struct unrecorded_id id) {
-    for (uint64_t i = hash;; i++) {
-        struct unrecorded_slot *slot  = &half[i & (UNRECORDED_SLOTS - 1)];
+    for (uint64_t i = 0; i < UNRECORDED_SLOTS; i++) {
+        struct unrecorded_slot *slot  = &half[(hash + i) & (UNRECORDED_SLOTS - 1)];
         uint64_t                taken = word_load(&slot->taken);
         if (taken == 0) return slot;
         if (word_load(&slot->name) == id.name && taken >> TAKEN_BITS == id.kind) return slot;
     }
+    return NULL;
+}
+
+static inline uint64_t slot_taken(const struct unrecorded_slot *slot) {
+    return slot != NULL ? word_load(&slot->taken) & TAKEN_MAX : TAKEN_MAX;
 }
 
 static inline uint64_t sum_of(uint64_t a, uint64_t b) {
@@ -63,9 +68,10 @@ static inline uint64_t sum_of(uint64_t a, uint64_t b) {
 /* Where an id is counted, locked. */
 struct place {
     struct unrecorded_shard *shard;
-    struct unrecorded_slot  *slot; /* of the open half: its own, or a free one */
-    uint32_t                 open;
-    uint64_t                 in_open, in_closing;
+    struct unrecorded_slot
+            *slot; /* of the open half: its own, or a free one; NULL: there is neither */
+    uint32_t open;
+    uint64_t in_open, in_closing;
 };
 
 static inline struct place place_lock(struct unrecorded *area, const struct lock_owner *me,
@@ -78,10 +84,9 @@ static inline struct place place_lock(struct unrecorded *area, const struct lock
     owned_lock_take(&p.shard->lock, me);
     p.open    = shard_open(p.shard);
     p.slot    = half_find(p.shard->slot[p.open], hash, id);
-    p.in_open = word_load(&p.slot->taken) & TAKEN_MAX;
+    p.in_open = slot_taken(p.slot);
     if (shard_used(p.shard, 1 - p.open) != 0) {
-        struct unrecorded_slot *closing = half_find(p.shard->slot[1 - p.open], hash, id);
-        p.in_closing                    = word_load(&closing->taken) & TAKEN_MAX;
+        p.in_closing = slot_taken(half_find(p.shard->slot[1 - p.open], hash, id));
     }
     return p;
 }
@@ -93,12 +98,12 @@ enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock
 
     struct place p    = place_lock(area, me, id);
     uint64_t     open = sum_of(p.in_open, cost);
+    uint32_t     used = shard_used(p.shard, p.open);
+    if (p.slot == NULL || (word_load(&p.slot->taken) == 0 && used >= UNRECORDED_USED_MAX)) {
+        owned_lock_give(&p.shard->lock);
+        return UNRECORDED_SETTLE_FIRST;
+    }
     if (word_load(&p.slot->taken) == 0) {
-        uint32_t used = shard_used(p.shard, p.open);
-        if (used >= UNRECORDED_USED_MAX) {
-            owned_lock_give(&p.shard->lock);
-            return UNRECORDED_SETTLE_FIRST;
-        }
         word_store(&p.slot->name, id.name);
         atomic_store_explicit(&p.shard->used[p.open], used + 1, memory_order_release);
     }
@@ -117,6 +122,13 @@ uint64_t unrecorded_of(struct unrecorded *area, const struct lock_owner *me,
 void unrecorded_release_dead(struct unrecorded *area, uint32_t process) {
     for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
         owned_lock_release_dead(&area->shard[i].lock, process);
+    }
+}
+
+void unrecorded_scour(struct unrecorded *area, bool (*is_gone)(void *context, uint32_t process),
+                      void              *context) {
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
+        owned_lock_release_gone(&area->shard[i].lock, is_gone, context);
     }
 }
 

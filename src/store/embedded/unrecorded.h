@@ -61,6 +61,10 @@ uint64_t unrecorded_of(struct unrecorded *area, const struct lock_owner *me,
 /* Frees what a dead process holds. Whatever it was at, nothing else needs repair. */
 void unrecorded_release_dead(struct unrecorded *area, uint32_t process);
 
+/* Frees what anybody holds who is gone: the area was spoiled. See table_scour(). */
+void unrecorded_scour(struct unrecorded *area, bool (*is_gone)(void *context, uint32_t process),
+                      void              *context);
+
 /* --- for who records, one at a time (journal.c) ---------------------------------------------- */
 
 /* Opens new halves: what was added before the call is in the closing ones. False: some shard's closing
