@@ -333,8 +333,7 @@ static void table_overflow(struct table *t, const struct table_question *q, uint
 }
 
 /* What a newcomer had before this table, and may have taken on the ring, as if that were just now. Of
- * the ring's
- * permits some may not be written down: they are from now on the user's. */
+ * the ring's permits some may not be written down: they are from now on the user's. */
 static enum table_record table_carry_over(struct table *t, const struct table_question *q,
                                           uint64_t now_ns, struct counter *c) {
     const struct table_recorder *recorder = t->recorder;
@@ -451,9 +450,8 @@ __attribute__((noinline)) static void table_mend(struct table *t, struct holder 
     atomic_fetch_add_explicit(&t->head->damaged, 1, memory_order_relaxed);
 }
 
-/* Copies the counter out of a locked line. One that no algorithm can have written becomes a full one:
- * a disk
- * has spoiled it, or a stranger, and what its user took is not known. */
+/* Copies the counter out of a locked line. One that no algorithm can have written becomes a full one: a
+ * disk has spoiled it, or a stranger, and what its user took is not known. */
 static inline void table_take(struct table *t, struct holder *me, struct line *line,
                               const struct table_question *q, uint64_t now_ns, struct counter *c) {
     line_take(line, c);
@@ -705,9 +703,18 @@ static bool joint_takes_from(const struct table_question *q, size_t count, uint6
     return false;
 }
 
-/* Who was brought in and has taken nothing yet equals new, and may have to get up again for the next of
- * the same set, if the table is that full. */
+/* Who was brought in and has taken nothing yet equals new, and may have to get up again: for the next of the
+ * same set, if the table is that full, and then it is of no use to try for long; else for other newcomers,
+ * for a sweep or for growth, which come to an end. */
 enum { ROUNDS_MAX = 16 };
+
+static bool joint_has_room(const struct table *t) {
+    return line_load(&t->head->users) + TABLE_JOINT_MAX < t->head->users_max && !grow_is_stuck(t);
+}
+
+static bool joint_gives_up(const struct table *t, uint32_t round) {
+    return round >= (joint_has_room(t) ? CROWDS_MAX : ROUNDS_MAX);
+}
 
 enum joint_locked {
     JOINT_LOCKED,
@@ -716,8 +723,7 @@ enum joint_locked {
 };
 
 /* As table_find_surely(), but it waits for nobody, since the caller holds lines: whoever moves users
- * holds
- * the lock of a home and waits for a line. False: not to be told now. */
+ * holds the lock of a home and waits for a line. False: not to be told now. */
 static bool joint_find_line(struct table *t, struct holder *me, uint64_t hash, struct line **line,
                             uint32_t *busy) {
     *line = table_find(t, hash);
@@ -860,9 +866,11 @@ static bool joint_decide(struct table *t, struct holder *me, const struct table_
     for (uint32_t round = 0, waits = 0; locked != JOINT_LOCKED;) {
         if (locked == JOINT_BUSY) {
             table_wait_for(t, set.busy, waits++);
-        } else if (round++ == ROUNDS_MAX || !joint_bring_in(t, me, q, count, now_ns, a)) {
+        } else if (joint_gives_up(t, round) || !joint_bring_in(t, me, q, count, now_ns, a)) {
             if (joint_record(a, count) == TABLE_SETTLE_BEFORE) return false;
             return joint_refuse_for_room(t, me, q, count, now_ns, a);
+        } else if (round++ >= ROUNDS_MAX) {
+            table_wait_for(t, 0, round);
         }
         locked = joint_lock(t, me, &set, q, count, now_ns);
     }
