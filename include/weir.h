@@ -8,12 +8,11 @@
  *     if (weir_allow(w, "ann", 100, WEIR_MINUTE)) serve(); else refuse();
  *     weir_close(w);
  *
- * The strict promise. For every user and every half-open interval of time of length `window`,
- * however placed, at most `limit` is admitted, summed over all threads that share the handle and
- * all processes that share its file. A decision counts at one instant between the call and the
- * return of the function that made it.
- * WEIR_STRICT, the default algorithm, keeps the promise. WEIR_GCRA and WEIR_FIXED do not, and
- * say so: weir_explain() tells the most that each admits in the worst window.
+ * The strict promise. For every user and every half-open interval of time of length `window`, however
+ * placed, at most `limit` is admitted, summed over all threads that share the handle and all processes
+ * that share its file. A decision counts at one instant between the call and the return of the function
+ * that made it. WEIR_STRICT, the default algorithm, keeps the promise. WEIR_GCRA and WEIR_FIXED do not,
+ * and say so: weir_explain() tells the most that each admits in the worst window.
  *
  * The useful promise. A denial under WEIR_STRICT means that an exact log of every admission,
  * with a window longer by one time cell and a limit smaller by less than one quantum, would be
@@ -25,19 +24,18 @@
  * must hold in true time, set weir_options.clock_error_ppm to e. After the decision the caller
  * may stall: weir promises when permits were granted, not when they were used.
  *
- * Conventions. Times are signed nanoseconds and lengths of time, never dates. Sizes are in
- * bytes. A function that can fail returns a weir_status; a denial is an answer and not a
- * failure. Unless a function says otherwise, any thread may call it at any time on the same
- * handle (not from a signal handler), it keeps nothing that the caller owns, it does not block, and
- * it does not allocate. A decision waits for the disk only with WEIR_DURABILITY_POWER, and for a
- * process that was stopped while it held the same user's counter in a file.
- * After fork() a child's copy of a handle on a file is a process of its own on the same counts, from
- * its first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
+ * Conventions. Times are signed nanoseconds and lengths of time, never dates. Sizes are in bytes. A
+ * function that can fail returns a weir_status; a denial is an answer and not a failure. Unless a
+ * function says otherwise, any thread may call it at any time on the same handle (not from a signal
+ * handler), it keeps nothing that the caller owns, it does not block, and it does not allocate. A
+ * decision waits for the disk only with WEIR_DURABILITY_POWER, and for a process that was stopped while
+ * it held the same user's counter in a file. After fork() a child's copy of a handle on a file is a
+ * process of its own on the same counts, from its first call on; on memory: it answers WEIR_FORKED, and
+ * the child opens its own.
  *
  * Structures grow. Those that callers pass in one by one begin with their own size; those that
  * come in arrays have reserved space, which must be zero. A program built with this header runs
- * with every later library of the same major version.
- */
+ * with every later library of the same major version. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -279,9 +277,8 @@ WEIR_API weir_status weir_decide_all(weir *w, const weir_request *requests, size
  * the promise. A counter that was shared (WEIR_HOW_OVERFLOW) is not reset. */
 WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
 
-/* What a limiter has done and holds. Counts are since weir_open(); those of a file are of all
- * processes that
- * have or had it open, since it was created. */
+/* What a limiter has done and holds. Counts are since weir_open(); those of a file are of all processes
+ * that have or had it open, since it was created. */
 typedef struct weir_statistics {
     size_t   size;            /* sizeof(weir_statistics); set by the caller */
     uint64_t allowed;         /* decisions */

@@ -126,7 +126,8 @@ static bool open_memory(weir *w, const weir_options *o, weir_error *error) {
     struct limiter_options options = {
         .users_max = limiter_users_within(o->users_max != 0 ? o->users_max : USERS_MAX_DEFAULT,
                                           o->bytes_max),
-        .clock_error_ppm = o->clock_error_ppm};
+        .clock_error_ppm = o->clock_error_ppm,
+        .ask_context     = w};
     if (options.users_max == 0) {
         open_fail(error, WEIR_BAD_OPTIONS, "bytes_max is %llu; that is too little for one user",
                   (unsigned long long)o->bytes_max);
@@ -150,7 +151,8 @@ static bool open_sketch(weir *w, const char *window, const weir_options *o, weir
     struct limiter_options options = {
         .clock_error_ppm  = o->clock_error_ppm,
         .sketch_limit_max = o->limit_max != 0 ? o->limit_max : SKETCH_LIMIT_MAX,
-        .bytes_max        = o->bytes_max != 0 ? o->bytes_max : SKETCH_BYTES_DEFAULT};
+        .bytes_max        = o->bytes_max != 0 ? o->bytes_max : SKETCH_BYTES_DEFAULT,
+        .ask_context      = w};
     int64_t window_ns;
     if (!text_duration_parse(view_of(window), &window_ns) || window_ns < WEIR_WINDOW_MIN ||
         window_ns > WEIR_WINDOW_MAX) {
@@ -212,37 +214,49 @@ static bool open_file(weir *w, const char *path, const weir_options *o, weir_err
                                                   .clock_error_ppm = rules->clock_error_ppm,
                                                   .table           = embedded_table(w->embedded),
                                                   .clock_ahead_ns =
-                                                      embedded_clock_ahead_ns(w->embedded)};
+                                                      embedded_clock_ahead_ns(w->embedded),
+                                                  .ask_context = w};
     memcpy(limiter_options.secret, rules->secret, sizeof rules->secret);
     w->limiter = limiter_new(&limiter_options);
-    if (w->limiter != NULL) return true;
-    open_fail(error, WEIR_NO_MEMORY, "out of memory");
-    return false;
+    if (w->limiter == NULL) {
+        open_fail(error, WEIR_NO_MEMORY, "out of memory");
+        return false;
+    }
+    if (!embedded_is_usable(w->embedded)) file_failed(w); /* before there was anybody to halt */
+    return true;
 }
 
 /* --- when a file fails ----------------------------------------------------------------------- */
 
-/* Opens the file again, if it is the same. What failed is kept until weir_close(): threads may be in
- * there. */
-static bool heal(weir *w) {
-    weir_error       error;
-    struct embedded *again = embedded_of(w, embedded_path(w->embedded),
-                                         &(struct embedded_options){.must_exist = true}, &error);
-    if (again == NULL) return false;
-    if (!embedded_is_same_file(again, w->embedded) || !embedded_take_over(again, w->embedded)) {
-        embedded_close(again);
-        return false;
-    }
-    /* Until it resumes nobody else touches the new mapping, so nobody can have found that it fails. */
-    w->embedded = again;
-    limiter_replace_table(w->limiter, embedded_table(again));
-    limiter_resume(w->limiter);
-    return true;
+static weir_status failed_asks(void *context);
+
+/* While somebody heals, nobody else decides. */
+static weir_status healing_asks(void *context) {
+    (void)context;
+    return WEIR_STORE_FAILED;
 }
 
-/* Asked before each decision since the file failed. One thread at a time tries, no more than once a
- * second; the
- * others are not kept waiting. */
+/* Opens the file again, if it is the same. What failed is kept until weir_close(): threads may be in there.
+ * Should either of the two fail meanwhile, another halts the limiter than who heals, and it stays halted. */
+static bool heal(weir *w) {
+    weir_error error;
+    limiter_halt(w->limiter, healing_asks);
+    struct embedded *again = embedded_of(w, embedded_path(w->embedded),
+                                         &(struct embedded_options){.must_exist = true}, &error);
+    if (again != NULL && embedded_is_same_file(again, w->embedded) &&
+        embedded_take_over(again, w->embedded)) {
+        w->embedded   = again;
+        w->has_let_go = false;
+        limiter_replace_table(w->limiter, embedded_table(again));
+        return limiter_resume(w->limiter, healing_asks);
+    }
+    embedded_close(again);
+    limiter_halt(w->limiter, failed_asks);
+    return false;
+}
+
+/* Asked before each decision since the file failed. One thread at a time tries, no more than once a second;
+ * the others are not kept waiting, nor is a thread that is about to fork. */
 static weir_status failed_asks(void *context) {
     weir       *w      = context;
     weir_status status = WEIR_STORE_FAILED;
@@ -250,14 +264,10 @@ static weir_status failed_asks(void *context) {
     uint64_t now_ns = clock_now_ns();
     if (!w->has_let_go) embedded_abandon(w->embedded);
     w->has_let_go = true;
-    if (now_ns >= w->heal_at_ns) {
+    if (now_ns >= w->heal_at_ns && process_try_hold_forks()) {
         w->heal_at_ns = now_ns + WEIR_SECOND;
-        bool is_held = process_hold_forks(), is_healed = is_held && heal(w);
-        if (is_held) process_release_forks();
-        if (is_healed) {
-            w->has_let_go = false;
-            status        = WEIR_OK;
-        }
+        if (heal(w)) status = WEIR_OK;
+        process_release_forks();
     }
     atomic_store(&w->is_healing, false);
     return status;
@@ -266,7 +276,7 @@ static weir_status failed_asks(void *context) {
 /* In a signal handler. */
 static void file_failed(void *context) {
     weir *w = context;
-    if (w->limiter != NULL) limiter_halt(w->limiter, failed_asks, w);
+    if (w->limiter != NULL) limiter_halt(w->limiter, failed_asks);
 }
 
 static bool open_store(weir *w, const char *url, const weir_options *o, weir_error *error) {
@@ -292,7 +302,7 @@ static weir_status child_asks(void *context) {
     weir *w = context;
     if (w->embedded == NULL) return WEIR_FORKED;
     weir_status status = embedded_rejoin(w->embedded);
-    if (status == WEIR_OK) limiter_resume(w->limiter);
+    if (status == WEIR_OK && !limiter_resume(w->limiter, child_asks)) return WEIR_STORE_FAILED;
     return status;
 }
 
@@ -302,10 +312,10 @@ static void child_begins(void *context) {
     bool is_usable = w->embedded == NULL || embedded_is_usable(w->embedded);
     if (w->embedded != NULL) embedded_leave_to_parent(w->embedded);
     if (is_usable) {
-        limiter_halt(w->limiter, child_asks, w);
+        limiter_halt(w->limiter, child_asks);
     } else {
         w->has_let_go = true; /* the number was the parent's */
-        limiter_halt(w->limiter, failed_asks, w);
+        limiter_halt(w->limiter, failed_asks);
     }
 }
 
@@ -346,10 +356,13 @@ close:
 
 void weir_close(weir *w) {
     if (w == NULL) return;
+    /* A child that is made meanwhile would keep locks that nobody lets go of. */
+    bool holds_forks = process_hold_forks();
     process_unwatch_forks(&w->forks);
     embedded_close(w->embedded); /* which may still tell the limiter that the file fails */
     limiter_free(w->limiter);
     free(w);
+    if (holds_forks) process_release_forks();
 }
 
 struct limiter *open_limiter(weir *w) {

@@ -17,11 +17,11 @@
  * Where decisions are instants (sent = received) the two agree and decide exactly.
  *
  * Sums are differences of running totals in two orders, by sent and by received, so a window costs the
- * same whatever it holds and however long its intervals are. Only where a limit has just changed are
- * the intervals that overlap the end of the window looked at one by one.
- * Memory: 48 bytes an admission, 96 where there are intervals, for as long as it lies in the last
- * window (and the horizon); about 200 and the name for a counter; all from one bounded judge_memory.
- * Counters that have nothing left are forgotten when memory has doubled since this was last done.
+ * same whatever it holds and however long its intervals are. Only where a limit has just changed are the
+ * intervals that overlap the end of the window looked at one by one. Memory: 48 bytes an admission, 96
+ * where there are intervals, for as long as it lies in the last window (and the horizon); about 200 and
+ * the name for a counter; all from one bounded judge_memory. Counters that have nothing left are
+ * forgotten when memory has doubled since this was last done.
  *
  * Always true of a counter: while it has intervals, both rings hold the same admissions but for those
  * that one has dropped earlier. Times lie within 2^62 and window lengths within 2^61, so that no sum

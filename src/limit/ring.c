@@ -43,10 +43,10 @@ unsigned ring_class_for(uint64_t window_ns) {
 }
 
 uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns) {
-    uint64_t cell = ring_cell_at(r, ring_class, now_ns);
-    uint64_t live = 0;
-    for (uint64_t i = ring_oldest(cell); i <= r->newest_cell; i++)
-        live += r->counts[i % RING_SLOTS];
+    uint64_t oldest = ring_oldest(ring_cell_at(r, ring_class, now_ns));
+    uint64_t live   = 0;
+    for (uint64_t i = 0; i < RING_SLOTS && oldest + i <= r->newest_cell; i++)
+        live += r->counts[(oldest + i) % RING_SLOTS];
     return live;
 }
 
@@ -54,6 +54,7 @@ uint64_t ring_live(const struct ring *r, unsigned ring_class, uint64_t now_ns) {
  * and never less: a cell is the newest before its slot is emptied, so that what was in there is missed by
  * nobody who still counts it. */
 static void ring_advance(struct ring *r, uint64_t cell) {
+    if (cell <= r->newest_cell) return;
     uint64_t from = r->newest_cell + 1;
     if (cell - r->newest_cell > RING_SLOTS) from = cell - RING_SLOTS + 1;
     for (uint64_t i = from; i <= cell; i++) {

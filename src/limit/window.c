@@ -19,10 +19,10 @@
  * counted, and together they are within the limit. Any other window ending at y holds a part of
  * what the window of the last admission before y holds.
  *
- * Useful. Stamps are first in, first out: only the oldest live quantum can hold permits that are
- * older than its cell, at most quantum - 1 of them, and every other live permit was decided after
- * now - window - cell. So a denial means that an exact log with window + cell and
- * limit - (quantum - 1) would be full too. Both are within 0.7 % (see grid_code_for).
+ * Useful. Stamps are first in, first out: only the oldest live quantum can hold permits that are older
+ * than its cell, at most quantum - 1 of them, and every other live permit was decided after now - window
+ * - cell. So a denial means that an exact log with window + cell and limit - (quantum - 1) would be full
+ * too. Both are within 0.7 % (see grid_code_for).
  *
  * A denial changes nothing, so a flood of denials only reads. The first event after silence is the
  * right end of its cell, so that "burst, wait exactly one window, burst" is served in full.

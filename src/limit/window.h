@@ -31,9 +31,8 @@ static inline bool window_has_room(uint64_t head, uint64_t limit, uint64_t cost)
     return h.ones * grid_quantum(h.code) + h.remainder + cost <= limit;
 }
 
-/* Whether a counter may have been written by the functions below: for counters from a file, where a
- * disk or
- * a stranger may have. What is not sound must not be given to them. */
+/* Whether a counter may have been written by the functions below: for counters from a file, where a disk
+ * or a stranger may have. What is not sound must not be given to them. */
 static inline bool window_is_sound(const struct counter *c) {
     struct path_head h    = path_head_read(c->head);
     uint32_t         ones = 0;

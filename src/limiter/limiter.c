@@ -82,6 +82,7 @@ struct limiter *limiter_new(const struct limiter_options *options) {
     atomic_init(&l->table, options->table);
     l->clock_error_ppm = options->clock_error_ppm;
     l->clock_ahead_ns  = options->clock_ahead_ns;
+    l->ask_context     = options->ask_context;
     l->users_max       = has_sketch ? 0 : users_max;
     l->bytes           = bytes;
     l->secret.k0       = hash_load(options->secret, 8);
@@ -113,13 +114,14 @@ void limiter_free(struct limiter *l) {
 
 uint64_t limiter_clock_error_ppm(const struct limiter *l) { return l->clock_error_ppm; }
 
-void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context) {
-    l->ask_context = context;
+void limiter_halt(struct limiter *l, limiter_ask_fn ask) {
     atomic_store_explicit(&l->ask, ask, memory_order_release);
 }
 
-void limiter_resume(struct limiter *l) {
-    atomic_store_explicit(&l->ask, NULL, memory_order_release);
+bool limiter_resume(struct limiter *l, limiter_ask_fn ask) {
+    return atomic_compare_exchange_strong_explicit(&l->ask, &ask, NULL, memory_order_acq_rel,
+                                                   memory_order_acquire) ||
+           ask == NULL;
 }
 
 /* A counter's word leaves three bits free. */
@@ -479,8 +481,7 @@ static weir_status group_decide(struct limiter *l, struct group *g, uint64_t now
 }
 
 /* Three groups are under way: while one is decided, the lines of the next come to the cache, and the
- * prints
- * that say where they are of the one after. */
+ * prints that say where they are of the one after. */
 weir_status limiter_decide_many(struct limiter *l, const weir_request *requests, size_t count,
                                 uint64_t now_ns, weir_decision *decisions) {
     enum { STEPS = 3 };

@@ -24,6 +24,7 @@ struct limiter_options {
     uint64_t sketch_limit_max; /* the largest limit that it is asked about; 1 to SKETCH_LIMIT_MAX */
     uint64_t bytes_max;        /* of the sketch */
     uint64_t clock_ahead_ns;   /* how much the table's clock is ahead of the callers' */
+    void    *ask_context;      /* see limiter_halt() */
 };
 
 /* The most users up to users_max whose limiter in memory stays within bytes_max (0: no such bound). */
@@ -33,20 +34,18 @@ uint64_t limiter_users_within(uint64_t users_max, uint64_t bytes_max);
 struct limiter *limiter_new(const struct limiter_options *options);
 void            limiter_free(struct limiter *l);
 
-/* Asks before the next decision, and from then on before each, whether there may be one: what `ask`
- * returns
- * is then the status of a decision that is not made, unless it is WEIR_OK. limiter_resume() ends that.
- * A decision that
- * is under way is not answered either.
- * For stores that cannot be used for the moment, and for children of fork(). Any thread, at any time.
- * */
+/* Asks before the next decision, and from then on before each, whether there may be one: what `ask` returns
+ * for the options' ask_context is then the status of a decision that is not made, unless it is WEIR_OK. A
+ * decision that is under way is not answered either. For stores that cannot be used for the moment, and for
+ * children of fork(). Any thread, at any time, also in a signal handler. */
 typedef weir_status (*limiter_ask_fn)(void *context);
-void limiter_halt(struct limiter *l, limiter_ask_fn ask, void *context);
-void limiter_resume(struct limiter *l);
+void limiter_halt(struct limiter *l, limiter_ask_fn ask);
 
-/* From the next decision on the limiter is on another table of the same users and secret. The one
- * before must stay
- * until limiter_free(), for calls that are under way. */
+/* Ends that, if it is still `ask` that is asked. False: something else is, so that there is no decision. */
+bool limiter_resume(struct limiter *l, limiter_ask_fn ask);
+
+/* From the next decision on the limiter is on another table of the same users and secret. The one before
+ * must stay until limiter_free(), for calls that are under way. */
 void limiter_replace_table(struct limiter *l, struct table *table);
 
 /* As the weir_* functions of the same name, at `now_ns`: a lower bound of the time, 0 to

@@ -111,9 +111,23 @@ int file_rename(const char *from, const char *to) { return rename(from, to) == 0
 
 int file_remove(const char *path) { return unlink(path) == 0 ? 0 : errno; }
 
+/* Where a link leads to of which there is nothing yet; its target may be a link as well. */
+static int resolve_link(const char *path, char resolved[FILE_PATH_BYTES_MAX]) {
+    char    folder[FILE_PATH_BYTES_MAX], target[FILE_PATH_BYTES_MAX];
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0) return ENOENT;
+    target[length] = '\0';
+    int error      = folder_of(path, folder);
+    if (error != 0) return error;
+    bool is_absolute = target[0] == '/';
+    int  bytes       = snprintf(resolved, FILE_PATH_BYTES_MAX, "%s%s%s", is_absolute ? "" : folder,
+                         is_absolute ? "" : "/", target);
+    return bytes >= 0 && bytes < FILE_PATH_BYTES_MAX ? 0 : ENAMETOOLONG;
+}
+
 int file_resolve(const char *path, char resolved[FILE_PATH_BYTES_MAX]) {
     char *found = realpath(path, NULL);
-    if (found == NULL) return errno;
+    if (found == NULL) return errno == ENOENT ? resolve_link(path, resolved) : errno;
     size_t bytes   = strlen(found) + 1;
     bool   is_long = bytes > FILE_PATH_BYTES_MAX;
     if (!is_long) memcpy(resolved, found, bytes);

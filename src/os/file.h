@@ -3,8 +3,7 @@
  * file: files that many processes map and lock.
  *
  * Functions that can fail return an error number of the system, 0 if all went well; file_error_text()
- * says
- * what it means. */
+ * says what it means. */
 #ifndef WEIR_OS_FILE_H
 #define WEIR_OS_FILE_H
 
@@ -90,13 +89,11 @@ int  file_map_again(int fd, uint64_t bytes, void *memory);
 void file_unmap(void *memory, uint64_t bytes);
 
 /* Puts zeros of this process's own in the place of a mapping: threads that are in the middle of
- * something
- * there come to their end without touching the file. */
+ * something there come to their end without touching the file. */
 void file_unmap_to_zeros(void *memory, uint64_t bytes);
 
 /* Locks one byte (of any number, the file need not have it) for this opening of the file, exclusively.
- * The
- * system lets go of it when the last process is gone that has the opening. */
+ * The system lets go of it when the last process is gone that has the opening. */
 int  file_lock(int fd, uint64_t byte);     /* waits */
 bool file_try_lock(int fd, uint64_t byte); /* false: another opening has it, or the system fails */
 void file_unlock(int fd, uint64_t byte);

@@ -122,13 +122,21 @@ static void after_fork_in_child(void) {
     (void)pthread_mutex_unlock(&watch_mutex);
 }
 
-bool process_hold_forks(void) {
-    (void)pthread_mutex_lock(&watch_mutex);
+static bool begin_to_hold(void) {
     holds_forks = true;
     if (!watches_forks)
         watches_forks = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
     if (!watches_forks) process_release_forks();
     return holds_forks;
+}
+
+bool process_hold_forks(void) {
+    (void)pthread_mutex_lock(&watch_mutex);
+    return begin_to_hold();
+}
+
+bool process_try_hold_forks(void) {
+    return pthread_mutex_trylock(&watch_mutex) == 0 && begin_to_hold();
 }
 
 void process_release_forks(void) {
@@ -146,11 +154,12 @@ bool process_watch_forks(struct process_fork_watch *watch) {
 }
 
 void process_unwatch_forks(struct process_fork_watch *watch) {
-    (void)pthread_mutex_lock(&watch_mutex);
+    bool was_held = holds_forks;
+    if (!was_held) (void)pthread_mutex_lock(&watch_mutex);
     for (struct process_fork_watch **link = &watches; *link != NULL; link = &(*link)->next) {
         if (*link != watch) continue;
         *link = watch->next;
         break;
     }
-    (void)pthread_mutex_unlock(&watch_mutex);
+    if (!was_held) (void)pthread_mutex_unlock(&watch_mutex);
 }

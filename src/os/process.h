@@ -43,13 +43,14 @@ struct process_fork_watch {
 
 bool process_watch_forks(struct process_fork_watch *watch);
 
-/* Between these two no thread forks: it waits. For what a child would inherit and nobody would let go
- * of there,
- * since it is not being watched yet. process_watch_forks() may be called in between, by the same
- * thread. False: the
- * system has no memory for it. */
+/* Between these two no thread forks: it waits. For what a child would inherit and nobody would let go of
+ * there, since it is not being watched yet, or any more. process_watch_forks() and process_unwatch_forks()
+ * may be called in between, by the same thread. False: the system has no memory for it. */
 bool process_hold_forks(void);
 void process_release_forks(void);
+
+/* The same where nobody may wait: within a fork() of this thread, say. False: not now. */
+bool process_try_hold_forks(void);
 void process_unwatch_forks(struct process_fork_watch *watch);
 
 #endif

@@ -3,13 +3,10 @@
  * holder: what does a thread hold, so that others can let go of it when its process is killed?
  *
  * Each thread of each process that shares a table has one of these, in the table's memory, and writes
- * into
- * it before it takes a lock: where, and, for a line, which version the line had. What stands here is
- * more
- * than what is held (the lock words themselves tell who holds them), never less. Before a held line
- * changes, its counter is copied here; before a user moves, both lines are named. All this is a few
- * stores
- * to memory that no other thread touches.
+ * into it before it takes a lock: where, and, for a line, which version the line had. What stands here
+ * is more than what is held (the lock words themselves tell who holds them), never less. Before a held
+ * line changes, its counter is copied here; before a user moves, both lines are named. All this is a few
+ * stores to memory that no other thread touches.
  *
  * A process that is killed stops between two of its instructions, and what it stored until then stays:
  * so only the order of stores matters, and that the compiler keeps it. recover.c reads what is left. */
@@ -25,8 +22,7 @@ enum {
 };
 
 /* A line's number is its place among the cache lines of all buckets. Entries of line[] are the number
- * and
- * the version: number << LINE_VERSION_BITS | version. */
+ * and the version: number << LINE_VERSION_BITS | version. */
 struct holder {
     _Alignas(
         64) _Atomic uint64_t undo_line; /* number + 1 of the line that is being changed; 0: none */

@@ -131,8 +131,7 @@ static inline void raise_to(_Atomic uint64_t *word, uint64_t value) {
 }
 
 /* Where a file fails, zeros take its place in the middle of things (os/guard.h): then nothing is held
- * any
- * more, and whatever is found out is thrown away. So nothing here may rely on a count that is not 0. */
+ * any more, and whatever is found out is thrown away. So nothing here may rely on a count that is not 0. */
 
 /* A thread notes what it is about to lock, and the lock's exchange releases the note: who reads the one has
  * seen the other (table_scour()). */
@@ -269,8 +268,7 @@ void seat_name(struct holder *me, struct seat seat, uint64_t hash);
 void seat_leave(struct table *t, struct holder *me);
 
 /* Moves the user of `from` (locked, taken) to `to` (locked last, empty); `from` is then empty and both
- * are
- * still locked. */
+ * are still locked. */
 void seat_move(struct table *t, struct holder *me, struct seat from, struct seat to);
 
 /* Takes the user out of a locked line who equals new. */

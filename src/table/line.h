@@ -9,14 +9,10 @@
  *            24  body[5]      /
  *
  * Who holds the lock bit may change the line and its print in the bucket. While it is set, bits 53..62
- * say
- * which process holds it, so that others can find out whether that still lives; else they are the
- * line's
- * version, which the holder keeps meanwhile (holder.h). The version changes with every change, so that
- * a
- * reader can see that what it copied belongs together. A reader that is asleep for exactly 1024
- * changes may
- * be fooled, so readers only deny; whoever admits holds the lock. */
+ * say which process holds it, so that others can find out whether that still lives; else they are the
+ * line's version, which the holder keeps meanwhile (holder.h). The version changes with every change, so
+ * that a reader can see that what it copied belongs together. A reader that is asleep for exactly 1024
+ * changes may be fooled, so readers only deny; whoever admits holds the lock. */
 #ifndef WEIR_TABLE_LINE_H
 #define WEIR_TABLE_LINE_H
 

@@ -3,10 +3,8 @@
  * recover: what did a killed process leave behind, and how is it put right?
  *
  * Its threads stopped between two instructions; their holders (holder.h) say where they were. Nobody
- * else
- * touches what they had locked, so there is time, and all of it may be done twice: whoever does it may
- * be
- * killed as well. In this order:
+ * else touches what they had locked, so there is time, and all of it may be done twice: whoever does it
+ * may be killed as well. In this order:
  *
  *   a line that was being changed   becomes what it was: nobody was told of the change
  *   a user who was being moved      is taken out of the old line if they are in the new one
@@ -26,8 +24,7 @@ static struct seat recover_seat(const struct table *t, uint64_t number) {
 }
 
 /* Whether `number` is that of a line, and the process holds it. What a holder says is not believed: it
- * may be
- * from long ago, and the file may be damaged. */
+ * may be from long ago, and the file may be damaged. */
 static bool recover_holds(const struct table *t, uint32_t process, uint64_t number) {
     uint64_t lines = (uint64_t)t->sizes[t->passes - 1] * (BUCKET_LINES + 1);
     if (number >= lines || number % (BUCKET_LINES + 1) == 0) return false;

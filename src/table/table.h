@@ -56,8 +56,7 @@ struct table_options {
                            like, and writes nothing */
 
     /* Lets others run while one of them, of this process or another, holds a lock; if that process was
-     * killed, table_recover() must have been called in the end. 0: a process that is not known any
-     * more.
+     * killed, table_recover() must have been called in the end. 0: a process that is not known any more.
      * turn counts from 0 in each wait. */
     void (*wait)(void *context, uint32_t process, unsigned turn);
 
@@ -134,14 +133,12 @@ void table_recover(struct table *t, uint32_t process);
 void table_scour(struct table *t, bool (*is_gone)(void *context, uint32_t process), void *context);
 
 /* Four counts that `thread` may use as it likes, adding to them with plain loads and stores (number 0
- * with
- * atomic ones); and what all threads of all processes, past ones too, have counted. */
+ * with atomic ones); and what all threads of all processes, past ones too, have counted. */
 _Atomic uint64_t *table_tally(struct table *t, unsigned thread);
 uint64_t          table_tally_sum(const struct table *t, unsigned which);
 
-/* `thread` is a number below TABLE_THREADS that no other thread of the process uses meanwhile; number
- * 0 is for all
- * who have none. Not to be called from a signal handler that interrupted one of these.
+/* `thread` is a number below TABLE_THREADS that no other thread of the process uses meanwhile; number 0
+ * is for all who have none. Not to be called from a signal handler that interrupted one of these.
  *
  * True: the question's cost was taken. For questions of cost > 0.
  *
@@ -177,8 +174,7 @@ void table_copy_ring(struct table *t, uint32_t index, struct ring *ring);
 void table_put_rings(struct table *t, const struct ring rings[TABLE_RINGS]);
 
 /* The newest time that anybody has told the table, as far as it is remembered: a lower bound of the
- * time, also after the
- * machine was off. */
+ * time, also after the machine was off. */
 uint64_t table_seen_ns(const struct table *t);
 
 /* Whether `process` is there: it came, and was not let go of since. */

@@ -323,6 +323,46 @@ TEST(nobody_waits_for_a_process_that_became_another_program) {
     folder_free(&p.folder);
 }
 
+/* The program closes a descriptor that it did not know, and gets its number for another file. */
+static int steal_descriptor(const struct place *p, int other) {
+    for (int fd = 3; fd < 1024; fd++) {
+        char name[64], target[PATH_MAX] = "";
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        if (readlink(name, target, sizeof target - 1) < 0 || strcmp(target, p->path) != 0) continue;
+        CHECK_EQ(dup2(other, fd), fd);
+        return fd;
+    }
+    CHECK_SAYS(false, "%s is not open", p->path);
+    return -1;
+}
+
+static weir_status status_of(weir *w, const char *user) {
+    weir_request  r = weir_request_for(user, strlen(user), LIMIT, WEIR_HOUR);
+    weir_decision d;
+    r.cost = 0;
+    return weir_decide(w, &r, &d);
+}
+
+TEST(nobody_waits_for_the_dead_whose_descriptor_is_another_files) {
+    struct place  p      = place_new();
+    weir         *w      = place_open(&p);
+    struct waiter waiter = {.w = w, .user = "ann"};
+    int           other  = memfd_create("other", 0);
+    CHECK(ask(w, "ann"));
+    reap(half_way(&p, "ann", is_line_held, FATE_KILLED), SIGKILL);
+    int stolen = steal_descriptor(&p, other);
+    waiter_begin(&waiter);
+    waiter_end(&waiter, "for a dead process that cannot be asked for");
+    CHECK(!waiter.allowed);
+    for (int ms = 0; ms < PATIENCE_MS && status_of(w, "ann") != WEIR_OK; ms++) sleep_ms(1);
+    CHECK_EQ(left_of(w, "ann"), LIMIT - 1); /* the file is open again */
+    weir_close(w);
+    CHECK_EQ(lseek(stolen, 0, SEEK_END), 0); /* still there, and nobody wrote into it */
+    close(stolen);
+    close(other);
+    folder_free(&p.folder);
+}
+
 /* ---- children ---- */
 
 TEST(a_child_that_is_killed_is_found_dead_while_its_parent_lives) {
@@ -458,6 +498,55 @@ TEST(a_thousand_processes_one_after_the_other_find_room) {
     }
     CHECK_EQ(left_of(w, "ann"), LIMIT - (count + 2) / 3);
     weir_close(w);
+    folder_free(&p.folder);
+}
+
+enum { OPENED_MIN = 20, CHILDREN_MAX = 300 };
+
+static _Atomic bool   may_end;
+static _Atomic size_t opened;
+
+static void *open_and_close(void *place) {
+    weir_options options = WEIR_OPTIONS_DEFAULT;
+    options.users_max    = 300;
+    options.durability   = WEIR_DURABILITY_POWER;
+    while (!may_end) {
+        weir *w = weir_open(((struct place *)place)->url, &options, NULL);
+        CHECK_NE(w, NULL);
+        weir_close(w);
+        opened++;
+    }
+    return NULL;
+}
+
+/* Whoever closes a file holds locks of it meanwhile, which such a child would keep as long as it lives. */
+TEST(a_child_that_is_made_while_a_file_is_closed_holds_nothing_of_it) {
+    struct place p = place_new();
+    pid_t        child[CHILDREN_MAX];
+    size_t       children = 0;
+    pthread_t    thread;
+    may_end = false;
+    opened  = 0;
+    CHECK_EQ(pthread_create(&thread, NULL, open_and_close, &p), 0);
+    while (opened < OPENED_MIN && children < CHILDREN_MAX) {
+        child[children] = fork_child();
+        if (child[children] == 0) {
+            pause();
+            _exit(0);
+        }
+        children++;
+        sleep_ms(3);
+    }
+    size_t before = opened;
+    for (int ms = 0; ms < PATIENCE_MS && opened < before + 2; ms++) sleep_ms(1);
+    bool can_be_opened = opened >= before + 2;
+    may_end            = true;
+    for (size_t i = 0; i < children; i++) {
+        kill(child[i], SIGKILL);
+        reap(child[i], SIGKILL);
+    }
+    pthread_join(thread, NULL);
+    CHECK_SAYS(can_be_opened, "it cannot be opened any more while the children live");
     folder_free(&p.folder);
 }
 

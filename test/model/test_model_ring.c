@@ -181,3 +181,16 @@ TEST(classes_are_the_next_power_of_two) {
         CHECK_EQ(ring_class_for((UINT64_C(1) << k) + 1), k + 1);
     }
 }
+
+/* A disk may have made anything of a ring: it is looked at, and used, and that comes to an end. */
+TEST(a_ring_that_was_spoiled_is_no_trap) {
+    static const uint64_t newest[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - RING_SLOTS,
+                                      UINT64_C(1) << 63};
+    for (size_t i = 0; i < sizeof newest / sizeof *newest; i++) {
+        struct ring r = {.newest_cell = newest[i]};
+        memset(r.counts, 0xff, sizeof r.counts);
+        (void)ring_look(&r, RING_CLASS_MIN, 10, 1, 5000000000);
+        (void)ring_admit(&r, RING_CLASS_MIN, 10, 1, 5000000000);
+        (void)ring_live(&r, RING_CLASS_MIN, 5000000000);
+    }
+}

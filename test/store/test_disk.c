@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A real disk that is full, and one that may not be written to: small file systems of our own, in a
- * mount
- * namespace of a child. */
+ * mount namespace of a child. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The file store through the public functions: what stays, what is shared, what is refused. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +27,15 @@ static void folder_make(void) {
     CHECK_NE(mkdtemp(folder), NULL);
     (void)snprintf(path, sizeof path, "%s/limits.weir", folder);
     (void)snprintf(url, sizeof url, "file:%s", path);
+}
+
+/* Removes a folder and the files in it. */
+static void folder_empty(const char *name) {
+    DIR           *d = opendir(name);
+    struct dirent *entry;
+    while ((entry = readdir(d)) != NULL) (void)unlinkat(dirfd(d), entry->d_name, 0);
+    (void)closedir(d);
+    CHECK_EQ(rmdir(name), 0);
 }
 
 static void folder_remove(void) {
@@ -309,6 +319,31 @@ TEST(file_with_two_slashes_and_an_absolute_path_is_the_same_file) {
     weir_close(one);
     weir_close(two);
     folder_remove();
+}
+
+TEST(a_link_to_a_file_that_is_not_there_yet_leads_to_where_it_is_made) {
+    static const uint32_t durability[] = {WEIR_DURABILITY_PROCESS, WEIR_DURABILITY_POWER};
+    for (int i = 0; i < 2; i++) {
+        char target[100], link_url[120];
+        folder_make();
+        (void)snprintf(target, sizeof target, "%s/target", folder);
+        CHECK_EQ(mkdir(target, 0700), 0);
+        CHECK_EQ(symlink("target/file", path), 0);
+        (void)snprintf(target, sizeof target, "%s/target/file", folder);
+        (void)snprintf(link_url, sizeof link_url, "file:%s", target);
+        weir_options options = {
+            .size = sizeof options, .users_max = 1000, .durability = durability[i]};
+        weir *one = open_with(&options);
+        CHECK_EQ(taken(one, "ann", 1, 1), 1);
+        memcpy(url, link_url, sizeof url);
+        weir *two = open_with(NULL);
+        CHECK_EQ(taken(two, "ann", 1, 1), 0);
+        weir_close(one);
+        weir_close(two);
+        (void)snprintf(target, sizeof target, "%s/target", folder);
+        folder_empty(target);
+        folder_remove();
+    }
 }
 
 /* A counter that a disk has spoiled is a full one for a window, and no more than that. */

@@ -161,8 +161,7 @@ TEST(a_trusted_wall_clock_counts_for_what_it_proves) {
 }
 
 /* Whatever the machine's clocks do, as long as the wall clock is as good as was said: the table's time
- * never
- * passes faster than time. */
+ * never passes faster than time. */
 TEST(the_tables_time_never_passes_faster_than_time) {
     struct random r = {.state = check_seed()};
     for (int round = 0; round < 1000; round++) {

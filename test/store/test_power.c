@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * durability power through the public functions: a child decides on a file and is killed; then the machine
- * "starts again" (another boot id, seen in a mount namespace), and what the page cache would have lost
- * is spoiled
- * by hand. What was answered must still count, but for the charge that everybody pays. What disks may lose
- * of the journal is tested in test/power. */
+ * durability power through the public functions: a child decides on a file and is killed; then the
+ * machine "starts again" (another boot id, seen in a mount namespace), and what the page cache would
+ * have lost is spoiled by hand. What was answered must still count, but for the charge that everybody
+ * pays. What disks may lose of the journal is tested in test/power. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -204,6 +203,25 @@ TEST(a_file_whose_journal_has_nothing_yet_comes_through_too) {
     folder_make();
     decide_and_be_killed(take_one, 8);
     in_child(open_without_a_commit);
+    folder_remove();
+}
+
+static void open_after_power_loss_and_look_at_the_mode(void) {
+    start_again();
+    spoil_table();
+    struct stat s;
+    weir       *w = open_power(8);
+    CHECK_EQ(stat(path, &s), 0);
+    CHECK_EQ(s.st_mode & 07777, 0640);
+    weir_close(w);
+}
+
+TEST(the_file_that_is_made_after_a_power_loss_may_be_used_by_whom_the_old_one_was) {
+    folder_make();
+    weir_close(open_power(8));
+    CHECK_EQ(chmod(path, 0640), 0);
+    decide_and_be_killed(take_one, 8);
+    in_child(open_after_power_loss_and_look_at_the_mode);
     folder_remove();
 }
 

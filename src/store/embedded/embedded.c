@@ -2,19 +2,15 @@
  *
  * embedded: one file, many processes, nothing forgotten.
  *
- * The table is the file: all processes map it, and what is in the mapping when a decision is answered
- * is in the
- * system's page cache, where no kill -9 reaches it. So there is nothing to save at the end and nothing
- * to load
- * at the start.
+ * The table is the file: all processes map it, and what is in the mapping when a decision is answered is
+ * in the system's page cache, where no kill -9 reaches it. So there is nothing to save at the end and
+ * nothing to load at the start.
  *
- * A process that opens the file takes a number from 1 to 255, by a lock on the file that the system
- * lets go
- * of when the process is gone. Locks inside the table carry the number; who waits for one a little
- * longer
- * asks the system whether its holder is still there, and if not, buries it: undoes what it had begun,
- * frees what it had locked
- * (table/recover.c), and goes on. That takes microseconds, and whoever notices first does it.
+ * A process that opens the file takes a number from 1 to 255, by a lock on the file that the system lets
+ * go of when the process is gone. Locks inside the table carry the number; who waits for one a little
+ * longer asks the system whether its holder is still there, and if not, buries it: undoes what it had
+ * begun, frees what it had locked (table/recover.c), and goes on. That takes microseconds, and whoever
+ * notices first does it.
  *
  * Space is reserved on the disk before the table grows into it, so that a full disk stops the growing
  * (newcomers then share rings) and never a write in the middle of a decision. */
@@ -267,11 +263,25 @@ static bool embedded_map(struct embedded *e, const struct embedded_options *o, w
     return true;
 }
 
+/* Whether the descriptor is still that of the file: a program may have closed all that it did not know, and
+ * opened others. */
+static bool embedded_has_its_file(const struct embedded *e) {
+    struct file_facts facts;
+    return e->fd >= 0 && file_facts(e->fd, &facts) == 0 &&
+           facts.identity.inode == e->identity.inode && facts.identity.device == e->identity.device;
+}
+
+/* Closes the descriptor, if it is not another file's by now. */
+static void embedded_close_descriptor(struct embedded *e) {
+    if (embedded_has_its_file(e)) file_close(e->fd);
+    e->fd = -1;
+}
+
 /* Closes the file, as if it had not been opened. */
 static void embedded_forget_file(struct embedded *e) {
     guard_end(&e->guard);
     if (e->memory != NULL) file_unmap(e->memory, e->memory_bytes);
-    file_close(e->fd);
+    embedded_close_descriptor(e);
     free(e->handle);
     e->memory = NULL;
     e->handle = NULL;
@@ -314,7 +324,8 @@ static bool embedded_begin_anew(struct embedded *e, const struct embedded_option
                                 weir_error *error) {
     struct format_era era;
     bool              has_era = embedded_read_era(e, &era);
-    return powered_begin_anew(e->path, &e->rules, has_era ? &era : NULL, o->wall_error_ns, error);
+    return powered_begin_anew(e->path, e->fd, &e->rules, has_era ? &era : NULL, o->wall_error_ns,
+                              error);
 }
 
 struct embedded *embedded_open(const char *path, const struct embedded_options *o,
@@ -357,14 +368,6 @@ free_handle:
     return NULL;
 }
 
-/* Whether the descriptor is still that of the file: a program may have closed all that it did not know, and
- * opened others. */
-static bool embedded_has_its_file(const struct embedded *e) {
-    struct file_facts facts;
-    return file_facts(e->fd, &facts) == 0 && facts.identity.inode == e->identity.inode &&
-           facts.identity.device == e->identity.device;
-}
-
 static void embedded_close_one(struct embedded *e) {
     bool is_enrolled = e->number != 0 && !atomic_load(&e->is_child);
     if (is_enrolled && atomic_load(&e->has_failed)) {
@@ -375,7 +378,7 @@ static void embedded_close_one(struct embedded *e) {
     powered_close(e->powered);
     guard_end(&e->guard);
     file_unmap(e->memory, e->memory_bytes);
-    if (e->fd >= 0 && embedded_has_its_file(e)) file_close(e->fd);
+    embedded_close_descriptor(e);
     free(e->handle);
     free(e->path);
     free(e);
@@ -393,8 +396,7 @@ static struct format_process *embedded_facts(const struct embedded *e, uint32_t 
     return (struct format_process *)(void *)(e->memory + FORMAT_PROCESSES_AT) + number;
 }
 
-/* The lock is what tells. But a process may have closed all its files without knowing that this is
- * among
+/* The lock is what tells. But a process may have closed all its files without knowing that this is among
  * them: if it lives, it is not dead. */
 static bool embedded_is_dead(const struct embedded *e, uint32_t number) {
     if (file_is_locked(e->fd, number)) return false;
@@ -413,7 +415,7 @@ static void embedded_release(struct embedded *e, uint32_t number) {
 
 /* Undoes and frees what a dead process left. Nobody else does the same: its lock is ours meanwhile. */
 static void embedded_bury(struct embedded *e, uint32_t number) {
-    if (!embedded_has_its_file(e) || !file_try_lock(e->fd, number)) return;
+    if (!file_try_lock(e->fd, number)) return;
     if (table_has_process(e->table, number)) embedded_release(e, number);
     file_unlock(e->fd, number);
 }
@@ -430,12 +432,11 @@ void embedded_abandon(struct embedded *e) {
      * the page may be this process's own by now; and a file that was cut off is not made longer by it. */
     static const struct format_process nobody = {0};
     uint64_t                           at     = FORMAT_PROCESSES_AT + e->number * sizeof nobody;
-    if (embedded_file_bytes(e) >= FORMAT_POWER_AT)
+    if (embedded_has_its_file(e) && embedded_file_bytes(e) >= FORMAT_POWER_AT)
         (void)file_write(e->fd, at, &nobody, sizeof nobody);
     file_unmap_to_zeros(e->memory, e->memory_bytes);
     embedded_begin(e);
-    file_close(e->fd);
-    e->fd        = -1;
+    embedded_close_descriptor(e);
     e->abandoned = e->number;
     e->number    = 0;
     embedded_end(e);
@@ -494,6 +495,13 @@ int embedded_make_like(const struct embedded *e, int fd) { return file_make_like
 
 /* --- being one of several -------------------------------------------------------------------- */
 
+/* Without its descriptor nobody can be asked for: the file has failed, and whoever waits for something in it
+ * goes on, with an answer that is not given. */
+static void embedded_lose_file(struct embedded *e) {
+    embedded_has_failed(e);
+    file_unmap_to_zeros(e->memory, e->memory_bytes);
+}
+
 /* What is known of who may own a lock, while the file is scoured. */
 struct embedded_search {
     struct embedded *e;
@@ -518,7 +526,6 @@ static bool embedded_is_gone(void *context, uint32_t number) {
  * there may be more of these. All of them are freed. */
 static void embedded_scour(struct embedded *e) {
     struct embedded_search search = {.e = e};
-    if (!embedded_has_its_file(e)) return;
     table_scour(e->table, embedded_is_gone, &search);
     if (e->rules.durability != 0)
         power_scour(e->memory + FORMAT_POWER_AT, embedded_is_gone, &search);
@@ -537,7 +544,9 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
     if (turn < TURNS_BEFORE_ASKING || ((is_mine || !is_number) && !is_orphan)) return;
     if (is_number && !is_mine && !embedded_is_dead(e, process)) return;
     embedded_begin(e);
-    if (is_orphan) {
+    if (!embedded_has_its_file(e)) {
+        embedded_lose_file(e);
+    } else if (is_orphan) {
         embedded_scour(e);
     } else if (embedded_is_dead(e, process)) {
         embedded_bury(e, process);
@@ -565,9 +574,8 @@ static bool embedded_reserve(void *context, uint64_t bytes) {
     return is_there;
 }
 
-/* Takes a number: one that nobody has, or that a dead process had. The opening lock is held, or this
- * is a
- * child that rejoins. */
+/* Takes a number: one that nobody has, or that a dead process had. The opening lock is held, or this is
+ * a child that rejoins. */
 static uint32_t embedded_take_number(struct embedded *e) {
     for (int round = 0; round < 2; round++) {
         for (uint32_t number = 1; number <= FORMAT_PROCESSES; number++) {
@@ -674,6 +682,9 @@ static bool embedded_set_clock(struct embedded *e, uint64_t wall_error_ns, weir_
         era.table_ns = now_ns + era.ahead_ns;
         era.wall_ns  = wall_ns;
     }
+    /* Then zeros may have been read in the place of times. */
+    if (atomic_load(&e->has_failed))
+        return fail(error, WEIR_STORE_FAILED, e->path, "it cannot be read");
     e->clock_ahead_ns = era.ahead_ns - here_ns;
     int why           = embedded_mark_used(e, era);
     return why == 0 || embedded_fail_at(error, e->path, "cannot write it", why);
@@ -783,7 +794,7 @@ static void embedded_resign(struct embedded *e) {
         embedded_release(e, e->number);
         return;
     }
-    bool is_locked = file_lock(e->fd, FORMAT_LOCK_OPENING) == 0;
+    bool is_locked = embedded_has_its_file(e) && file_lock(e->fd, FORMAT_LOCK_OPENING) == 0;
     embedded_release(e, e->number);
     if (is_locked) embedded_mark_clean(e);
 }
@@ -792,11 +803,11 @@ static void embedded_resign(struct embedded *e) {
 
 void embedded_leave_to_parent(struct embedded *e) {
     int fd = -1;
-    (void)file_open_again(e->fd, &fd);
+    if (embedded_has_its_file(e)) (void)file_open_again(e->fd, &fd);
 
     /* Both the descriptor and the mapping keep the parent's lock: it would seem to live as long as this
      * child. */
-    file_close(e->fd);
+    embedded_close_descriptor(e);
     if (file_map_again(fd, e->memory_bytes, e->memory) != 0 && fd >= 0) {
         file_close(fd);
         fd = -1;
@@ -815,7 +826,8 @@ static bool embedded_enrol_child(struct embedded *e) {
     /* The parent may have closed it as its last, since this child had no number. */
     struct format_era era;
     bool              is_enrolled = embedded_is_in_place(e) && embedded_read_era(e, &era) &&
-                       embedded_mark_used(e, era) == 0 && embedded_enrol(e, &error);
+                       !atomic_load(&e->has_failed) && embedded_mark_used(e, era) == 0 &&
+                       embedded_enrol(e, &error);
     file_unlock(e->fd, FORMAT_LOCK_OPENING);
     return is_enrolled;
 }

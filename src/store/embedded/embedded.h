@@ -32,8 +32,7 @@ struct embedded_options {
     void *context;
 };
 
-/* Opens or creates the file. NULL: `error` says why, with the path in it, and nothing was changed.
- * Waits
+/* Opens or creates the file. NULL: `error` says why, with the path in it, and nothing was changed. Waits
  * while another process opens or compacts it. */
 struct embedded *embedded_open(const char *path, const struct embedded_options *options,
                                weir_error *error);
@@ -46,23 +45,20 @@ uint64_t                   embedded_clock_ahead_ns(const struct embedded *e);
 const char                *embedded_path(const struct embedded *e);
 
 /* In a child of fork(), before anything else (and from a signal handler's context): lets go of what
- * belongs
- * to the parent. embedded_rejoin() then makes the child a process of its own, on the same memory; any
- * thread. */
+ * belongs to the parent. embedded_rejoin() then makes the child a process of its own, on the same
+ * memory; any thread. */
 void        embedded_leave_to_parent(struct embedded *e);
 weir_status embedded_rejoin(struct embedded *e);
 
 /* Lets go of a file that failed, as if the process had been killed: others put right what its threads
- * were
- * doing. The table may be asked until embedded_close(), and answers nonsense. */
+ * were doing. The table may be asked until embedded_close(), and answers nonsense. */
 void embedded_abandon(struct embedded *e);
 
 /* Whether both are openings of the file that was created once, whatever its name and place now. */
 bool embedded_is_same_file(const struct embedded *one, const struct embedded *other);
 
 /* Goes on where `before` failed: puts right what it left, and closes it with embedded_close(e). False:
- * this one
- * has failed meanwhile as well, and has nothing to do with `before`. */
+ * this one has failed meanwhile as well, and has nothing to do with `before`. */
 bool embedded_take_over(struct embedded *e, struct embedded *before);
 
 /* Whether it has neither failed nor been let go of. */

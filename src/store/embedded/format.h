@@ -28,8 +28,8 @@
  *   offset 100       the table: table/layout.h has its parts, table/bucket.h and table/line.h theirs
  *
  * The rules (0 to 511) never change; everything else does while the file is open. Which numbers are
- * taken is told by locks on the file, not by
- * its bytes: byte 2^61 + n is locked by process n, byte 2^61 while somebody opens or compacts. */
+ * taken is told by locks on the file, not by its bytes: byte 2^61 + n is locked by process n, byte 2^61
+ * while somebody opens or compacts. */
 #ifndef WEIR_STORE_EMBEDDED_FORMAT_H
 #define WEIR_STORE_EMBEDDED_FORMAT_H
 
@@ -99,13 +99,10 @@ void format_write_era(struct format_era *first, struct format_era *second, struc
 /* The era after the machine was started again. `seen_ns` is the newest table time that is known to
  * have come.
  *
- * How long the machine was off is not known by any clock that can be trusted without a word: the
- * table's time goes on from
- * the last moment that is known, as if the machine had not been off at all, so that nobody's permits
- * age
- * too fast. If the wall clock is trusted to `wall_error_ns` (0: not at all), before and after, it goes
- * on by
- * as much as that proves. */
+ * How long the machine was off is not known by any clock that can be trusted without a word: the table's
+ * time goes on from the last moment that is known, as if the machine had not been off at all, so that
+ * nobody's permits age too fast. If the wall clock is trusted to `wall_error_ns` (0: not at all), before
+ * and after, it goes on by as much as that proves. */
 struct format_era format_next_era(const struct format_era *last, uint64_t seen_ns,
                                   uint64_t boottime_ns, uint64_t wall_ns, uint64_t wall_error_ns);
 

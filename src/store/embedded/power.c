@@ -2,11 +2,11 @@
  *
  * power: how does a table come through a power loss?
  *
- * The table tells of each permit before it is taken (table.h, struct table_recorder). It is added to what is
- * unrecorded of its user or ring; above `u` the call waits until the journal has it. What a user has in the
- * table is found again by whoever comes after the power loss in the past; what was not written down is
- * charged
- * to everybody through the rings, which newcomers carry along. docs/journal.md has the whole of it. */
+ * The table tells of each permit before it is taken (table.h, struct table_recorder). It is added to
+ * what is unrecorded of its user or ring; above `u` the call waits until the journal has it. What a user
+ * has in the table is found again by whoever comes after the power loss in the past; what was not
+ * written down is charged to everybody through the rings, which newcomers carry along. docs/journal.md
+ * has the whole of it. */
 #include "store/embedded/power.h"
 
 #include "base/contract.h"

@@ -337,7 +337,7 @@ static bool anew_replay(const char *path, struct past_replay *replay, struct pas
     return status == DISK_OK || fail_disk(error, path, "its past cannot be written", status);
 }
 
-bool powered_begin_anew(const char *path, const struct format_rules *rules,
+bool powered_begin_anew(const char *path, int old, const struct format_rules *rules,
                         const struct format_era *last, uint64_t wall_error_ns, weir_error *error) {
     static const char suffix[] = ".anew";
     char              folder[FILE_PATH_BYTES_MAX], store[SEGMENT_NAME_BYTES_MAX + 1];
@@ -363,12 +363,13 @@ bool powered_begin_anew(const char *path, const struct format_rules *rules,
     } else if (anew_replay(path, &replay, &rings, rules, &era, last, wall_error_ns, error) &&
                create_nameless(path, &anew, &era, &fd, error)) {
         int why = anew_put_rings(fd, &anew, ring);
+        if (why == 0) why = file_make_like(fd, old);
         /* Whoever finds the new file waits until the old segments are gone: they have the names of new
          * ones. */
         if (why == 0) why = file_lock(fd, FORMAT_LOCK_OPENING);
         if (why != 0)
-            embedded_fail(error, WEIR_STORE_FAILED, path, "cannot write the new file: %s",
-                          file_error_text(why));
+            embedded_fail_at(error, path,
+                             "cannot write the new file, or give it the old one's owner", why);
         is_done = why == 0 && replace_file(path, suffix, fd, error);
         if (is_done) (void)segment_remove_all(&disk, store);
         file_close(fd);

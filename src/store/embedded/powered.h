@@ -33,10 +33,11 @@ void powered_leave_to_parent(struct powered *p);
 
 uint64_t powered_journal_bytes(const struct powered *p);
 
-/* After a power loss: makes a new file of what the journal has, and puts it in the place of `path`, whose
- * rules are given and whose era, if `era` is not NULL. Nobody else has it open, and its opening lock is held.
- * May be killed and repeated. False: `error` says why. */
-bool powered_begin_anew(const char *path, const struct format_rules *rules,
+/* After a power loss: makes a new file of what the journal has, and puts it in the place of `path`, which is
+ * open at `old` and whose rules are given and whose era, if `era` is not NULL. It belongs to whom the old one
+ * belongs. Nobody else has it open, and its opening lock is held. May be killed and repeated. False: `error`
+ * says why. */
+bool powered_begin_anew(const char *path, int old, const struct format_rules *rules,
                         const struct format_era *era, uint64_t wall_error_ns, weir_error *error);
 
 #endif

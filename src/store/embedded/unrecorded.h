@@ -48,8 +48,8 @@ enum unrecorded_answer {
 
 /* Says that `id` is about to take `cost` permits, of which at most `u` may be unrecorded and answered.
  * Called with the lock of the counter or ring held and before it is changed. A cost of 0 asks for the
- * image to be recorded, in whatever way it changes.
- * Contract and proof: docs/journal.md, "What the table calls". */
+ * image to be recorded, in whatever way it changes. Contract and proof: docs/journal.md, "What the table
+ * calls". */
 enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock_owner *me,
                                       struct unrecorded_id id, uint64_t cost, uint64_t u);
 
