@@ -704,16 +704,16 @@ static bool joint_takes_from(const struct table_question *q, size_t count, uint6
 }
 
 /* Who was brought in and has taken nothing yet equals new, and may have to get up again: for the next of the
- * same set, if the table is that full, and then it is of no use to try for long; else for other newcomers,
- * for a sweep or for growth, which come to an end. */
-enum { ROUNDS_MAX = 16 };
+ * same set, if the table is that full, and then it is of no use to try for long; else because somebody who
+ * lost their processor holds the buckets to which others could move, and that comes to an end. */
+enum { ROUNDS_MAX = 16, ROUNDS_MAX_WITH_ROOM = 1000 };
 
 static bool joint_has_room(const struct table *t) {
     return line_load(&t->head->users) + TABLE_JOINT_MAX < t->head->users_max && !grow_is_stuck(t);
 }
 
 static bool joint_gives_up(const struct table *t, uint32_t round) {
-    return round >= (joint_has_room(t) ? CROWDS_MAX : ROUNDS_MAX);
+    return round >= (joint_has_room(t) ? ROUNDS_MAX_WITH_ROOM : ROUNDS_MAX);
 }
 
 enum joint_locked {
