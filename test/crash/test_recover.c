@@ -49,7 +49,7 @@ enum {
     GROWTH_STAGES       = 3,
     PAIRS               = 8,
     PAIRS_JUDGED_IN     = 6,
-    TURNS_MAX           = 32, /* then whoever waits, waits for the one that has stopped */
+    TURNS_MAX           = 32,   /* then whoever waits, waits for the one that has stopped */
     SMALL               = 300,  /* users_max of a table that never grows: 22 buckets */
     LARGE               = 1200, /* of one that grows once: from 64 buckets to 87 */
 };
@@ -91,8 +91,8 @@ static jmp_buf is_stuck;
 static bool    may_be_stuck;
 
 static void world_wait(void *context, uint32_t process, unsigned turn) {
-    struct table **self = context;
-    bool is_long = may_be_stuck && turn >= TURNS_MAX;
+    struct table **self    = context;
+    bool           is_long = may_be_stuck && turn >= TURNS_MAX;
     if (process == TABLE_NO_PROCESS && !is_long) return; /* nobody is in the way any more */
     if (process == (*self)->process || process == TABLE_NO_PROCESS) {
         CHECK(may_be_stuck);
