@@ -247,6 +247,7 @@ static bool heal(weir *w) {
         embedded_take_over(again, w->embedded)) {
         w->embedded   = again;
         w->has_let_go = false;
+        limiter_set_clock_ahead(w->limiter, embedded_clock_ahead_ns(again));
         limiter_replace_table(w->limiter, embedded_table(again));
         return limiter_resume(w->limiter, healing_asks);
     }
@@ -302,8 +303,12 @@ static weir_status child_asks(void *context) {
     weir *w = context;
     if (w->embedded == NULL) return WEIR_FORKED;
     weir_status status = embedded_rejoin(w->embedded);
-    if (status == WEIR_OK && !limiter_resume(w->limiter, child_asks)) return WEIR_STORE_FAILED;
-    return status;
+    if (status != WEIR_OK) {
+        limiter_halt(w->limiter, failed_asks); /* which opens the file again */
+        return status;
+    }
+    limiter_set_clock_ahead(w->limiter, embedded_clock_ahead_ns(w->embedded));
+    return limiter_resume(w->limiter, child_asks) ? WEIR_OK : WEIR_STORE_FAILED;
 }
 
 static void child_begins(void *context) {

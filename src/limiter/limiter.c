@@ -32,7 +32,7 @@ struct limiter {
     _Atomic uint64_t        memo_salt; /* what memos of the table before do not have */
     struct hash_secret      secret;
     uint64_t                clock_error_ppm;
-    uint64_t                clock_ahead_ns;
+    _Atomic uint64_t        clock_ahead_ns;
     _Atomic(limiter_ask_fn) ask; /* NULL: there is nothing to ask */
     void                   *ask_context;
     uint64_t                users_max;
@@ -81,12 +81,12 @@ struct limiter *limiter_new(const struct limiter_options *options) {
     struct limiter *l = (struct limiter *)(void *)memory;
     atomic_init(&l->table, options->table);
     l->clock_error_ppm = options->clock_error_ppm;
-    l->clock_ahead_ns  = options->clock_ahead_ns;
-    l->ask_context     = options->ask_context;
-    l->users_max       = has_sketch ? 0 : users_max;
-    l->bytes           = bytes;
-    l->secret.k0       = hash_load(options->secret, 8);
-    l->secret.k1       = hash_load(options->secret + 8, 8);
+    atomic_init(&l->clock_ahead_ns, options->clock_ahead_ns);
+    l->ask_context = options->ask_context;
+    l->users_max   = has_sketch ? 0 : users_max;
+    l->bytes       = bytes;
+    l->secret.k0   = hash_load(options->secret, 8);
+    l->secret.k1   = hash_load(options->secret + 8, 8);
     if (options->table != NULL) return l;
 
     struct table *t = table_attach(
@@ -124,6 +124,10 @@ bool limiter_resume(struct limiter *l, limiter_ask_fn ask) {
            ask == NULL;
 }
 
+void limiter_set_clock_ahead(struct limiter *l, uint64_t ahead_ns) {
+    atomic_store_explicit(&l->clock_ahead_ns, ahead_ns, memory_order_relaxed);
+}
+
 /* A counter's word leaves three bits free. */
 void limiter_replace_table(struct limiter *l, struct table *table) {
     atomic_store_explicit(&l->table, table, memory_order_release);
@@ -153,7 +157,7 @@ static inline bool limiter_stood(struct limiter *l, const struct table *t) {
 
 /* The table's time. */
 static inline uint64_t limiter_time(const struct limiter *l, uint64_t now_ns) {
-    return now_ns + l->clock_ahead_ns;
+    return now_ns + atomic_load_explicit(&l->clock_ahead_ns, memory_order_relaxed);
 }
 
 /* Says of each decision that it is not made. */

@@ -44,6 +44,9 @@ void limiter_halt(struct limiter *l, limiter_ask_fn ask);
 /* Ends that, if it is still `ask` that is asked. False: something else is, so that there is no decision. */
 bool limiter_resume(struct limiter *l, limiter_ask_fn ask);
 
+/* Of limiter_options; while the limiter is halted. */
+void limiter_set_clock_ahead(struct limiter *l, uint64_t ahead_ns);
+
 /* From the next decision on the limiter is on another table of the same users and secret. The one before
  * must stay until limiter_free(), for calls that are under way. */
 void limiter_replace_table(struct limiter *l, struct table *table);

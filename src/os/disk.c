@@ -139,3 +139,5 @@ enum disk_status disk_open(const char *path, struct disk *disk) {
 }
 
 void disk_close(struct disk *disk) { (void)close(disk_folder(disk->context)); }
+
+int disk_descriptor(const struct disk *disk) { return disk_folder(disk->context); }

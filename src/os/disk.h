@@ -57,4 +57,7 @@ struct disk {
 enum disk_status disk_open(const char *path, struct disk *disk);
 void             disk_close(struct disk *disk);
 
+/* The folder's. */
+int disk_descriptor(const struct disk *disk);
+
 #endif

@@ -100,9 +100,9 @@ static inline void table_wait(struct table *t, uint32_t process, unsigned spins)
     }
 }
 
-/* Waits for what `owner` does, which may be nobody. */
+/* Waits for what `owner` does; 0: nobody is known, and after long it may be locks that nobody has. */
 static inline void table_wait_for(struct table *t, uint32_t owner, unsigned turn) {
-    t->wait(t->context, owner != 0 ? owner : TABLE_NO_PROCESS, turn);
+    t->wait(t->context, line_process(owner), turn);
 }
 
 /* All holders; those of `process` come first at (process - 1) * TABLE_THREADS. */
@@ -202,6 +202,8 @@ static inline void owner_unlock(_Atomic uint32_t *lock) {
 
 static inline bool bucket_try_lock(struct table *t, struct holder *me, uint32_t bucket) {
     INVARIANT(me->bucket_count < HOLDER_BUCKETS);
+    /* Noted by nobody who only waits: table_scour() would take them for the holder. */
+    if (atomic_load_explicit(&t->buckets[bucket].lock, memory_order_relaxed) != 0) return false;
     atomic_store_explicit(&me->bucket[me->bucket_count], bucket + 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     if (!owner_try_lock(t, &t->buckets[bucket].lock)) return false;

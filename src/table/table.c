@@ -547,7 +547,8 @@ bool table_allow(struct table *t, unsigned thread, const struct table_question *
     }
 }
 
-/* What somebody without a line is told: that they are new, but for what may be theirs on the ring. */
+/* What somebody without a line is told: what they had before this table, and what may be theirs on the ring,
+ * as if they came now (table_carry_over()). */
 static void table_look_new(struct table *t, const struct table_question *q, uint64_t now_ns,
                            struct table_answer *a) {
     struct table_ring *r          = table_ring_for(t, q);
@@ -555,16 +556,19 @@ static void table_look_new(struct table *t, const struct table_question *q, uint
 
     now_ns = table_time_for_new(t, now_ns);
     ring_lock(t, r);
-    a->overflowed = ring_live(&r->ring, ring_class, now_ns) > 0;
+    uint64_t live = ring_live(&r->ring, ring_class, now_ns);
+    a->overflowed = live > 0;
     if (a->overflowed) {
         a->answer = ring_look(&r->ring, ring_class, table_ring_limit(&q->rule),
                               table_cost_looked_at(q), now_ns);
     }
     ring_unlock(r);
-    if (a->overflowed) return;
+    if (a->overflowed && t->recorder == NULL) return;
 
     struct counter c = {0};
     if (t->recorder != NULL) (void)t->recorder->past(t->recorder->context, q->hash, &c);
+    if (limit_is_fresh(&c, now_ns)) c = (struct counter){0};
+    if (live > 0) limit_charge(&c, &q->rule, live, now_ns);
     a->answer = limit_look(&c, &q->rule, table_cost_looked_at(q), now_ns);
 }
 

@@ -18,19 +18,31 @@ static const uint64_t start = 5000000000, window = 3600000000000, limit = 100000
 static struct table *table;
 static char         *memory;
 
+static bool is_gone(void *context, uint32_t process);
+
+enum { SCOURED_AT = 10, PATIENCE = 20 };
+
+/* Scours as a store does, whoever waits for long. */
 static void yield(void *context, uint32_t process, unsigned turn) {
+    (void)context;
+    (void)process;
+    CHECK_LT(turn, PATIENCE);
+    if (turn == SCOURED_AT) table_scour(table, is_gone, NULL);
+}
+
+static void yield_only(void *context, uint32_t process, unsigned turn) {
     (void)context;
     (void)process;
     (void)turn;
 }
 
-static void table_begin(void) {
+static void table_begin(void (*wait)(void *context, uint32_t process, unsigned turn)) {
     size_t bytes = table_bytes(USERS_MAX, PROCESSES);
     memory       = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK_NE(memory, MAP_FAILED);
     for (uint32_t p = PROCESSES; p >= SELF; p--) {
         struct table_options options = {
-            .users_max = USERS_MAX, .processes = PROCESSES, .process = p, .wait = yield};
+            .users_max = USERS_MAX, .processes = PROCESSES, .process = p, .wait = wait};
         free(table);
         table = table_attach(aligned_alloc(64, (table_handle_bytes() + 63) / 64 * 64), memory,
                              &options);
@@ -90,7 +102,7 @@ static void take_or_scour(struct crew_member *m) {
 
 TEST(threads_lose_nothing_that_they_hold) {
     struct scoured s = {.rounds = seeds_share(check_effort(200000)) + 1000, .busy = THREADS - 1};
-    table_begin();
+    table_begin(yield_only);
     crew_run(THREADS, take_or_scour, &s);
     for (uint64_t user = 0; user < HOT_USERS; user++) {
         struct line          *hint = NULL;
@@ -120,7 +132,7 @@ static const struct lock_case cases[] = {
 enum { CASES = sizeof cases / sizeof *cases };
 
 TEST(all_locks_are_freed_that_nobody_holds_and_no_others) {
-    table_begin();
+    table_begin(yield_only);
     for (unsigned i = 0; i < CASES; i++) {
         table->buckets[i].line[3].head = line_lock_word(cases[i].owner) | i;
         table->buckets[i].lock         = cases[i].owner;
@@ -149,7 +161,7 @@ TEST(all_locks_are_freed_that_nobody_holds_and_no_others) {
 }
 
 TEST(locks_that_a_thread_has_noted_stay_its_own) {
-    table_begin();
+    table_begin(yield_only);
     struct holder *other = &table->holders[5];
     struct line   *line  = &table->buckets[2].line[7];
     CHECK(table_try_lock(table, other, line));
@@ -162,8 +174,27 @@ TEST(locks_that_a_thread_has_noted_stay_its_own) {
     table_end();
 }
 
+/* Whoever waits for a lock has not noted it: it would seem to be theirs. */
+TEST(a_thread_that_waits_for_a_lock_that_nobody_has_gets_it) {
+    static const uint32_t owners[] = {SELF, GONE, PROCESSES + 1};
+    for (size_t i = 0; i < sizeof owners / sizeof *owners; i++) {
+        table_begin(yield);
+        struct holder *me              = &table->holders[1];
+        table->buckets[4].lock         = owners[i];
+        table->buckets[2].line[7].head = line_lock_word(owners[i]);
+        table->rings[3].lock           = owners[i] == SELF ? 0 : owners[i];
+        bucket_lock(table, me, 4);
+        table_lock(table, me, &table->buckets[2].line[7]);
+        table_copy_ring(table, 3, &(struct ring){0});
+        CHECK_EQ(table->buckets[4].lock, SELF);
+        table_unlock(me, &table->buckets[2].line[7]);
+        bucket_unlock(table, me, 4);
+        table_end();
+    }
+}
+
 TEST(a_process_that_is_killed_while_it_searches_lets_go_of_what_it_marked) {
-    table_begin();
+    table_begin(yield_only);
     struct holder *dead    = table_holders(table, GONE);
     struct line   *line    = &table->buckets[2].line[7];
     uint64_t       number  = table_line_number(table, line);

@@ -91,10 +91,10 @@ static jmp_buf is_stuck;
 static bool    may_be_stuck;
 
 static void world_wait(void *context, uint32_t process, unsigned turn) {
-    struct table **self    = context;
-    bool           is_long = may_be_stuck && turn >= TURNS_MAX;
-    if (process == TABLE_NO_PROCESS && !is_long) return; /* nobody is in the way any more */
-    if (process == (*self)->process || process == TABLE_NO_PROCESS) {
+    struct table **self      = context;
+    bool           is_nobody = process == TABLE_NO_PROCESS || process == 0;
+    if (is_nobody && (!may_be_stuck || turn < TURNS_MAX)) return;
+    if (is_nobody || process == (*self)->process) {
         CHECK(may_be_stuck);
         steps_stop();
         longjmp(is_stuck, 1);

@@ -56,6 +56,27 @@ class Clocks(unittest.TestCase):
             self.assertFalse(self.allow(*ahead))
             self.assertFalse(self.allow())
 
+    def test_a_child_in_another_time_namespace_counts_in_the_same_time(self):
+        program = (
+            "import ctypes, os, sys\n"
+            "weir = ctypes.CDLL(sys.argv[1])\n"
+            "weir.weir_open.restype = ctypes.c_void_p\n"
+            "weir.weir_allow.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_int64]\n"
+            "weir.weir_allow.restype = ctypes.c_bool\n"
+            "w = weir.weir_open(sys.argv[2].encode(), None, None)\n"
+            "allow = lambda: weir.weir_allow(w, b'ann', 3, 60 * 10**9)\n"
+            "first = [allow() for _ in range(4)]\n"
+            "flags = 0x80 | (0 if os.geteuid() == 0 else 0x10000000)\n"
+            "assert ctypes.CDLL(None).unshare(flags) == 0\n"
+            "open('/proc/self/timens_offsets', 'w').write('boottime 3600 0')\n"
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    os._exit(sum(allow() for _ in range(4)))\n"
+            "print(first, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n")
+        ran = subprocess.run([sys.executable, "-c", program, os.path.join(os.environ["WEIR_BUILD_DIR"], "libweir.so"), self.store],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(ran.stdout, "[True, True, True, False] 0\n", ran.stderr)
+
     def start_again(self, boot):
         """A command that runs another after one more start of the machine, as far as it can see."""
         name = self.folder / f"boot-{boot}"

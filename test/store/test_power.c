@@ -62,6 +62,14 @@ static uint64_t taken(weir *w, const char *user, uint64_t times, uint64_t limit)
     return allowed;
 }
 
+static uint64_t left(weir *w, const char *user) {
+    weir_request  request = weir_request_for(user, strlen(user), 100, WEIR_DAY);
+    weir_decision decision;
+    request.cost = 0;
+    CHECK_EQ(weir_decide(w, &request, &decision), WEIR_OK);
+    return decision.remaining;
+}
+
 /* Another start of the machine, for this process and its children. */
 static void start_again(void) {
     char name[96];
@@ -112,7 +120,7 @@ static void decide_and_be_killed(void (*decide)(weir *w), uint64_t unrecorded_ma
     }
     int status;
     CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    CHECK_SAYS(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "it ended with %d", status);
 }
 
 /* ---- */
@@ -141,7 +149,8 @@ static void take_thirty(weir *w) {
 static void open_after_power_loss(void) {
     start_again();
     spoil_table();
-    weir    *w   = open_power(8);
+    weir    *w        = open_power(8);
+    uint64_t ann_seen = left(w, "ann"), bob_seen = left(w, "bob");
     uint64_t ann = taken(w, "ann", 200, 100), cid = taken(w, "cid", 200, 100);
     uint64_t bob = taken(w, "bob", 200, 100);
     printf("after a power loss ann, who had 30 of 100, got %d, cid, who had 5, %d, and bob %d\n",
@@ -151,6 +160,8 @@ static void open_after_power_loss(void) {
     CHECK_LE(cid, 95);
     CHECK_GE(cid, 95 - 8);
     CHECK_EQ(bob, 100 - 8); /* who may have taken 8 that nobody knows of */
+    CHECK_EQ(ann_seen, ann);
+    CHECK_EQ(bob_seen, bob);
     weir_close(w);
 }
 
@@ -291,6 +302,33 @@ TEST(joint_decisions_and_costs_are_recorded_too) {
     folder_remove();
 }
 
+/* The program closes all descriptors that it does not know, and gets their numbers for another file. */
+static void steal_descriptors(int other) {
+    for (int fd = 3; fd < 1024; fd++) {
+        char name[64], target[128] = "";
+        (void)snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        if (readlink(name, target, sizeof target - 1) < 0) continue;
+        if (strncmp(target, folder, strlen(folder)) == 0) CHECK_EQ(dup2(other, fd), fd);
+    }
+}
+
+static void take_with_stolen_descriptors(weir *w) {
+    int other = memfd_create("other", 0);
+    if (taken(w, "ann", 30, 100) != 30) _exit(9);
+    steal_descriptors(other);
+    uint64_t allowed = taken(w, "ann", 10, 100);
+    for (int i = 0; i < 300 && taken(w, "ann", 1, 100) == 0; i++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    if (left(w, "ann") > 100 - 30 - allowed - 1) _exit(8);
+    if (lseek(other, 0, SEEK_END) != 0) _exit(7); /* nobody wrote into it */
+}
+
+TEST(a_journal_whose_descriptors_are_another_files_is_opened_again) {
+    folder_make();
+    decide_and_be_killed(take_with_stolen_descriptors, 8);
+    folder_remove();
+}
+
 static void child_takes(weir *w) {
     pid_t child = fork();
     if (child == 0) _exit((int)taken(w, "ann", 50, 100));
@@ -349,6 +387,28 @@ static void open_after_compact_and_power_loss(void) {
     CHECK_LE(taken(w, "ann", 200, 100), 70);
     CHECK_EQ(taken(w, "bob", 200, 100), 92);
     weir_close(w);
+}
+
+static void open_after_compact_and_clean_start(void) {
+    start_again();
+    weir *w = open_power(8);
+    CHECK_EQ(taken(w, "ann", 100, 100), 80);
+    CHECK_EQ(taken(w, "bob", 100, 100), 100); /* nobody is charged */
+    weir_close(w);
+}
+
+TEST(a_compacted_file_is_clean) {
+    folder_make();
+    weir *w = open_power(8);
+    CHECK_EQ(taken(w, "ann", 20, 100), 20);
+    weir_close(w);
+    const struct compact_options options = {.users_max       = COMPACT_AS_IT_IS,
+                                            .clock_error_ppm = COMPACT_AS_IT_IS};
+    struct compact_outcome       outcome;
+    weir_error                   error = {0};
+    CHECK_SAYS(compact_file(path, &options, &outcome, &error), "%s", error.text);
+    in_child(open_after_compact_and_clean_start);
+    folder_remove();
 }
 
 TEST(a_compacted_file_goes_on_with_its_journal) {

@@ -49,6 +49,27 @@ TEST(up_to_u_permits_need_no_settle) {
     free(area);
 }
 
+TEST(a_spoiled_area_is_cleared_by_the_next_commits) {
+    struct unrecorded *area = area_new();
+    for (uint32_t i = 0; i < UNRECORDED_SHARDS; i++) {
+        for (uint32_t half = 0; half < 2; half++) {
+            for (uint32_t s = 0; s < UNRECORDED_SLOTS; s++) {
+                area->shard[i].slot[half][s].name  = 1000 + s;
+                area->shard[i].slot[half][s].taken = UINT64_MAX;
+            }
+        }
+        area->shard[i].open = 0xfffffffe;
+    }
+    unsigned commits = 0;
+    for (; unrecorded_add(area, &me, user(7), 1, 3) != UNRECORDED_ADDED; commits++) {
+        CHECK_LT(commits, 4);
+        (void)unrecorded_close(area, &me);
+        unrecorded_clear(area, &me);
+    }
+    CHECK_GT(commits, 0);
+    free(area);
+}
+
 TEST(a_user_and_a_ring_of_one_name_are_two) {
     struct unrecorded *area = area_new();
     CHECK_EQ(unrecorded_add(area, &me, user(0), 1, 1), UNRECORDED_ADDED);

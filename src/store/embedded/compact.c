@@ -192,6 +192,7 @@ static bool compact_replace(struct compact *c, struct compact_outcome *outcome, 
     if (!entropy_fill(c->rules.identity, sizeof c->rules.identity))
         return embedded_fail(error, WEIR_UNSUPPORTED, c->path,
                              "the system gives no random bytes (getrandom failed)");
+    c->era.is_clean = 1; /* it gets its name when the disk has all of it */
     if (!create_nameless(c->path, &c->rules, &c->era, &c->fd, error)) return false;
 
     int  why     = embedded_make_like(c->old, c->fd);

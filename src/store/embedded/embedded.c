@@ -542,7 +542,7 @@ static void embedded_wait(void *context, uint32_t process, unsigned turn) {
     bool is_orphan = turn % TURNS_BEFORE_SCOURING == TURNS_BEFORE_SCOURING - 1;
     bool is_mine   = process == e->number;
     if (turn < TURNS_BEFORE_ASKING || ((is_mine || !is_number) && !is_orphan)) return;
-    if (is_number && !is_mine && !embedded_is_dead(e, process)) return;
+    if (is_number && !is_mine && embedded_has_its_file(e) && !embedded_is_dead(e, process)) return;
     embedded_begin(e);
     if (!embedded_has_its_file(e)) {
         embedded_lose_file(e);
@@ -565,10 +565,13 @@ static void embedded_wait_power(void *context, uint32_t process, unsigned turn) 
 static bool embedded_reserve(void *context, uint64_t bytes) {
     struct embedded *e = context;
     embedded_begin(e);
-    bool is_there = bytes <= e->reserved_bytes ||
-                    (embedded_has_its_file(e) &&
-                     file_reserve(e->fd, format_table_at(&e->rules) + e->reserved_bytes,
-                                  bytes - e->reserved_bytes) == 0);
+    bool is_there = bytes <= e->reserved_bytes;
+    if (!is_there && !embedded_has_its_file(e)) {
+        embedded_lose_file(e);
+    } else if (!is_there) {
+        is_there = file_reserve(e->fd, format_table_at(&e->rules) + e->reserved_bytes,
+                                bytes - e->reserved_bytes) == 0;
+    }
     if (is_there && e->reserved_bytes < bytes) e->reserved_bytes = bytes;
     embedded_end(e);
     return is_there;
@@ -821,13 +824,15 @@ void embedded_leave_to_parent(struct embedded *e) {
 /* Enrols the child, unless another file has taken the place of the parent's. */
 static bool embedded_enrol_child(struct embedded *e) {
     weir_error error;
-    if (e->fd < 0 || file_lock(e->fd, FORMAT_LOCK_OPENING) != 0) return false;
+    if (!embedded_has_its_file(e) || file_lock(e->fd, FORMAT_LOCK_OPENING) != 0) return false;
     if (e->powered != NULL) powered_leave_to_parent(e->powered);
     /* The parent may have closed it as its last, since this child had no number. */
     struct format_era era;
     bool              is_enrolled = embedded_is_in_place(e) && embedded_read_era(e, &era) &&
                        !atomic_load(&e->has_failed) && embedded_mark_used(e, era) == 0 &&
                        embedded_enrol(e, &error);
+    /* It may be in another time namespace than its parent. */
+    if (is_enrolled) e->clock_ahead_ns = era.ahead_ns - (uint64_t)process_clock_ahead_ns();
     file_unlock(e->fd, FORMAT_LOCK_OPENING);
     return is_enrolled;
 }

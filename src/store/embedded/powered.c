@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/embedded/powered.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,12 @@ enum {
     SEGMENT_BYTES_LEAST = 256 << 10,
     REPLAY_MEMORY_BYTES = 1 << 30, /* address space; what is touched grows with the users */
     NUMBER              = 1,       /* of the process that makes a new file */
+    GUARDED_FILES       = 4,
+};
+
+struct guarded_file {
+    int                  file; /* 0: none; a journal is never standard input */
+    struct file_identity identity;
 };
 
 struct powered {
@@ -28,6 +35,8 @@ struct powered {
     struct power_options options;
     struct disk          disk;
     struct disk          guarded; /* the same, until the file fails */
+    struct file_identity folder_identity;
+    struct guarded_file  files[GUARDED_FILES]; /* of the journal, that are open */
     const _Atomic bool  *has_failed;
     bool                 has_joined;
     char                 store[SEGMENT_NAME_BYTES_MAX + 1];
@@ -83,62 +92,114 @@ static uint64_t segment_bytes_for(uint64_t users_max) {
 /* --- a disk that is left alone when the file fails ------------------------------------------- */
 
 /* What is shared reads as zeros then (os/guard.h), and a journal that believed them would write over its own
- * segments. The flag is set before the zeros are there. */
+ * segments. The flag is set before the zeros are there.
+ *
+ * A program may also close descriptors that it does not know, and get their numbers for other files: then
+ * nothing is read, written, synced or closed, and the file counts as failed, so that it is opened anew. */
+static bool guarded_is(int file, struct file_identity identity) {
+    struct file_facts facts;
+    return file_facts(file, &facts) == 0 && facts.identity.inode == identity.inode &&
+           facts.identity.device == identity.device;
+}
+
+static struct guarded_file *guarded_find(struct powered *p, int file) {
+    for (int i = 0; i < GUARDED_FILES; i++) {
+        if (p->files[i].file == file) return &p->files[i];
+    }
+    return NULL;
+}
+
+static bool guarded_has_file(struct powered *p, int file) {
+    const struct guarded_file *known = guarded_find(p, file);
+    if (atomic_load(p->has_failed)) return false;
+    if (known != NULL && guarded_is(file, known->identity)) return true;
+    p->failed(p->context);
+    return false;
+}
+
+static bool guarded_has_folder(struct powered *p) {
+    if (atomic_load(p->has_failed)) return false;
+    if (guarded_is(disk_descriptor(&p->disk), p->folder_identity)) return true;
+    p->failed(p->context);
+    return false;
+}
+
 static enum disk_status guarded_open(void *context, const char *name, enum disk_mode mode,
                                      int *file) {
     struct powered *p = context;
-    if (atomic_load(p->has_failed)) return DISK_FAILED;
-    return p->disk.file_open(p->disk.context, name, mode, file);
+    if (!guarded_has_folder(p)) return DISK_FAILED;
+    struct guarded_file *known = guarded_find(p, 0);
+    INVARIANT(known != NULL);
+    enum disk_status  status = p->disk.file_open(p->disk.context, name, mode, file);
+    struct file_facts facts;
+    if (status != DISK_OK) return status;
+    if (file_facts(*file, &facts) != 0) {
+        p->disk.file_close(p->disk.context, *file);
+        return DISK_FAILED;
+    }
+    *known = (struct guarded_file){.file = *file, .identity = facts.identity};
+    return DISK_OK;
 }
 
 static void guarded_close(void *context, int file) {
-    struct powered *p = context;
-    p->disk.file_close(p->disk.context, file);
+    struct powered      *p     = context;
+    struct guarded_file *known = guarded_find(p, file);
+    if (known == NULL) return;
+    if (guarded_is(file, known->identity)) p->disk.file_close(p->disk.context, file);
+    known->file = 0;
 }
 
 static enum disk_status guarded_size(void *context, int file, uint64_t *bytes) {
     struct powered *p = context;
+    if (!guarded_has_file(p, file)) return DISK_FAILED;
     return p->disk.file_size(p->disk.context, file, bytes);
 }
 
 static enum disk_status guarded_read(void *context, int file, uint64_t offset, void *data,
                                      size_t bytes, size_t *read_bytes) {
     struct powered *p = context;
+    if (!guarded_has_file(p, file)) return DISK_FAILED;
     return p->disk.file_read(p->disk.context, file, offset, data, bytes, read_bytes);
 }
 
 static enum disk_status guarded_write(void *context, int file, uint64_t offset, const void *data,
                                       size_t bytes) {
     struct powered *p = context;
-    if (atomic_load(p->has_failed)) return DISK_FAILED;
+    if (!guarded_has_file(p, file)) return DISK_FAILED;
     return p->disk.file_write(p->disk.context, file, offset, data, bytes);
 }
 
+/* Asked again afterwards: what was synced may have been another file. */
 static enum disk_status guarded_sync(void *context, int file) {
     struct powered *p = context;
-    return p->disk.file_sync(p->disk.context, file);
+    if (!guarded_has_file(p, file)) return DISK_FAILED;
+    enum disk_status status = p->disk.file_sync(p->disk.context, file);
+    return guarded_has_file(p, file) ? status : DISK_FAILED;
 }
 
 static enum disk_status guarded_rename(void *context, const char *from, const char *to) {
     struct powered *p = context;
-    if (atomic_load(p->has_failed)) return DISK_FAILED;
+    if (!guarded_has_folder(p)) return DISK_FAILED;
     return p->disk.file_rename(p->disk.context, from, to);
 }
 
 static enum disk_status guarded_remove(void *context, const char *name) {
     struct powered *p = context;
-    if (atomic_load(p->has_failed)) return DISK_FAILED;
+    if (!guarded_has_folder(p)) return DISK_FAILED;
     return p->disk.file_remove(p->disk.context, name);
 }
 
 static enum disk_status guarded_folder_sync(void *context) {
     struct powered *p = context;
-    return p->disk.folder_sync(p->disk.context);
+    if (!guarded_has_folder(p)) return DISK_FAILED;
+    enum disk_status status = p->disk.folder_sync(p->disk.context);
+    return guarded_has_folder(p) ? status : DISK_FAILED;
 }
 
 static enum disk_status guarded_list(void *context, void (*each)(void *list, const char *name),
                                      void *list) {
     struct powered *p = context;
+    if (!guarded_has_folder(p)) return DISK_FAILED;
     return p->disk.folder_list(p->disk.context, each, list);
 }
 
@@ -160,30 +221,38 @@ struct powered *powered_open(const char *path, const struct format_rules *rules,
         fail_disk(error, path, "cannot open its folder", status);
         goto free_all;
     }
-    p->guarded    = (struct disk){.context     = p,
-                                  .file_open   = guarded_open,
-                                  .file_close  = guarded_close,
-                                  .file_size   = guarded_size,
-                                  .file_read   = guarded_read,
-                                  .file_write  = guarded_write,
-                                  .file_sync   = guarded_sync,
-                                  .file_rename = guarded_rename,
-                                  .file_remove = guarded_remove,
-                                  .folder_sync = guarded_folder_sync,
-                                  .folder_list = guarded_list};
-    p->has_failed = has_failed;
-    p->failed     = failed;
-    p->wait       = wait;
-    p->context    = context;
-    p->options    = (struct power_options){.disk              = &p->guarded,
-                                           .store             = p->store,
-                                           .generation        = rules->generation,
-                                           .segment_bytes_max = segment_bytes_for(rules->users_max),
-                                           .u                 = rules->unrecorded_max,
-                                           .area              = area,
-                                           .journal           = journal,
-                                           .thread            = slot_mine,
-                                           .wall_ns           = clock_wall_ns};
+    struct file_facts facts;
+    int               why = file_facts(disk_descriptor(&p->disk), &facts);
+    if (why != 0) {
+        embedded_fail_at(error, path, "cannot open its folder", why);
+        disk_close(&p->disk);
+        goto free_all;
+    }
+    p->folder_identity = facts.identity;
+    p->guarded         = (struct disk){.context     = p,
+                                       .file_open   = guarded_open,
+                                       .file_close  = guarded_close,
+                                       .file_size   = guarded_size,
+                                       .file_read   = guarded_read,
+                                       .file_write  = guarded_write,
+                                       .file_sync   = guarded_sync,
+                                       .file_rename = guarded_rename,
+                                       .file_remove = guarded_remove,
+                                       .folder_sync = guarded_folder_sync,
+                                       .folder_list = guarded_list};
+    p->has_failed      = has_failed;
+    p->failed          = failed;
+    p->wait            = wait;
+    p->context         = context;
+    p->options         = (struct power_options){.disk              = &p->guarded,
+                                                .store             = p->store,
+                                                .generation        = rules->generation,
+                                                .segment_bytes_max = segment_bytes_for(rules->users_max),
+                                                .u                 = rules->unrecorded_max,
+                                                .area              = area,
+                                                .journal           = journal,
+                                                .thread            = slot_mine,
+                                                .wall_ns           = clock_wall_ns};
     return p;
 
 free_all:
@@ -195,7 +264,7 @@ free_all:
 void powered_close(struct powered *p) {
     if (p == NULL) return;
     if (p->has_joined) power_clear(&p->power);
-    disk_close(&p->disk);
+    if (guarded_is(disk_descriptor(&p->disk), p->folder_identity)) disk_close(&p->disk);
     if (p->past != NULL) {
         guard_end(&p->guard);
         file_unmap(p->past, p->past_bytes);
@@ -292,8 +361,8 @@ static void wait_for_nobody(void *context, uint32_t process, unsigned turn) {
 static int anew_put_rings(int fd, const struct format_rules *rules, const struct ring *rings) {
     uint64_t bytes  = format_table_at(rules) + table_bytes(rules->users_max, FORMAT_PROCESSES);
     void    *handle = aligned_alloc(64, (table_handle_bytes() + 63) / 64 * 64), *memory;
-    int      why    = file_map(fd, bytes, true, &memory);
-    if (why == 0 && handle != NULL) {
+    int      why    = handle != NULL ? file_map(fd, bytes, true, &memory) : ENOMEM;
+    if (why == 0) {
         struct table *t = table_attach(handle, (char *)memory + format_table_at(rules),
                                        &(struct table_options){.users_max = rules->users_max,
                                                                .processes = FORMAT_PROCESSES,

@@ -99,6 +99,8 @@ enum unrecorded_answer unrecorded_add(struct unrecorded *area, const struct lock
     struct place p    = place_lock(area, me, id);
     uint64_t     open = sum_of(p.in_open, cost);
     uint32_t     used = shard_used(p.shard, p.open);
+    if (p.slot == NULL && used == 0)
+        atomic_store_explicit(&p.shard->used[p.open], 1, memory_order_release); /* to be cleared */
     if (p.slot == NULL || (word_load(&p.slot->taken) == 0 && used >= UNRECORDED_USED_MAX)) {
         owned_lock_give(&p.shard->lock);
         return UNRECORDED_SETTLE_FIRST;
