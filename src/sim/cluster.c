@@ -18,12 +18,13 @@
 #include "base/contract.h"
 
 enum {
-    WAIT_MS          = 100,
-    FAILOVER_GAP_MS  = 2000,
-    WIPE_GAP_MS      = 20000,
-    BACKUP_EVERY_MS  = 4000,
-    WALL_START_S     = 1000000,
-    REPLICA_TAIL_MIL = 30,
+    WAIT_MS            = 100,
+    FAILOVER_GAP_MS    = 2000,
+    WIPE_GAP_MS        = 20000,
+    BACKUP_EVERY_MS    = 4000,
+    WALL_START_S       = 1000000,
+    REPLICA_TAIL_MIL   = 30, /* of 1000 changes so many take up to so many times the mean */
+    REPLICA_TAIL_TIMES = 10,
 };
 
 struct snapshot {
@@ -91,7 +92,8 @@ static void replicate(struct cluster *c, uint32_t from) {
         uint64_t delay_ns =
             200 * SIM_US + world_exponential(&c->random_link, c->scenario->replica_delay_ns);
         if (random_below(&c->random_link, 1000) < REPLICA_TAIL_MIL)
-            delay_ns += random_below(&c->random_link, 40 * c->scenario->replica_delay_ns + 1);
+            delay_ns += random_below(&c->random_link,
+                                     REPLICA_TAIL_TIMES * c->scenario->replica_delay_ns + 1);
         uint64_t at_ns = c->world->now_ns + delay_ns;
         if (at_ns < v->link_free_ns[to]) at_ns = v->link_free_ns[to];
         v->link_free_ns[to] = at_ns;

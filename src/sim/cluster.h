@@ -18,10 +18,10 @@ struct server_state {
     struct account     account;
 };
 
-/* A reply on its way: to which memory of which node. */
+/* A request on its way to the store, or its reply on the way back. */
 struct parcel {
     uint32_t             node;
-    uint64_t             memory;
+    uint64_t             machine; /* on which the node was when it sent this */
     struct lease_request request;
     struct lease_reply   reply;
 };

@@ -163,7 +163,7 @@ void node_reply(struct node *n, const struct parcel *parcel) {
 }
 
 static void node_send(struct node *n, const struct lease_request *request) {
-    struct parcel parcel = {.node = n->number, .memory = n->memory, .request = *request};
+    struct parcel parcel = {.node = n->number, .machine = n->machine, .request = *request};
     parcel.reply.sent_ns = own_now(n);
     link_carry(n, n->cut_out_ns, cluster_receive, &parcel);
 }
@@ -172,7 +172,8 @@ static void node_receive(struct world *w, void *subject, void *cargo) {
     (void)w;
     struct node         *n      = subject;
     const struct parcel *parcel = cargo;
-    if (is_paused(n, node_receive, parcel, sizeof *parcel) || !n->is_up) return;
+    if (is_paused(n, node_receive, parcel, sizeof *parcel)) return;
+    if (!n->is_up || parcel->machine != n->machine) return;
 
     struct watch *watch = n->scenario->has_watch ? &n->watch : NULL;
     n->free_seen        = parcel->reply.free;
@@ -258,6 +259,7 @@ static void node_fork(struct world *w, void *subject, void *cargo) {
         n->holder          = parent->holder;
         n->clock           = parent->clock;
         n->paused_until_ns = parent->paused_until_ns;
+        n->machine++;
         node_remember(n);
         world_note(w, "fork", n->number, parent->number, 0);
         node_go_on(n);

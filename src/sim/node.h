@@ -32,7 +32,8 @@ struct node {
 
     struct own_clock clock;
     bool             is_up;
-    uint64_t         memory; /* counts its memories: what was scheduled for an older one is void */
+    uint64_t         machine; /* changes when the node begins as the child of another */
+    uint64_t         memory;  /* counts its memories: what was scheduled for an older one is void */
     uint64_t         paused_until_ns; /* real time */
     uint64_t cut_out_ns, cut_in_ns;   /* real time: so long nothing leaves, nothing comes in */
     uint64_t clogged_until_ns;

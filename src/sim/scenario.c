@@ -44,7 +44,7 @@
 /* Slow replication and a failover every 3 s. */
 #define LAG(title, text)                                                                           \
     QUIET(title, text), GREEDY, .nodes = 3, .failover_every_ns = 1 * SIM_S,                        \
-                                .replica_delay_ns = 50 * SIM_MS, .has_split_brain = true
+                                .replica_delay_ns = 30 * SIM_MS, .has_split_brain = true
 
 const struct scenario sim_scenarios[] = {
     {QUIET("quiet-80", "no faults, 80 % of the limit"), .load_percent = 80,
