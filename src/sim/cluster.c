@@ -216,6 +216,7 @@ static void fail_over(struct world *w, void *subject, void *cargo) {
         old->is_alive   = splits;
         if (!splits) memset(old->waits, 0, sizeof old->waits);
         world_note(w, splits ? "split" : "failover", to, from, leader->offset);
+        replicate(c, to); /* whoever follows a new primary first copies what it has */
         uint64_t back_ns = w->now_ns + SIM_S / 2 + random_below(&c->random_fault, 7 * SIM_S / 2);
         world_at(w, back_ns, server_return, c, &from, sizeof from);
     }
