@@ -38,9 +38,9 @@ static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply);
 static bool account_make_room(struct account *a, uint64_t now_us);
 static void account_charge(struct account *a, const struct account_charge *charge);
-static void account_settle(struct account *a, struct account_charge *charge, uint64_t stamp_us,
-                           uint64_t count);
-static void account_count(struct account *a, uint64_t stamp_us, uint64_t count);
+static void account_settle(struct account *a, uint64_t now_us, struct account_charge *charge,
+                           uint64_t age_us, uint64_t count);
+static void account_count(struct account *a, uint64_t now_us, uint64_t stamp_us, uint64_t count);
 static uint64_t account_retry_us(const struct account *a, uint64_t now_us, uint64_t live,
                                  uint64_t room);
 
@@ -121,14 +121,13 @@ static void account_report(struct account *a, uint64_t now_us, const struct leas
 
     if (!charge->is_over) {
         if (report->base > charge->settled)
-            account_settle(a, charge, now_us, report->base - charge->settled);
+            account_settle(a, now_us, charge, 0, report->base - charge->settled);
         uint64_t known = charge->settled > report->base ? charge->settled - report->base : 0;
         for (uint32_t i = 0; i < report->use_count; i++) {
             const struct lease_use *use  = &report->uses[i];
             uint64_t                skip = known < use->count ? known : use->count;
             known -= skip;
-            account_settle(a, charge, now_us - (use->age_us < now_us ? use->age_us : now_us),
-                           use->count - skip);
+            account_settle(a, now_us, charge, use->age_us, use->count - skip);
         }
         if (report->is_final) {
             charge->granted = charge->settled;
@@ -140,17 +139,19 @@ static void account_report(struct account *a, uint64_t now_us, const struct leas
 }
 
 /* Moves up to `count` permits of a charge to where they were used. */
-static void account_settle(struct account *a, struct account_charge *charge, uint64_t stamp_us,
-                           uint64_t count) {
+static void account_settle(struct account *a, uint64_t now_us, struct account_charge *charge,
+                           uint64_t age_us, uint64_t count) {
     uint64_t left = charge->granted - charge->settled;
     if (count > left) count = left;
     if (count == 0) return;
     charge->settled += count;
     if (charge->settled == charge->granted) charge->is_over = true;
-    account_count(a, stamp_us, count);
+    account_count(a, now_us, age_us < now_us ? now_us - age_us : 0, count);
 }
 
-static void account_count(struct account *a, uint64_t stamp_us, uint64_t count) {
+static void account_count(struct account *a, uint64_t now_us, uint64_t stamp_us, uint64_t count) {
+    if (stamp_us + a->hold_us <= now_us) return; /* it has aged out already */
+
     uint64_t cell_us = a->hold_us / ACCOUNT_CELLS_A_HOLD + 1;
     uint64_t number  = stamp_us / cell_us;
     uint32_t at      = a->cell_count; /* behind all cells that are not later */
@@ -216,7 +217,8 @@ static bool account_make_room(struct account *a, uint64_t now_us) {
     if (gone == a->charge_count) {
         gone = 0;
         if (a->charges[0].ends_us > now_us) return false;
-        account_count(a, a->charges[0].ends_us, a->charges[0].granted - a->charges[0].settled);
+        account_count(a, now_us, a->charges[0].ends_us,
+                      a->charges[0].granted - a->charges[0].settled);
     }
     a->charge_count--;
     memmove(a->charges + gone, a->charges + gone + 1,

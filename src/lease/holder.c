@@ -68,7 +68,7 @@ static void holder_note_demand(struct holder *h, uint64_t cost, uint64_t now_ns)
         h->part_ns += parts * part_ns;
     }
     h->part_asked = smaller(h->part_asked + cost, LIMIT_MAX);
-    h->asked_ns   = larger(h->asked_ns, now_ns);
+    h->called_ns  = larger(h->called_ns, now_ns);
 }
 
 struct holder_answer holder_ask(struct holder *h, uint64_t cost, uint64_t now_ns) {
@@ -201,8 +201,8 @@ bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
 /* Takes out of use what has ended, what nobody asks for, and with LEASE_MODE_EACH what was left by those who
  * waited. Forgets leases of which the store knows all. */
 static void holder_close(struct holder *h, uint64_t now_ns) {
-    bool is_idle = h->waiting == 0 &&
-                   (h->terms->mode == LEASE_MODE_EACH || now_ns >= h->asked_ns + h->terms->idle_ns);
+    bool is_idle = h->waiting == 0 && (h->terms->mode == LEASE_MODE_EACH ||
+                                       now_ns >= h->called_ns + h->terms->idle_ns);
     for (uint32_t i = 0; i < HOLDER_LEASES; i++) {
         struct holder_lease *l = &h->leases[i];
         if (l->state == LEASE_OPEN && (is_idle || now_ns >= l->ends_ns)) {
@@ -316,7 +316,7 @@ uint64_t holder_next_ns(const struct holder *h) {
             next_ns = smaller(next_ns, h->sent_ns + backoff_ns(h, h->sends));
         if (l->state != LEASE_OPEN) continue;
         next_ns = smaller(next_ns, l->ends_ns);
-        if (h->waiting == 0) next_ns = smaller(next_ns, h->asked_ns + h->terms->idle_ns);
+        if (h->waiting == 0) next_ns = smaller(next_ns, h->called_ns + h->terms->idle_ns);
     }
     return next_ns;
 }

@@ -65,9 +65,9 @@ struct holder {
     uint64_t                  sent_ns;              /* the last send of its acquire */
     uint32_t                  sends;
 
-    uint64_t waiting;  /* permits that parked callers want */
-    uint64_t need;     /* the least of their costs */
-    uint64_t asked_ns; /* the last call that was not an answer to a reply */
+    uint64_t waiting;   /* permits that parked callers want */
+    uint64_t need;      /* the least of their costs */
+    uint64_t called_ns; /* the last holder_ask() */
     uint64_t
         part_ns; /* demand is counted in parts of half a term; this is when the present one began */
     uint64_t part_asked;

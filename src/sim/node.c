@@ -227,9 +227,9 @@ static void node_die(struct node *n) {
     n->memory++;
     n->paused_until_ns = 0;
     world_note(n->world, "crash", n->number, 0, 0);
-    uint64_t up_ns =
-        n->world->now_ns + 100 * SIM_MS + random_below(&n->random_fault, 1900 * SIM_MS);
-    world_at(n->world, up_ns, node_start, n, NULL, 0);
+    uint64_t longest_ns = n->scenario->crashes_after ? 100 * SIM_MS : 2000 * SIM_MS;
+    uint64_t down_ns    = random_between(&n->random_fault, 50 * SIM_MS, longest_ns);
+    world_at(n->world, n->world->now_ns + down_ns, node_start, n, NULL, 0);
 }
 
 static void node_crash(struct world *w, void *subject, void *cargo) {
