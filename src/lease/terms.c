@@ -7,15 +7,14 @@
  *                     after the grant; the store's clock runs at 1 + rho or slower and shows at most T.
  *     hold  H         W (1 + rho) / (1 - rho) + margin. A permit that is stamped s is free again when the store's
  *                     clock shows s + H: at least H / (1 + rho) >= W of real time after its use.
- *     margin          how far the store's clock may be ahead without being found out: two exchanges of the
- *                     longest tolerated length, and the uncertainty of rates over the time that holders
- *                     look back, 4 rho (W + 2 T). See watch.c.
+ *     margin          how far the store's clock may be ahead without being found out, 4 tolerances, 8 rho of the
+ *                     time that holders look back, W + 2 T, and the time between two contacts. See watch.c.
  *
  * Rounding: a microsecond for the term, one for each of the two clock readings that make up an
  * interval, so H has 4 more.
  *
- * Leases pay if a term is several round trips, if the margin is small against the window, and if each node can
- * have some permits: else every decision is a trip (research: sections 2.3 and 2.4 of the sources named in
+ * Leases pay if a window is many round trips and if each node can have some permits: else every decision is a
+ * trip (research: sections 2.3 and 2.4 of the sources named in
  * docs/leases.md). Nothing is refused for being small: a window of a microsecond is strict, and useless,
  * and loss_ppm says so. */
 #include "lease/terms.h"
@@ -31,7 +30,6 @@ enum {
     ROUNDING_US     = 4,
     PERMITS_A_NODE  = 4,  /* fewer, and there are no leases */
     TRIPS_A_WINDOW  = 20, /* fewer, and there are no leases */
-    MARGIN_PERCENT  = 2,  /* more, and there are no leases */
     PARTS_OF_WINDOW = 10, /* the term is one of so many */
 };
 
@@ -64,11 +62,13 @@ static struct lease_options options_complete(const struct lease_options *given,
         o.term_ns = between(4 * o.round_trip_ns, window_ns / PARTS_OF_WINDOW, 2 * SECOND);
     o.term_ns = between(1000, o.term_ns, 3600 * SECOND);
     if (o.tolerance_ns == 0)
-        o.tolerance_ns = between(2 * o.round_trip_ns, window_ns / 200, SECOND / 10);
+        o.tolerance_ns = between(2 * o.round_trip_ns, window_ns / 400, SECOND / 10);
     o.tolerance_ns = smaller(o.tolerance_ns, 3600 * SECOND);
+    if (o.contact_ns == 0) o.contact_ns = between(SECOND / 100, window_ns / 200, SECOND / 10);
+    o.contact_ns = smaller(o.contact_ns, 3600 * SECOND);
     if (o.margin_ns == 0) {
-        uint128 rates = (uint128)(window_ns + 2 * o.term_ns) * 4 * o.clock_error_ppm / PPM;
-        o.margin_ns   = (uint64_t)rates + 2 * o.tolerance_ns;
+        uint128 rates = (uint128)(window_ns + 2 * o.term_ns) * 8 * o.clock_error_ppm / PPM;
+        o.margin_ns   = (uint64_t)rates + 4 * o.tolerance_ns + o.contact_ns;
     }
     o.margin_ns = smaller(o.margin_ns, LIMIT_WINDOW_MAX);
     return o;
@@ -78,7 +78,6 @@ static enum lease_mode mode_for(uint64_t limit, uint64_t window_ns, const struct
     if (limit == 0) return LEASE_MODE_NEVER;
     if (limit / PERMITS_A_NODE < o->nodes) return LEASE_MODE_EACH;
     if (window_ns / TRIPS_A_WINDOW < o->round_trip_ns) return LEASE_MODE_EACH;
-    if (o->margin_ns / MARGIN_PERCENT > window_ns / 100) return LEASE_MODE_EACH;
     return LEASE_MODE_SHARE;
 }
 
@@ -98,6 +97,7 @@ void lease_terms_make(uint64_t limit, uint64_t window_ns, const struct lease_opt
     uint64_t kept_us       = scale_us(window_ns, fast, slow, true);
     terms->hold_us         = kept_us + scale_us(o.margin_ns, 1, 1, true) + ROUNDING_US;
     terms->tolerance_ns    = o.tolerance_ns;
+    terms->contact_ns      = o.contact_ns;
     terms->span_ns         = window_ns + 2 * o.term_ns;
     terms->poll_ns         = between(20 * MILLISECOND, window_ns / 256, SECOND);
     terms->report_ns       = larger(o.term_ns / 2, window_ns / 8);

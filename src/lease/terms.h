@@ -26,7 +26,10 @@ struct lease_options {
     uint64_t term_ns;       /* T */
     uint64_t margin_ns;     /* what the store's clock may run ahead in a window and a term */
     uint64_t tolerance_ns;  /* exchanges that take longer verify nothing */
-    uint64_t idle_ns;       /* who was not asked for so long gives back; 0: 0.2 s */
+    uint64_t
+        contact_ns; /* every node is in contact with every shard so often; 0: a tenth of a second, less
+                            for windows below 20 s */
+    uint64_t idle_ns; /* who was not asked for so long gives back; 0: 0.2 s */
 };
 
 enum lease_mode {
@@ -44,6 +47,7 @@ struct lease_terms {
     uint64_t        hold_us; /* H, of the store's clock */
     uint64_t        term_ns; /* of the holder's clock, from before the first send of the acquire */
     uint64_t        tolerance_ns; /* the longest exchange that verifies the store's clock */
+    uint64_t        contact_ns;   /* the driver sends a shard at least an empty request so often */
     uint64_t        span_ns;      /* so long a contact with the store serves to verify later ones */
     uint64_t poll_ns; /* a denial is asked about again after so long: others may have given back */
     uint64_t report_ns; /* uses are reported at the latest so long after they happened */

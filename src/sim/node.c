@@ -77,8 +77,7 @@ void node_begin(struct node *n) {
     plan(n, s->fork_every_ns, node_fork);
     plan(n, s->cut_every_ns, node_cut);
     plan(n, s->clog_every_ns, node_clog);
-    if (s->beat_ns > 0)
-        world_at(n->world, random_below(&n->random_link, s->beat_ns), node_beat, n, NULL, 0);
+    world_at(n->world, random_below(&n->random_link, n->terms->contact_ns), node_beat, n, NULL, 0);
     if (s->traffic == TRAFFIC_GREEDY) world_at(n->world, 0, node_greed, n, NULL, 0);
 }
 
@@ -210,7 +209,7 @@ static void node_beat(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n = subject;
     if (is_paused(n, node_beat, NULL, 0)) return;
-    world_at(w, w->now_ns + n->scenario->beat_ns, node_beat, n, NULL, 0);
+    world_at(w, w->now_ns + n->terms->contact_ns, node_beat, n, NULL, 0);
     if (!n->is_up) return;
     struct lease_request beat = {.limit       = n->terms->limit,
                                  .term_us     = n->terms->term_us,

@@ -8,7 +8,13 @@
 #include "sim/node.h"
 #include "sim/world.h"
 
-enum { SHARES_MAX = 1000, SHARES_MIN = 50, SHARES_CHANGE = 2000, BURST_TIMES = 15 };
+enum {
+    SHARES_MAX    = 1000,
+    SHARES_MIN    = 50,
+    SHARES_CHANGE = 2000,
+    BURST_TIMES   = 15,
+    FIRST_PERCENT = 95
+};
 
 struct run {
     struct world           world;
@@ -97,7 +103,11 @@ static void run_arrival(struct world *w, void *subject, void *cargo) {
     struct run            *r    = subject;
     const struct scenario *s    = r->scenario;
     uint64_t               cost = random_between(&r->random, 1, s->cost_max);
-    uint64_t gap_ns = s->window_ns / s->limit * 100 / s->load_percent * (s->cost_max + 1) / 2;
+    uint64_t               load = s->load_percent;
+    /* A first window that is not full before its end: else all is used at once, and again a window later, and
+     * how the run ends decides what share of it was used. */
+    if (w->now_ns < s->window_ns && load > FIRST_PERCENT) load = FIRST_PERCENT;
+    uint64_t gap_ns = s->window_ns / s->limit * 100 / load * (s->cost_max + 1) / 2;
     if (s->traffic == TRAFFIC_BURSTS) {
         gap_ns /= BURST_TIMES;
         if (random_below(&r->random, s->limit * 6 / 10 + 1) == 0)

@@ -53,7 +53,7 @@ struct scenario {
     uint64_t step_every_ns, step_ns;
     uint64_t creep_every_ns; /* steps of the primary's clock, too small for the clamp */
     uint64_t wipe_every_ns, rollback_every_ns;
-    uint64_t clamp_us, beat_ns;
+    uint64_t clamp_us;
 
     uint64_t use_min_permille;    /* of what an ideal log admits, over the whole run */
     uint64_t repair_min_permille; /* the same, from 2 (H + T) after calm_ns */

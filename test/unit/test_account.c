@@ -200,17 +200,22 @@ TEST(full_of_cells_it_loses_no_permit_and_lowers_no_stamp) {
     begin();
     uint64_t cell = HOLD / ACCOUNT_CELLS_A_HOLD + 1;
     uint64_t used = 0;
-    for (uint64_t i = 0; i < 4 * ACCOUNT_CELLS_MAX; i++) {
-        /* Every use in a cell of its own; half a cell of time passes, and the other half is rewound. */
-        acquire(i + 1, 1, 1, 100000, i * cell);
-        report(i + 1, 0, 0, 1, true, i * cell);
-        store_clock_rewind(&store, store.generation, cell / 2);
-        used++;
-        CHECK_LE(account.cell_count, ACCOUNT_CELLS_MAX);
-        for (uint32_t k = 1; k < account.cell_count; k++)
-            CHECK_LT(account.cells[k - 1].latest_us, account.cells[k].latest_us);
-        if (i < ACCOUNT_CELLS_A_HOLD) CHECK_EQ(account_live(&account, store.now_us), used);
+    for (; used < ACCOUNT_CELLS_A_HOLD; used++) {
+        acquire(used + 1, 1, 1, 1000, used * cell);
+        report(used + 1, 0, 0, 1, true, used * cell);
     }
+    /* A rewind keeps all of them for longer, and what is older than the oldest is live, too. */
+    store_clock_rewind(&store, 0, 21 * cell);
+    uint64_t now_us = START + (used - 1) * cell;
+    for (uint64_t k = 1; k < 20; k++, used++) {
+        acquire(used + 1, 1, 1, 1000, now_us - START);
+        report(used + 1, 0, (now_us - START) - 21 * cell + k * cell, 1, true, now_us - START);
+        CHECK_EQ(account_live(&account, store.now_us), used + 1);
+        CHECK_LE(account.cell_count, ACCOUNT_CELLS_MAX);
+        for (uint32_t i = 1; i < account.cell_count; i++)
+            CHECK_LT(account.cells[i - 1].latest_us, account.cells[i].latest_us);
+    }
+    CHECK_EQ(account.cell_count, ACCOUNT_CELLS_MAX);
 }
 
 TEST(it_equals_a_new_one_when_it_says_so) {

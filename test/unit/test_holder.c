@@ -182,11 +182,15 @@ TEST(confirmed_uses_are_not_told_again) {
     CHECK_EQ(again(0), HOLDER_ALLOWED);
     CHECK_EQ(ask(100), HOLDER_ALLOWED);
     CHECK_EQ(ask(300), HOLDER_ALLOWED);
-    struct lease_reply r = {.receipt_count = 1, .receipts = {{.id = {77, 1}, .settled = 2}}};
+    struct lease_reply r = {.receipt_count = 1, .receipts = {{.id = {77, 1}, .settled = 1}}};
     CHECK(!take(r, 310));
-    r.receipts[0].settled = 1;
+    CHECK_EQ(holder.leases[0].uses[0].count, 1);
+    CHECK_EQ(holder.leases[0].uses[1].count, 1);
+    r.receipts[0].settled = 2;
     CHECK(!take(r, 320));
-    for (uint64_t t = 320; !poll(t); t++) CHECK_LT(t, 5000);
+    r.receipts[0].settled = 1;
+    CHECK(!take(r, 330));
+    for (uint64_t t = 330; !poll(t); t++) CHECK_LT(t, 5000);
     CHECK_EQ(sent.reports[0].base, 2);
     CHECK_EQ(sent.reports[0].use_count, 1);
     CHECK_EQ(sent.reports[0].uses[0].count, 1);
