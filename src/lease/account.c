@@ -18,6 +18,11 @@
  * permits have been used, at unknown times before now, and are stamped now. Without this gap rule the final
  * report would give them back.
  *
+ * C may be rewound when it has run ahead (watch.h). So what counts is asked of the present C each time, and what has
+ * aged out is kept for 1/16 of H more. What is not kept any more and would count again is not granted over:
+ * until C has passed it once more, nothing is. (Without this a jump made the account forget permits, and the
+ * rewind that followed did not bring them back: the simulator found 202 of 200.)
+ *
  * Bounded. Cells: stamps whose quotient by the cell length is the same share a cell, under the latest of them.
  * So a user who asks seldom is kept exactly, and one who never stops takes 128 cells of H and loses
  * at most 1/128 of it. Rewinds can stretch that over more cells; then the two oldest become one, under
@@ -86,21 +91,31 @@ uint64_t account_fresh_at_us(const struct account *a) {
     if (a->charge_count > 0) last_us = a->charges[a->charge_count - 1].ends_us;
     if (a->cell_count > 0 && a->cells[a->cell_count - 1].latest_us > last_us)
         last_us = a->cells[a->cell_count - 1].latest_us;
-    return last_us == 0 ? 0 : last_us + a->hold_us;
+    return last_us == 0 ? 0 : last_us + 2 * a->hold_us;
 }
 
 /* --- time ------------------------------------------------------------------------------------ */
+
+/* Whether something stamped so has aged out long ago, so that it need not be kept. If C is rewound so far that it
+ * would count again, forgot_us knows. */
+static bool account_forget(struct account *a, uint64_t now_us, uint64_t stamp_us) {
+    uint64_t until_us = stamp_us + a->hold_us;
+    if (until_us + a->hold_us / ACCOUNT_KEEP_PARTS > now_us) return false;
+    if (until_us > a->forgot_us) a->forgot_us = until_us;
+    return true;
+}
 
 static void account_expire(struct account *a, uint64_t now_us) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < a->charge_count; i++) {
         const struct account_charge *c = &a->charges[i];
-        if (c->ends_us + (c->is_over ? 0 : a->hold_us) > now_us) a->charges[kept++] = *c;
+        if (c->is_over ? c->ends_us <= now_us : account_forget(a, now_us, c->ends_us)) continue;
+        a->charges[kept++] = *c;
     }
     a->charge_count = kept;
 
     uint32_t gone = 0;
-    while (gone < a->cell_count && a->cells[gone].latest_us + a->hold_us <= now_us) gone++;
+    while (gone < a->cell_count && account_forget(a, now_us, a->cells[gone].latest_us)) gone++;
     a->cell_count -= gone;
     memmove(a->cells, a->cells + gone, a->cell_count * sizeof a->cells[0]);
 }
@@ -150,7 +165,7 @@ static void account_settle(struct account *a, uint64_t now_us, struct account_ch
 }
 
 static void account_count(struct account *a, uint64_t now_us, uint64_t stamp_us, uint64_t count) {
-    if (stamp_us + a->hold_us <= now_us) return; /* it has aged out already */
+    if (account_forget(a, now_us, stamp_us)) return;
 
     uint64_t cell_us = a->hold_us / ACCOUNT_CELLS_A_HOLD + 1;
     uint64_t number  = stamp_us / cell_us;
@@ -176,6 +191,14 @@ static void account_count(struct account *a, uint64_t now_us, uint64_t stamp_us,
 
 /* --- grants ---------------------------------------------------------------------------------- */
 
+/* How long nothing may be granted, since the past is not known. */
+static uint64_t account_wait_us(const struct account *a, const struct store_clock *clock,
+                                const struct lease_request *q) {
+    uint64_t wait_us  = store_clock_wait_us(clock, q->term_us, q->hold_us);
+    uint64_t until_us = clock->now_us + wait_us;
+    return a->forgot_us > until_us ? a->forgot_us - clock->now_us : wait_us;
+}
+
 static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply) {
     const struct account_charge *known = account_find(a, q->id);
@@ -185,7 +208,7 @@ static void account_acquire(struct account *a, struct store_clock *clock,
     }
     uint64_t live = account_live(a, clock->now_us);
     uint64_t free = live < q->limit ? q->limit - live : 0;
-    uint64_t wait = store_clock_wait_us(clock, q->term_us, q->hold_us);
+    uint64_t wait = account_wait_us(a, clock, q);
     if (q->need > q->limit) {
         reply->retry_after_us = LEASE_NEVER;
     } else if (wait > 0) {
@@ -243,15 +266,19 @@ static uint64_t account_retry_us(const struct account *a, uint64_t now_us, uint6
     while (live > room) {
         bool has_charge = charge < a->charge_count, has_cell = cell < a->cell_count;
         INVARIANT(has_charge || has_cell);
+        uint64_t until_us, count;
         if (!has_cell || (has_charge && a->charges[charge].ends_us < a->cells[cell].latest_us)) {
             const struct account_charge *c = &a->charges[charge++];
-            if (c->granted == c->settled) continue;
-            live -= c->granted - c->settled;
-            last_us = c->ends_us + a->hold_us;
+            until_us                       = c->ends_us + a->hold_us;
+            count                          = c->granted - c->settled;
         } else {
-            live -= a->cells[cell].count;
-            last_us = a->cells[cell++].latest_us + a->hold_us;
+            const struct account_cell *c = &a->cells[cell++];
+            until_us                     = c->latest_us + a->hold_us;
+            count                        = c->count;
         }
+        if (until_us <= now_us || count == 0) continue;
+        live -= count;
+        last_us = until_us;
     }
     return last_us - now_us;
 }

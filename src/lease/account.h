@@ -14,9 +14,10 @@
 #include "lease/store_clock.h"
 
 enum {
-    ACCOUNT_CHARGES_MAX    = 64,  /* leases at once; what happens then: account_make_room() */
-    ACCOUNT_CELLS_A_HOLD   = 128, /* a hold is cut into so many cells of time */
-    ACCOUNT_CELLS_MAX      = ACCOUNT_CELLS_A_HOLD + 8,
+    ACCOUNT_CHARGES_MAX  = 64,  /* leases at once; what happens then: account_make_room() */
+    ACCOUNT_CELLS_A_HOLD = 128, /* a hold is cut into so many cells of time */
+    ACCOUNT_KEEP_PARTS = 16, /* what has aged out is kept for one of so many parts of a hold more */
+    ACCOUNT_CELLS_MAX  = ACCOUNT_CELLS_A_HOLD + 16,
     ACCOUNT_FULL_RETRY_MAX = 1000000, /* us; what a holder is told who finds no room for a charge */
 };
 
@@ -37,8 +38,10 @@ struct account_cell {
 };
 
 struct account {
-    uint64_t              era_us;  /* of the clock by which all stamps are told */
-    uint64_t              hold_us; /* the longest that anybody has asked with */
+    uint64_t era_us;  /* of the clock by which all stamps are told */
+    uint64_t hold_us; /* the longest that anybody has asked with */
+    uint64_t
+        forgot_us; /* the latest C until which a permit would count that is not kept any more */
     uint32_t              charge_count;
     uint32_t              cell_count;
     struct account_charge charges[ACCOUNT_CHARGES_MAX]; /* ascending by ends_us */
@@ -53,7 +56,8 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
 /* Permits that count at C = now_us: held by somebody, or used less than the hold ago. */
 uint64_t account_live(const struct account *a, uint64_t now_us);
 
-/* From this C on the account equals a new one, and may be deleted; 0 for a new one. */
+/* From this C on the account may be deleted: it equals a new one even if C were then rewound by a hold. 0 for
+ * a new one. */
 uint64_t account_fresh_at_us(const struct account *a);
 
 #endif

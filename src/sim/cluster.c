@@ -69,6 +69,7 @@ void cluster_begin(struct cluster *c, struct world *w, const struct scenario *s)
         v->wall.rate_ppm =
             (int64_t)random_below(&c->random_fault, 2 * (uint64_t)s->rate_error_ppm + 1) -
             s->rate_error_ppm;
+        if (s->server_rate_ppm != 0) v->wall.rate_ppm = s->server_rate_ppm;
     }
     uint64_t first_us = own_clock_at(&c->servers[0].wall, 0) / SIM_US;
     for (uint32_t i = 0; i < c->server_count; i++)
@@ -254,9 +255,9 @@ static void step_clock(struct world *w, void *subject, void *cargo) {
 
 static void creep_clock(struct world *w, void *subject, void *cargo) {
     (void)cargo;
-    struct cluster *c        = subject;
-    uint64_t        clamp_ns = c->scenario->clamp_us * SIM_US;
-    uint64_t        step_ns  = clamp_ns / 2 + random_below(&c->random_fault, clamp_ns * 2 / 5);
+    struct cluster *c       = subject;
+    uint64_t        half_ns = c->scenario->creep_ns / 2;
+    uint64_t        step_ns = half_ns + random_below(&c->random_fault, half_ns + 1);
     c->servers[c->primary].wall.own_ns += step_ns;
     world_note(w, "creep", c->primary, step_ns, 0);
     plan(c, c->scenario->creep_every_ns, 0, creep_clock);

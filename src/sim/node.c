@@ -68,8 +68,10 @@ void node_begin(struct node *n) {
     uint64_t error           = (uint64_t)s->rate_error_ppm;
     int64_t  rate            = (int64_t)random_between(&n->random_fault, error / 2, error);
     n->clock.own_ns          = CLOCK_START_S * SIM_S + apart;
-    n->clock.rate_ppm        = random_below(&n->random_fault, 2) == 0 ? rate : -rate;
-    n->is_up                 = true;
+    bool is_fast             = random_below(&n->random_fault, 2) == 0 || s->has_fast_nodes;
+    if (s->has_fast_nodes) rate = (int64_t)error;
+    n->clock.rate_ppm = is_fast ? rate : -rate;
+    n->is_up          = true;
     node_remember(n);
 
     plan(n, s->crash_every_ns, node_crash);

@@ -34,9 +34,11 @@ struct scenario {
     uint64_t             duration_ns;
     uint64_t             calm_ns; /* no more faults from here on; 0: until the end */
 
-    int64_t  rate_error_ppm; /* true clock errors are up to this */
-    uint64_t delay_ns;       /* mean of one way */
-    uint64_t tail_permille;  /* messages that take up to 1.5 terms */
+    int64_t  rate_error_ppm;  /* true clock errors are up to this */
+    int64_t  server_rate_ppm; /* if not 0, servers' clocks are so fast */
+    bool     has_fast_nodes;  /* all nodes' clocks are fast; else they differ */
+    uint64_t delay_ns;        /* mean of one way */
+    uint64_t tail_permille;   /* messages that take up to 1.5 terms */
     uint64_t loss_permille, repeat_permille;
     uint64_t cut_every_ns;  /* a node is cut off, in one direction or both, for up to a window */
     uint64_t clog_every_ns; /* a node's messages are held up for up to two terms, then all arrive */
@@ -51,7 +53,7 @@ struct scenario {
     bool     has_split_brain;
     uint64_t skew_ns; /* between the clocks of servers */
     uint64_t step_every_ns, step_ns;
-    uint64_t creep_every_ns; /* steps of the primary's clock, too small for the clamp */
+    uint64_t creep_ns, creep_every_ns; /* steps of the primary's clock, too small for the clamp */
     uint64_t wipe_every_ns, rollback_every_ns;
     uint64_t clamp_us;
 

@@ -196,6 +196,27 @@ TEST(full_of_leases_it_forgets_the_finished_then_settles_the_ended_then_refuses)
     CHECK_EQ(live(TERM + HOLD + 1), ACCOUNT_CHARGES_MAX);
 }
 
+TEST(a_clock_that_ran_ahead_and_was_rewound_frees_nothing) {
+    begin();
+    acquire(1, 5, 5, 10, 0);
+    acquire(2, 5, 5, 10, 0);
+    report(1, 0, 0, 5, true, 0);
+    struct lease_request beat = empty(10);
+    /* Not so far that it was forgotten: it counts again. */
+    serve(&beat, HOLD + 1000);
+    CHECK_EQ(reply.free, 5);
+    store_clock_rewind(&store, 0, 1001);
+    CHECK_EQ(account_live(&account, store.now_us), 10);
+    /* Further: what was forgotten is waited for. */
+    store.now_us += 1001 + HOLD / 2;
+    serve(&beat, HOLD + 1000);
+    CHECK_EQ(reply.free, 10);
+    store_clock_rewind(&store, 1, 1001 + HOLD / 2);
+    CHECK_EQ(acquire(3, 1, 1, 10, HOLD + 1000), 0);
+    CHECK_EQ(reply.retry_after_us, TERM + 1);
+    CHECK_EQ(acquire(4, 1, 1, 10, HOLD + 1000 + TERM + 1), 1);
+}
+
 TEST(full_of_cells_it_loses_no_permit_and_lowers_no_stamp) {
     begin();
     uint64_t cell = HOLD / ACCOUNT_CELLS_A_HOLD + 1;
@@ -205,11 +226,11 @@ TEST(full_of_cells_it_loses_no_permit_and_lowers_no_stamp) {
         report(used + 1, 0, 0, 1, true, used * cell);
     }
     /* A rewind keeps all of them for longer, and what is older than the oldest is live, too. */
-    store_clock_rewind(&store, 0, 21 * cell);
+    store_clock_rewind(&store, 0, 29 * cell);
     uint64_t now_us = START + (used - 1) * cell;
-    for (uint64_t k = 1; k < 20; k++, used++) {
+    for (uint64_t k = 1; k < 28; k++, used++) {
         acquire(used + 1, 1, 1, 1000, now_us - START);
-        report(used + 1, 0, (now_us - START) - 21 * cell + k * cell, 1, true, now_us - START);
+        report(used + 1, 0, (now_us - START) - 29 * cell + k * cell, 1, true, now_us - START);
         CHECK_EQ(account_live(&account, store.now_us), used + 1);
         CHECK_LE(account.cell_count, ACCOUNT_CELLS_MAX);
         for (uint32_t i = 1; i < account.cell_count; i++)
@@ -222,7 +243,7 @@ TEST(it_equals_a_new_one_when_it_says_so) {
     begin();
     CHECK_EQ(account_fresh_at_us(&account), 0);
     acquire(1, 5, 5, 10, 0);
-    CHECK_EQ(account_fresh_at_us(&account), START + TERM + HOLD);
+    CHECK_EQ(account_fresh_at_us(&account), START + TERM + 2 * HOLD);
     report(1, 0, 0, 3, true, 500);
-    CHECK_GE(account_fresh_at_us(&account), START + 500 + HOLD);
+    CHECK_GE(account_fresh_at_us(&account), START + 500 + 2 * HOLD);
 }
