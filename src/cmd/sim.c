@@ -10,6 +10,7 @@
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 #include "sim/run.h"
+#include "wire/json.h"
 
 static const char about[] =
     "Plays the leases of weir in a simulated world: nodes that crash, pause and fork, a network\n"
@@ -46,6 +47,7 @@ struct play {
     struct summary summaries[SCENARIOS_MAX];
     bool           has_trace;
     bool           is_quiet;
+    bool           as_json;
     uint64_t       runs, convicted;
     uint64_t       last_hash;
 };
@@ -55,6 +57,7 @@ static bool range_parse(const char *text, struct range *range);
 static bool play_one(struct play *p, const struct scenario *s, uint64_t seed);
 static bool play_range(struct play *p, const struct scenario *s, struct range range);
 static int  play_file(struct play *p, const char *path);
+static void print_json(const struct scenario *s, uint64_t seed, const struct run_outcome *o);
 static void print_summaries(const struct play *p);
 
 int sim_main(int count, char **words) {
@@ -94,6 +97,11 @@ int sim_main(int count, char **words) {
          .kind = ARGS_FLAG,
          .into = &play.has_trace,
          .text = "print what happens: seconds, what, who, two numbers"},
+        {.name   = "json",
+         .letter = 'j',
+         .kind   = ARGS_FLAG,
+         .into   = &play.as_json,
+         .text   = "print a JSON line for each run"},
         {.name   = "quiet",
          .letter = 'q',
          .kind   = ARGS_FLAG,
@@ -130,7 +138,7 @@ int sim_main(int count, char **words) {
         code = COMMAND_TROUBLE;
     }
     if (code != COMMAND_DONE) return code;
-    if (!play.is_quiet) print_summaries(&play);
+    if (!play.is_quiet && !play.as_json) print_summaries(&play);
     return terminal_finish("sim", play.convicted > 0 ? COMMAND_DENIED : COMMAND_DONE);
 }
 
@@ -226,10 +234,11 @@ static bool play_one(struct play *p, const struct scenario *s, uint64_t seed) {
     if (v->trips_permille > sum->trips_max) sum->trips_max = v->trips_permille;
     p->runs++;
     p->last_hash = o.trace_hash;
-    if (!v->is_convicted) return true;
+    sum->convicted += v->is_convicted;
+    p->convicted += v->is_convicted;
+    if (p->as_json) print_json(s, seed, &o);
+    if (p->as_json || !v->is_convicted) return true;
 
-    sum->convicted++;
-    p->convicted++;
     terminal_progress_end();
     printf("%sconvicted%s %s, seed %" PRIu64
            ": %s\n    repeat: weir sim --scenario %s --seed %" PRIu64 "\n",
@@ -239,6 +248,41 @@ static bool play_one(struct play *p, const struct scenario *s, uint64_t seed) {
 }
 
 /* --- what came of it ------------------------------------------------------------------------- */
+
+static void json_number(struct json_writer *out, const char *name, uint64_t number) {
+    json_write_name(out, name);
+    json_write_u64(out, number);
+}
+
+static void print_json(const struct scenario *s, uint64_t seed, const struct run_outcome *o) {
+    const struct verdict *v = &o->verdict;
+    char                  buffer[1024], hash[17];
+    struct json_writer    out;
+    snprintf(hash, sizeof hash, "%016" PRIx64, o->trace_hash);
+    json_write_begin(&out, buffer, sizeof buffer, terminal_json_sink, NULL);
+    json_write_object(&out);
+    json_write_bytes(&out, "scenario", view_of(s->name));
+    json_number(&out, "seed", seed);
+    json_write_name(&out, "convicted");
+    json_write_bool(&out, v->is_convicted);
+    if (v->is_convicted) json_write_bytes(&out, "reason", view_of(v->reason));
+    json_number(&out, "limit", s->limit);
+    json_number(&out, "fullest", v->fullest);
+    json_number(&out, "admitted", v->admitted);
+    if (o->callers > 0) {
+        json_number(&out, "callers", o->callers);
+        json_number(&out, "use_permille", v->use_permille);
+        if (s->calm_ns > 0) json_number(&out, "repair_permille", v->repair_permille);
+        json_number(&out, "trips_permille", v->trips_permille);
+    }
+    json_number(&out, "trips", o->trips);
+    json_number(&out, "beats", o->beats);
+    json_number(&out, "events", o->events);
+    json_write_bytes(&out, "trace", view_of(hash));
+    json_write_object_end(&out);
+    json_write_line_end(&out);
+    json_write_end(&out);
+}
 
 static void print_share(uint64_t permille, bool is_told) {
     if (is_told) {
