@@ -2,34 +2,36 @@
  *
  * account: which permits of a user are out, and which have been used?
  *
- *     charges   permits that were granted. They count as used at the latest time at which they can be, the
- *               end of the term, until reports tell better.
+ *     charges   permits that were granted. They count as used at the latest time at which they can
+ *               be, the end of the term, until reports tell better.
  *     cells     permits that were reported, under an upper bound of the time of their use.
  *     live(C)   all of them whose stamp + H lies after C, the store's clock
  *
- * Strict. A grant leaves live <= limit. Everything else lowers it or lets it be: a report moves permits from a
- * charge to a cell, never more than are there; a final report takes the rest away, after its holder has
- * stopped; time takes permits away whose use is H and more ago on the store's clock, which is W and
- * more of real time. So at any instant x all that was used in (x - W, x] is live, and within the limit.
- * Where something must give, stamps rise: they are never lowered but by a report of the permit's own use.
+ * Strict. A grant leaves live <= limit. Everything else lowers it or lets it be: a report moves
+ * permits from a charge to a cell, never more than are there; a final report takes the rest away,
+ * after its holder has stopped; time takes permits away whose use is H and more ago on the store's
+ * clock, which is W and more of real time. So at any instant x all that was used in (x - W, x] is
+ * live, and within the limit. Where something must give, stamps rise: they are never lowered but by a
+ * report of the permit's own use.
  *
- * Reports are cumulative. A holder tells of the uses after `base`; the account skips those of them that it
- * has. If base is more than it has, a failover lost reports that the holder saw confirmed: these
- * permits have been used, at unknown times before now, and are stamped now. Without this gap rule the final
- * report would give them back.
+ * Reports are cumulative. A holder tells of the uses after `base`; the account skips those of them
+ * that it has. If base is more than it has, a failover lost reports that the holder saw confirmed:
+ * these permits have been used, at unknown times before now, and are stamped now. Without this gap
+ * rule the final report would give them back.
  *
- * C may be rewound when it has run ahead (watch.h). So what counts is asked of the present C each time, and what has
- * aged out is kept for 1/16 of H more. What is not kept any more and would count again is not granted over:
- * until C has passed it once more, nothing is. (Without this a jump made the account forget permits, and the
- * rewind that followed did not bring them back: the simulator found 202 of 200.)
+ * C may be rewound when it has run ahead (watch.h). So what counts is asked of the present C each
+ * time, and what has aged out is kept for 1/16 of H more. What is not kept any more and would count
+ * again is not granted over: until C has passed it once more, nothing is. (Without this a jump made
+ * the account forget permits, and the rewind that followed did not bring them back: the simulator
+ * found 202 of 200.)
  *
- * Bounded. Cells: stamps whose quotient by the cell length is the same share a cell, under the latest of them.
- * So a user who asks seldom is kept exactly, and one who never stops takes 128 cells of H and loses
- * at most 1/128 of it. Rewinds can stretch that over more cells; then the two oldest become one, under
- * the later stamp. (The strict counter of limit/window.c is smaller, but takes permits in the order of
- * time only, and reports of several nodes are in none.) Charges: account_make_room().
+ * Bounded. Cells: stamps whose quotient by the cell length is the same share a cell, under the latest
+ * of them. So a user who asks seldom is kept exactly, and one who never stops takes 128 cells of H
+ * and loses at most 1/128 of it. Rewinds can stretch that over more cells; then the two oldest become
+ * one, under the later stamp. (The strict counter of limit/window.c is smaller, but takes permits in
+ * the order of time only, and reports of several nodes are in none.) Charges: account_make_room().
  *
- * Exact whole numbers: stamps are below 2^53, and a sum of all counts is below 64 * 2^40 + 2^41. */
+ * Exact whole numbers: stamps, and sums of all counts, are below 2^53. */
 #include "lease/account.h"
 
 #include <string.h>
@@ -96,8 +98,8 @@ uint64_t account_fresh_at_us(const struct account *a) {
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-/* Whether something stamped so has aged out long ago, so that it need not be kept. If C is rewound so far that it
- * would count again, forgot_us knows. */
+/* Whether something stamped so has aged out long ago, so that it need not be kept. If C is rewound so
+ * far that it would count again, forgot_us knows. */
 static bool account_forget(struct account *a, uint64_t now_us, uint64_t stamp_us) {
     uint64_t until_us = stamp_us + a->hold_us;
     if (until_us + a->hold_us / ACCOUNT_KEEP_PARTS > now_us) return false;
@@ -230,8 +232,8 @@ static void account_acquire(struct account *a, struct store_clock *clock,
     }
 }
 
-/* When charges are full: one that is over goes first; then the oldest whose term has passed becomes used
- * permits of its latest time, and reports of it come too late. False: all are running. */
+/* When charges are full: one that is over goes first; then the oldest whose term has passed becomes
+ * used permits of its latest time, and reports of it come too late. False: all are running. */
 static bool account_make_room(struct account *a, uint64_t now_us) {
     if (a->charge_count < ACCOUNT_CHARGES_MAX) return true;
 
@@ -257,8 +259,8 @@ static void account_charge(struct account *a, const struct account_charge *charg
     a->charge_count++;
 }
 
-/* After how long `room` and fewer are live of those that are now, if nothing but time passes: goes through
- * charges and cells together in the order in which they end. */
+/* After how long `room` and fewer are live of those that are now, if nothing but time passes: goes
+ * through charges and cells together in the order in which they end. */
 static uint64_t account_retry_us(const struct account *a, uint64_t now_us, uint64_t live,
                                  uint64_t room) {
     uint64_t last_us = now_us;

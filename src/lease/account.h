@@ -2,8 +2,9 @@
  *
  * account: a store's side of one user under one rule. See account.c.
  *
- * This is the reference: the script of a Redis store and the statements of a Cassandra store must answer
- * as it does, and are tested beside it. Plain data, to be copied as bytes; all zeros is a new one. */
+ * This is the reference: the script of a Redis store and the statements of a Cassandra store must
+ * answer as it does, and are tested beside it. Plain data, to be copied as bytes; all zeros is a new
+ * one. */
 #ifndef WEIR_LEASE_ACCOUNT_H
 #define WEIR_LEASE_ACCOUNT_H
 
@@ -56,8 +57,8 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
 /* Permits that count at C = now_us: held by somebody, or used less than the hold ago. */
 uint64_t account_live(const struct account *a, uint64_t now_us);
 
-/* From this C on the account may be deleted: it equals a new one even if C were then rewound by a hold. 0 for
- * a new one. */
+/* From this C on the account may be deleted: it equals a new one even if C were then rewound by a
+ * hold. 0 for a new one. */
 uint64_t account_fresh_at_us(const struct account *a);
 
 #endif

@@ -2,25 +2,27 @@
  *
  * holder: permits in hand, and what the store must be told.
  *
- * Five rules make it strict; the proof is in docs/leases.md, and test/planted/sim.bugs breaks each of them:
+ * Five rules make it strict; the proof is in docs/leases.md, and test/planted/sim.bugs breaks each of
+ * them:
  *
- *   1. A lease ends term_ns after asked_ns, the own time before the first send of its acquire: not of a resend,
- *      not of the reply. The store counted its term from later, when it granted.
- *   2. A lease is spent only if its grant was replicated, and if the exchange that brought it shows that
- *      the store's clock has not run ahead.
+ *   1. A lease ends term_ns after asked_ns, the own time before the first send of its acquire: not of
+ *      a resend, not of the reply. The store counted its term from later, when it granted.
+ *   2. A lease is spent only if its grant was replicated, and if the exchange that brought it shows
+ *      that the store's clock has not run ahead.
  *   3. Never more than `granted` is spent, by one holder only: a new memory has a new incarnation.
  *   4. A final report is sent of a lease that is LEASE_OVER, of which nothing can be spent any more.
  *   5. Uses are told under the latest of their times, with ages that are at most the real ones.
  *
- * The rest is for use and for few trips. A caller finds a permit in hand, or waits for a trip that all who
- * come meanwhile share. What is acquired is what they want and what is expected for half a term; when less than
- * 30 % is left, or an eighth of the term, the next lease is acquired ahead. Who was idle gives back, and so does
- * every lease that has ended. A store's denial serves for as long as the store said that it would, but others
- * may give back earlier, so after poll_ns it is asked again. Small limits and short windows
- * (LEASE_MODE_EACH) take what the waiting callers want and nothing ahead.
+ * The rest is for use and for few trips. A caller finds a permit in hand, or waits for a trip that
+ * all who come meanwhile share. What is acquired is what they want and what is expected for half a
+ * term; when less than 30 % is left, or an eighth of the term, the next lease is acquired ahead. Who
+ * was idle gives back, and so does every lease that has ended. A store's denial serves for as long as
+ * the store said that it would, but others may give back earlier, so after poll_ns it is asked again.
+ * Small limits and short windows (LEASE_MODE_EACH) take what the waiting callers want and nothing
+ * ahead.
  *
- * Uses need no prompt report: until it comes they count as used at the end of the term, which matters only
- * when they would have aged out. What is given back is told at once. */
+ * Uses need no prompt report: until it comes they count as used at the end of the term, which matters
+ * only when they would have aged out. What is given back is told at once. */
 #include "lease/holder.h"
 
 #include <stddef.h>
@@ -37,17 +39,18 @@ enum {
 };
 
 static struct holder_answer holder_answer(struct holder *h, uint64_t cost, uint64_t now_ns);
-static void                 holder_spend(struct holder *h, uint64_t cost, uint64_t now_ns);
+static struct holder_lease *holder_ask_store(struct holder *h, uint64_t now_ns);
+static uint64_t             lease_due_ns(const struct holder *h, const struct holder_lease *l);
+static bool                 holder_wish(struct holder *h, uint64_t now_ns);
+static bool                 holder_is_due(const struct holder *h, uint64_t now_ns, bool is_wish);
+
+static void holder_spend(struct holder *h, uint64_t cost, uint64_t now_ns);
 static void lease_use(struct holder_lease *l, uint64_t width_ns, uint64_t count, uint64_t now_ns);
 static void holder_close(struct holder *h, uint64_t now_ns);
-static bool holder_wish(struct holder *h, uint64_t now_ns);
-static struct holder_lease *holder_ask_store(struct holder *h, uint64_t now_ns);
-static bool                 holder_is_due(const struct holder *h, uint64_t now_ns, bool is_wish);
-static uint64_t             lease_due_ns(const struct holder *h, const struct holder_lease *l);
-static void                 holder_tell(struct holder *h, uint64_t now_ns, struct lease_request *q);
-static void                 holder_settle(struct holder *h, const struct lease_receipt *receipt);
-static void                 holder_take_grant(struct holder *h, struct holder_lease *l,
-                                              const struct lease_reply *reply, bool is_usable, uint64_t now_ns);
+static void holder_tell(struct holder *h, uint64_t now_ns, struct lease_request *q);
+static void holder_settle(struct holder *h, const struct lease_receipt *receipt);
+static void holder_take_grant(struct holder *h, struct holder_lease *l,
+                              const struct lease_reply *reply, bool is_usable, uint64_t now_ns);
 
 static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -133,8 +136,8 @@ static void holder_spend(struct holder *h, uint64_t cost, uint64_t now_ns) {
     }
 }
 
-/* Notes uses, in the newest group or in a new one; if there are too many, the two that are nearest to each other
- * become one, under the later time. */
+/* Notes uses, in the newest group or in a new one; if there are too many, the two that are nearest to
+ * each other become one, under the later time. */
 static void lease_use(struct holder_lease *l, uint64_t width_ns, uint64_t count, uint64_t now_ns) {
     struct holder_use *last = l->use_count > 0 ? &l->uses[l->use_count - 1] : NULL;
     if (last != NULL && now_ns < last->first_ns + width_ns) {
@@ -198,8 +201,8 @@ bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
     return true;
 }
 
-/* Takes out of use what has ended, what nobody asks for, and with LEASE_MODE_EACH what was left by those who
- * waited. Forgets leases of which the store knows all. */
+/* Takes out of use what has ended, what nobody asks for, and with LEASE_MODE_EACH what was left by
+ * those who waited. Forgets leases of which the store knows all. */
 static void holder_close(struct holder *h, uint64_t now_ns) {
     bool is_idle = h->waiting == 0 && (h->terms->mode == LEASE_MODE_EACH ||
                                        now_ns >= h->called_ns + h->terms->idle_ns);

@@ -2,8 +2,9 @@
  *
  * holder: a node's side of one user under one rule. May this caller act now? See holder.c.
  *
- * A machine without hands: events go in by function calls, what is to be done comes out as return values.
- * Whoever drives it (limiter, simulator) has the clock, the callers who wait and the way to the store:
+ * A machine without hands: events go in by function calls, what is to be done comes out as return
+ * values. Whoever drives it (limiter, simulator) has the clock, the callers who wait and the way to
+ * the store:
  *
  *     switch (holder_ask(h, cost, now).outcome) {
  *     case HOLDER_WAIT: park the caller             -- no more than its deadline
@@ -13,10 +14,11 @@
  *     if (holder_take(h, watch, &reply, now))       -- when a reply has come, whenever that is
  *         ask again for all who are parked, in their order, with holder_ask_again()
  *
- * All times are of one clock of the node: it counts every pause of process and machine (CLOCK_BOOTTIME), it
- * does not go back, and its rate is within the terms' clock_error_ppm. Times are below LIMIT_NOW_MAX. One
- * thread at a time. Nothing is allocated and nothing is kept but struct holder, which may be forgotten at any
- * time: what it held is then kept by the store as if used, for a term and a hold. */
+ * All times are of one clock of the node: it counts every pause of process and machine
+ * (CLOCK_BOOTTIME), it does not go back, and its rate is within the terms' clock_error_ppm. Times are
+ * below LIMIT_NOW_MAX. One thread at a time. Nothing is allocated and nothing is kept but struct
+ * holder, which may be forgotten at any time: what it held is then kept by the store as if used, for
+ * a term and a hold. */
 #ifndef WEIR_LEASE_HOLDER_H
 #define WEIR_LEASE_HOLDER_H
 
@@ -97,26 +99,29 @@ struct holder_answer {
  * LEASE_MODE_EACH or LEASE_MODE_SHARE, or NEVER, which denies. */
 void holder_begin(struct holder *h, const struct lease_terms *terms, uint64_t incarnation);
 
-/* May somebody take `cost` permits, 1 to LIMIT_MAX, now? HOLDER_ALLOWED: they are taken, as of now_ns. HOLDER_WAIT:
- * the store must be asked first; the driver parks the caller, or gives it up, which needs no call. */
+/* May somebody take `cost` permits, 1 to LIMIT_MAX, now? HOLDER_ALLOWED: they are taken, as of
+ * now_ns. HOLDER_WAIT: the store must be asked first; the driver parks the caller, or gives it up,
+ * which needs no call. */
 struct holder_answer holder_ask(struct holder *h, uint64_t cost, uint64_t now_ns);
 
 /* The same for a caller who was parked. */
 struct holder_answer holder_ask_again(struct holder *h, uint64_t cost, uint64_t now_ns);
 
-/* True: *request is to be sent to the store; ask once more. The driver notes now_ns as the time of sending, for
- * `sent_ns` of the reply, and sends now or never. */
+/* True: *request is to be sent to the store; ask once more. The driver notes now_ns as the time of
+ * sending, for `sent_ns` of the reply, and sends now or never. */
 bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *request);
 
 /* When holder_poll() may have something next if nothing else happens; UINT64_MAX: never. */
 uint64_t holder_next_ns(const struct holder *h);
 
-/* A reply has come: any, late, repeated, of an earlier incarnation. `watch` (that of the shard) judges the store's
- * clock; NULL: it is trusted. True: nobody is parked any more as far as the holder knows; ask again. */
+/* A reply has come: any, late, repeated, of an earlier incarnation. `watch` (that of the shard)
+ * judges the store's clock; NULL: it is trusted. True: nobody is parked any more as far as the holder
+ * knows; ask again. */
 bool holder_take(struct holder *h, struct watch *watch, const struct lease_reply *reply,
                  uint64_t now_ns);
 
-/* Permits that could be taken now without a trip, and in *until_ns the first end of a lease that has some. */
+/* Permits that could be taken now without a trip, and in *until_ns the first end of a lease that has
+ * some. */
 uint64_t holder_left(const struct holder *h, uint64_t now_ns, uint64_t *until_ns);
 
 #endif

@@ -3,8 +3,8 @@
  * message: what a holder and a store tell each other about one user under one rule.
  *
  * A request does up to four things, in this order and in one atomic step at the store: it may ask the
- * store's clock to step back, it reports uses, it gives back, and it acquires. Each part may come twice,
- * late, out of order or never, and strictness does not depend on it.
+ * store's clock to step back, it reports uses, it gives back, and it acquires. Each part may come
+ * twice, late, out of order or never, and strictness does not depend on it.
  *
  *     request  id          the lease to acquire; sequence 0: none, the request only reports
  *              need        grant at least so much, or nothing; 1 to limit
@@ -34,8 +34,8 @@
  * Numbers are whole and at most LEASE_NUMBER_MAX, 2^53 - 1, and so is every sum that a store forms of
  * them: a Redis script holds numbers as doubles. Times are microseconds: 2^53 of them are 285 years,
  * of nanoseconds they would be 104 days. Only an id's incarnation has 64 bits: stores compare it and
- * do not calculate. A store adds, subtracts, compares, and divides when it chooses a cell; whatever depends on
- * clock rates has been done by the sender, in 128 bits. */
+ * do not calculate. A store adds, subtracts, compares, and divides when it chooses a cell; whatever
+ * depends on clock rates has been done by the sender, in 128 bits. */
 #ifndef WEIR_LEASE_MESSAGE_H
 #define WEIR_LEASE_MESSAGE_H
 

@@ -2,18 +2,19 @@
  *
  * store_clock: what time is it, for a store whose machine's clock may jump?
  *
- * C, the clock of a shard, is part of the shard's data and is replicated with it: it advances by what the
- * server's clock advanced since the last step, but only if that is plausible. A step back and a step
- * of more than `clamp` are absorbed: C stands still for this one step. So a failover to a server with
- * another time is such a step. A step forward that is smaller than the clamp gets through; holders find it
- * (watch.h) and ask for a rewind. Absorbing is better than cutting to the clamp: the simulator convicts the latter.
+ * C, the clock of a shard, is part of the shard's data and is replicated with it: it advances by what
+ * the server's clock advanced since the last step, but only if that is plausible. A step back and a
+ * step of more than `clamp` are absorbed: C stands still for this one step. So a failover to a server
+ * with another time is such a step. A step forward that is smaller than the clamp gets through;
+ * holders find it (watch.h) and ask for a rewind. Absorbing is better than cutting to the clamp: the
+ * simulator convicts the latter.
  *
  * C loses time if nobody steps it for longer than the clamp: whoever has users on a shard sends it a
  * request every clamp / 2. A C that is late keeps permits too long and never too short.
  *
- * A shard that has no clock has lost its past: whatever was granted may be in use until T + H later, so
- * nothing is granted before. `born_us` says when that was. The same if a holder has seen a grant that the
- * shard does not know of: `grants` counts them.
+ * A shard that has no clock has lost its past: whatever was granted may be in use until T + H later,
+ * so nothing is granted before. `born_us` says when that was. The same if a holder has seen a grant
+ * that the shard does not know of: `grants` counts them.
  *
  * Times are microseconds below 2^53; generation and grants count up and stay below it, too. */
 #ifndef WEIR_LEASE_STORE_CLOCK_H
@@ -43,8 +44,8 @@ uint64_t store_clock_step(struct store_clock *c, uint64_t server_us, uint64_t cl
 /* Steps C back by `by_us` (not below 0), if no other rewind came since `generation` was seen. */
 void store_clock_rewind(struct store_clock *c, uint64_t generation, uint64_t by_us);
 
-/* `seen`: a holder was told of so many replicated grants. If that is more than the shard knows, the past
- * is lost. */
+/* `seen`: a holder was told of so many replicated grants. If that is more than the shard knows, the
+ * past is lost. */
 void store_clock_compare_grants(struct store_clock *c, uint64_t seen);
 
 /* How long nothing may be granted yet, with the term and the hold of a rule; 0: it may. */

@@ -3,20 +3,23 @@
  * terms: see terms.h. With rho the error of a clock's rate, W the window, T the term:
  *
  *     holder's term   T (1 - rho) / (1 + rho), counted on its own clock from before the first send.
- *                     Its clock runs at 1 - rho or faster, so in real time it ends at most T / (1 + rho)
- *                     after the grant; the store's clock runs at 1 + rho or slower and shows at most T.
- *     hold  H         W (1 + rho) / (1 - rho) + margin. A permit that is stamped s is free again when the store's
- *                     clock shows s + H: at least H / (1 + rho) >= W of real time after its use.
- *     margin          how far the store's clock may be ahead without being found out, 4 tolerances, 8 rho of the
- *                     time that holders look back, W + 2 T, and the time between two contacts. See watch.c.
+ *                     Its clock runs at 1 - rho or faster, so in real time it ends at most
+ *                     T / (1 + rho) after the grant; the store's clock runs at 1 + rho or slower and
+ *                     shows at most T.
+ *     hold  H         W (1 + rho) / (1 - rho) + margin. A permit that is stamped s is free again when
+ *                     the store's clock shows s + H: at least H / (1 + rho) >= W of real time after
+ *                     its use.
+ *     span            H + 2 T + a contact: how far back holders look
+ *     margin          how far the store's clock may be ahead without being found out: 4 tolerances,
+ *                     8 rho of the span, and the time between two contacts. See watch.c. The span
+ *                     holds the margin: margin = (4 tolerances + contact + 8 rho rest) / (1 - 8 rho)
  *
  * Rounding: a microsecond for the term, one for each of the two clock readings that make up an
  * interval, so H has 4 more.
  *
- * Leases pay if a window is many round trips and if each node can have some permits: else every decision is a
- * trip (research: sections 2.3 and 2.4 of the sources named in
- * docs/leases.md). Nothing is refused for being small: a window of a microsecond is strict, and useless,
- * and loss_ppm says so. */
+ * Leases pay if a window is many round trips and if each node can have some permits: else every
+ * decision is a trip (research: sections 2.3 and 2.4 of the sources named in docs/leases.md). Nothing
+ * is refused for being small: a window of a microsecond is strict, and useless, and loss_ppm says so. */
 #include "lease/terms.h"
 
 #include "base/wide.h"
@@ -47,6 +50,14 @@ static uint64_t scale_us(uint64_t ns, uint64_t times, uint64_t by, bool round_up
     return us > LEASE_NUMBER_MAX ? LEASE_NUMBER_MAX : (uint64_t)us;
 }
 
+/* See the top. */
+static uint64_t margin_for(const struct lease_options *o, uint64_t kept_ns) {
+    uint64_t eight = 8 * o->clock_error_ppm;
+    uint128  rest  = (uint128)kept_ns + 2 * o->term_ns + o->contact_ns;
+    uint128  sum   = (uint128)(4 * o->tolerance_ns + o->contact_ns) * PPM + rest * eight;
+    return (uint64_t)(sum / (PPM - eight)) + 1;
+}
+
 static struct lease_options options_complete(const struct lease_options *given,
                                              uint64_t                    window_ns) {
     struct lease_options o = *given;
@@ -67,8 +78,9 @@ static struct lease_options options_complete(const struct lease_options *given,
     if (o.contact_ns == 0) o.contact_ns = between(SECOND / 100, window_ns / 200, SECOND / 10);
     o.contact_ns = smaller(o.contact_ns, 3600 * SECOND);
     if (o.margin_ns == 0) {
-        uint128 rates = (uint128)(window_ns + 2 * o.term_ns) * 8 * o.clock_error_ppm / PPM;
-        o.margin_ns   = (uint64_t)rates + 4 * o.tolerance_ns + o.contact_ns;
+        uint64_t kept_us =
+            scale_us(window_ns, PPM + o.clock_error_ppm, PPM - o.clock_error_ppm, true);
+        o.margin_ns = margin_for(&o, kept_us * 1000);
     }
     o.margin_ns = smaller(o.margin_ns, LIMIT_WINDOW_MAX);
     return o;
@@ -98,7 +110,7 @@ void lease_terms_make(uint64_t limit, uint64_t window_ns, const struct lease_opt
     terms->hold_us         = kept_us + scale_us(o.margin_ns, 1, 1, true) + ROUNDING_US;
     terms->tolerance_ns    = o.tolerance_ns;
     terms->contact_ns      = o.contact_ns;
-    terms->span_ns         = window_ns + 2 * o.term_ns;
+    terms->span_ns         = (terms->hold_us + 2 * terms->term_us) * 1000 + o.contact_ns;
     terms->poll_ns         = between(20 * MILLISECOND, window_ns / 256, SECOND);
     terms->report_ns       = larger(o.term_ns / 2, window_ns / 8);
     terms->idle_ns         = o.idle_ns;

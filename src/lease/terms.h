@@ -2,8 +2,8 @@
  *
  * terms: how long do the leases of a rule last, and how long is a permit kept after its use?
  *
- * Everything that depends on clock rates is calculated here, once a rule, rounded to the safe side: what a
- * store keeps is rounded up, what a holder may do is rounded down. See terms.c. */
+ * Everything that depends on clock rates is calculated here, once a rule, rounded to the safe side:
+ * what a store keeps is rounded up, what a holder may do is rounded down. See terms.c. */
 #ifndef WEIR_LEASE_TERMS_H
 #define WEIR_LEASE_TERMS_H
 
@@ -13,7 +13,7 @@
 #include "limit/request.h"
 
 enum {
-    LEASE_CLOCK_ERROR_PPM_MAX = 100000, /* a tenth */
+    LEASE_CLOCK_ERROR_PPM_MAX = 50000, /* a twentieth; above an eighth nothing could be verified */
 };
 
 /* What is known of machines and network. 0 means: chosen from the rule and the rest. */

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch: compares each contact with all contacts of the last span, W + 2 T.
+ * watch: compares each contact with all contacts of the last span, H + 2 T and a contact.
  *
  * A store's clock that ran ahead frees permits too early. Between two contacts at least
  *
  *     C - C' - (now - sent') (1 + rho) / (1 - rho)
  *
- * of its advance was not real time, where C' was read after sent' and C before now on our own clock. If that
- * is above 0, the grant is refused and the store asked to step back by it, which is always safe: permits are
- * kept longer. With offsets sent = C - sent (1 + rho) / (1 - rho), and the same for now, that is
+ * of its advance was not real time, where C' was read after sent' and C before now on our own clock.
+ * If that is above 0, the grant is refused and the store asked to step back by it, which is always
+ * safe: permits are kept longer. With offsets sent = C - sent (1 + rho) / (1 - rho), and the same for
+ * now, that is
  *
  *     offset(C, now) - least offset(C', sent') of the last span
  *
  * so only the least offset need be kept: of each of 16 parts of the span, so that old ones can be
  * forgotten. A contact thus counts for a span and up to a part more.
  *
- * What this cannot see. Take a grant at a1 and one at c2 on node B, whose last contact before a1 was r. Between r and
- * c2 the clock can have run ahead by as much as two exchanges hide and clocks differ: 2 tolerances and 4 rho of the
- * span. Between a1 and c2 it ran ahead by that and by what it was behind at a1: stood still since r (absorbed
- * jumps), less than the time between two contacts; or was rewound by another node, which sees as sharply
- * as B: 2 tolerances and 4 rho again. The margin in H is the sum. (With half of it the simulator found a violation
- * after 10,000 seeds: test/sim/seeds.) Slow exchanges are therefore neither believed nor kept. A node does not
- * see what happened before its first contact: for one span after its start it trusts the store. And if it had no
- * fine contact for longer, it does not see whether the clock stood still and then made up for it.
+ * What this cannot see. Take a grant at a1 and one at c2 on node B, whose last contact before a1 was
+ * r. Between r and c2 the clock can have run ahead by as much as two exchanges hide and clocks
+ * differ: 2 tolerances and 4 rho of the span. Between a1 and c2 it ran ahead by that and by what it
+ * was behind at a1: stood still since r (absorbed jumps), less than the time between two contacts; or
+ * was rewound by another node, which sees as sharply as B: 2 tolerances and 4 rho again. The margin
+ * in H is the sum. Slow exchanges are therefore neither believed nor kept. A node does not see what
+ * happened before its first contact: for one span after its start it trusts the store. And if it had
+ * no fine contact for longer, it does not see whether the clock stood still and then made up for it.
  *
- * Rewinds leave the offsets as they are, since the store is then where they say that it should be. A clock that
- * began anew (another era) is another clock. */
+ * Rewinds leave the offsets as they are, since the store is then where they say that it should be. A
+ * clock that began anew (another era) is another clock. */
 #include "lease/watch.h"
 
 #include "base/contract.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch: did the store's clock run ahead of mine? See watch.c. One for each shard that a node talks to. */
+ * watch: did the store's clock run ahead of mine? See watch.c. One for each shard that a node talks
+ * to. */
 #ifndef WEIR_LEASE_WATCH_H
 #define WEIR_LEASE_WATCH_H
 
@@ -26,13 +27,14 @@ enum watch_verdict {
     WATCH_AHEAD, /* *ahead_us: so far at least */
 };
 
-/* `span_ns` and `tolerance_ns` are those of the terms with the longest span of all rules on the shard. */
+/* `span_ns` and `tolerance_ns` are those of the terms with the longest span of all rules on the
+ * shard. */
 void watch_begin(struct watch *w, uint64_t clock_error_ppm, uint64_t span_ns,
                  uint64_t tolerance_ns);
 
-/* Judges by an exchange that was sent at `sent_ns`, answered at `now_ns` (own clock), with the store's clock
- * in the reply; and keeps it as a contact if it is fine. A permit of a reply that is not fine must
- * not be used. */
+/* Judges by an exchange that was sent at `sent_ns`, answered at `now_ns` (own clock), with the
+ * store's clock in the reply; and keeps it as a contact if it is fine. A permit of a reply that is
+ * not fine must not be used. */
 enum watch_verdict watch_take(struct watch *w, const struct lease_reply *reply, uint64_t now_ns,
                               uint64_t *ahead_us);
 

@@ -2,11 +2,11 @@
  *
  * cluster: servers that run the account of src/lease, and fail.
  *
- * A primary replicates every change as a stream of whole states, in order, each link with its own delays. A grant
- * is shown to its node when `wait` replicas have confirmed it, or as not replicated after 100 ms. A failover makes
- * a replica the primary, whatever it has; the old one is dead for a while, or goes on for the nodes that
- * have not heard (a split brain), and comes back with a copy of the new one's state. Server clocks are apart, run at
- * wrong rates and step.
+ * A primary replicates every change as a stream of whole states, in order, each link with its own
+ * delays. A grant is shown to its node when `wait` replicas have confirmed it, or as not replicated
+ * after 100 ms. A failover makes a replica the primary, whatever it has; the old one is dead for a
+ * while, or goes on for the nodes that have not heard (a split brain), and comes back with a copy of
+ * the new one's state. Server clocks are apart, run at wrong rates and step.
  *
  * What it models is what a store may do to src/lease, not how Redis does it: tests with a real one
  * come beside it. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * node: drives a holder as a real driver would: parks callers, sends what holder_poll() says, asks again after
- * replies, keeps the shard's clock going by beats. And it fails: it crashes and starts with a new memory, is paused
- * with everything that comes meanwhile handled late, is forked, is cut off or clogged. */
+ * node: drives a holder as a real driver would: parks callers, sends what holder_poll() says, asks
+ * again after replies, keeps the shard's clock going by beats. And it fails: it crashes and starts
+ * with a new memory, is paused with everything that comes meanwhile handled late, is forked, is cut
+ * off or clogged. */
 #include "sim/node.h"
 
 #include <stddef.h>
@@ -318,8 +319,9 @@ static void node_clog(struct world *w, void *subject, void *cargo) {
 
 /* --- greed ----------------------------------------------------------------------------------- */
 
-/* Whoever is greedy asks for all that is free, or for one and takes what comes with it; spends at once, or in the
- * last instant of the term, or half and half; and may die then, so that no report is ever sent. */
+/* Whoever is greedy asks for all that is free, or for one and takes what comes with it; spends at
+ * once, or in the last instant of the term, or half and half; and may die then, so that no report is
+ * ever sent. */
 static void node_greed(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n = subject;

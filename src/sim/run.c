@@ -104,8 +104,8 @@ static void run_arrival(struct world *w, void *subject, void *cargo) {
     const struct scenario *s    = r->scenario;
     uint64_t               cost = random_between(&r->random, 1, s->cost_max);
     uint64_t               load = s->load_percent;
-    /* A first window that is not full before its end: else all is used at once, and again a window later, and
-     * how the run ends decides what share of it was used. */
+    /* A first window that is not full before its end: else all is used at once, and again a window
+     * later, and how the run ends decides what share of it was used. */
     if (w->now_ns < s->window_ns && load > FIRST_PERCENT) load = FIRST_PERCENT;
     uint64_t gap_ns = s->window_ns / s->limit * 100 / load * (s->cost_max + 1) / 2;
     if (s->traffic == TRAFFIC_BURSTS) {

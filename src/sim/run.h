@@ -16,7 +16,8 @@ struct run_outcome {
     uint64_t       events, trips, beats, callers;
 };
 
-/* Runs it. The trace, if `trace` is not NULL, has a line for each thing that happened. False: no memory. */
+/* Runs it. The trace, if `trace` is not NULL, has a line for each thing that happened. False: no
+ * memory. */
 bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
                   struct run_outcome *outcome);
 

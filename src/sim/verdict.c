@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * verdict: did the whole cluster keep its promises? Judged by real times of callers and admissions alone, in code
- * that shares nothing with src/lease.
+ * verdict: did the whole cluster keep its promises? Judged by real times of callers and admissions
+ * alone, in code that shares nothing with src/lease.
  *
- *     strict    no half-open window of real time holds more than the limit. The fullest one ends with an
- *               admission, so one for each is looked at.
- *     useful    admissions are compared with those of an ideal log that sees all callers at once: it admits whoever
- *               fits, and forgets after exactly a window. Where faults are on, only after they have stopped.
+ *     strict    no half-open window of real time holds more than the limit. The fullest one ends with
+ *               an admission, so one for each is looked at.
+ *     useful    admissions are compared with those of an ideal log that sees all callers at once: it
+ *               admits whoever fits, and forgets after exactly a window. Where faults are on, only
+ *               after they have stopped.
  *     nobody    is denied for ever: once faults have stopped, each node with callers gets something.
  *     bounded   traffic: trips to the store, for each caller. */
 #include "sim/verdict.h"
@@ -50,8 +51,8 @@ static void judge_strict(const struct evidence *e, const struct scenario *s, str
                 v->fullest, s->limit, at_ns / SIM_S, at_ns % SIM_S);
 }
 
-/* Admissions from `from_ns` on, in thousandths of those of an ideal log that begins then with what the run had
- * admitted in the window before. */
+/* Admissions from `from_ns` on, in thousandths of those of an ideal log that begins then with what
+ * the run had admitted in the window before. */
 static uint64_t use_permille(const struct evidence *e, const struct scenario *s, uint64_t from_ns) {
     uint64_t real = 0, ideal = 0, live = 0;
     size_t   known = 0; /* admissions of the run, before from_ns, that the log has forgotten */

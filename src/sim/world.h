@@ -2,9 +2,10 @@
  *
  * world: time, chance and what happens next, of one simulated run.
  *
- * One thread, one queue ordered by (time, order of scheduling), all chance from one seed, split for each consumer so that
- * a new one does not shift the others; no wall clock, no floating point, no order of pointers: the same seed
- * does the same on every machine. What happens goes into a hash that a second run must repeat. */
+ * One thread, one queue ordered by (time, order of scheduling), all chance from one seed, split for
+ * each consumer so that a new one does not shift the others; no wall clock, no floating point, no
+ * order of pointers: the same seed does the same on every machine. What happens goes into a hash that
+ * a second run must repeat. */
 #ifndef WEIR_SIM_WORLD_H
 #define WEIR_SIM_WORLD_H
 

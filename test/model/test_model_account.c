@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A store's account against two that forget nothing: a log of when each permit was really used, which no window may
- * exceed, and a naive account that keeps every permit by itself, which must say the same up to a cell.
+ * A store's account against two that forget nothing: a log of when each permit was really used, which
+ * no window may exceed, and a naive account that keeps every permit by itself, which must say the
+ * same up to a cell.
  *
- * Holders here are honest (they spend what they were granted, before the end of the term, and report real ages or
- * shorter ones) and the messages are not: reports are repeated, come late and out of order, or never; finals
- * are forgotten; acquires are repeated; copies of the account from a while ago come back, as in a failover
- * that lost reports and no grant. And the clock runs ahead for a request of somebody else, and is rewound. */
+ * Holders here are honest (they spend what they were granted, before the end of the term, and report
+ * real ages or shorter ones) and the messages are not: reports are repeated, come late and out of
+ * order, or never; finals are forgotten; acquires are repeated; copies of the account from a while
+ * ago come back, as in a failover that lost reports and no grant. And the clock runs ahead for a
+ * request of somebody else, and is rewound. */
 #include "lease/account.h"
 
 #include <string.h>

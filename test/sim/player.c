@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * player: plays seeds of one scenario until a judge convicts. For test/planted, which links it with objects
- * that hold a bug.
+ * player: plays seeds of one scenario until a judge convicts. For test/planted, which links it with
+ * objects that hold a bug.
  *
- * usage: player SCENARIO        WEIR_SIM_SEEDS says how many (default 20); with WEIR_MODEL_JUDGE=promise only windows
- *                               above the limit count
+ * usage: player SCENARIO        WEIR_SIM_SEEDS says how many (default 20); with
+ *                               WEIR_MODEL_JUDGE=promise only windows above the limit count
  *        exit 0 none convicted, 1 one was, 2 wrong usage */
 #include <inttypes.h>
 #include <stdio.h>
