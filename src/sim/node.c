@@ -30,9 +30,10 @@ struct arrival {
 
 static event_fn node_decide, node_timer, node_beat, node_receive, node_crash, node_start,
     node_pause;
-static event_fn node_resume, node_fork, node_cut, node_clog, node_greed, node_greed_late;
-static void     node_go_on(struct node *n);
-static void     greed_after_reply(struct node *n);
+static event_fn node_resume, node_change_rate, node_fork, node_cut, node_clog, node_greed,
+    node_greed_late;
+static void node_go_on(struct node *n);
+static void greed_after_reply(struct node *n);
 
 static uint64_t own_now(const struct node *n) { return own_clock_at(&n->clock, n->world->now_ns); }
 
@@ -77,6 +78,7 @@ void node_begin(struct node *n) {
 
     plan(n, s->crash_every_ns, node_crash);
     plan(n, s->pause_every_ns, node_pause);
+    plan(n, s->rate_every_ns, node_change_rate);
     plan(n, s->fork_every_ns, node_fork);
     plan(n, s->cut_every_ns, node_cut);
     plan(n, s->clog_every_ns, node_clog);
@@ -297,6 +299,18 @@ static void node_resume(struct world *w, void *subject, void *cargo) {
                  sizeof n->memory);
 }
 
+/* The clock goes on at another rate. Timers that were set by the old one come late, or early and are
+ * set again. */
+static void node_change_rate(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct node *n     = subject;
+    uint64_t     error = (uint64_t)n->scenario->rate_error_ppm;
+    own_clock_change(&n->clock, w->now_ns,
+                     (int64_t)random_below(&n->random_fault, 2 * error + 1) - (int64_t)error);
+    world_note(w, "rate", n->number, n->clock.own_ns, 0);
+    plan(n, n->scenario->rate_every_ns, node_change_rate);
+}
+
 static void node_cut(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n     = subject;
@@ -365,7 +379,12 @@ static void node_greed_late(struct world *w, void *subject, void *cargo) {
     struct node   *n      = subject;
     const uint64_t memory = *(const uint64_t *)cargo;
     if (is_paused(n, node_greed_late, cargo, sizeof memory)) return;
-    if (!n->is_up || memory != n->memory || own_now(n) < n->spends_at || n->spends_at == 0) return;
+    if (!n->is_up || memory != n->memory || n->spends_at == 0) return;
+    if (own_now(n) < n->spends_at) { /* the clock has slowed down since */
+        world_at(w, own_clock_when(&n->clock, n->spends_at), node_greed_late, n, cargo,
+                 sizeof memory);
+        return;
+    }
     n->spends_at = 0;
     greed_spend(n, UINT64_MAX);
     bool dies = n->scenario->crashes_after && random_below(&n->random_greed, 2) == 0;

@@ -44,7 +44,8 @@
 
 #define CHAOS(title, text) \
     FLAKY(title, text), \
-    .cut_every_ns = 60 * SIM_S, .clog_every_ns = 60 * SIM_S, .fork_every_ns = 90 * SIM_S, \
+    .rate_every_ns = 20 * SIM_S, .cut_every_ns = 60 * SIM_S, .clog_every_ns = 60 * SIM_S, \
+    .fork_every_ns = 90 * SIM_S, \
     .failover_every_ns = 25 * SIM_S, .has_split_brain = true, \
     .skew_ns = 5 * SIM_S, .step_every_ns = 30 * SIM_S, .step_ns = 8 * SIM_S
 
@@ -113,7 +114,7 @@ const struct scenario sim_scenarios[] = {
      .pause_every_ns = 5 * SIM_S,
      .crashes_after = true},
     {QUIET("greedy-rates", "an adversary, clocks wrong by 3 %, and no margin for anything else"), GREEDY,
-     .has_watch = false, .rate_error_ppm = 30000,
+     .has_watch = false, .rate_error_ppm = 30000, .rate_every_ns = 30 * SIM_S,
      .options = {.clock_error_ppm = 30000, .margin_ns = 1, .nodes = 5, .term_ns = 1 * SIM_S,
      .idle_ns = 20 * SIM_S}},
     {QUIET("greedy-jumps", "an adversary, failovers and clock steps every few seconds, not watched"),

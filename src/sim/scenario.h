@@ -26,7 +26,6 @@ struct scenario {
 
     uint64_t             limit, window_ns;
     struct lease_options options; /* what the nodes believe of clocks and network */
-    bool                 has_watch;
     uint32_t             nodes;
     enum traffic         traffic;
     uint64_t             load_percent;
@@ -34,23 +33,26 @@ struct scenario {
     uint64_t             duration_ns;
     uint64_t             calm_ns; /* no more faults from here on; 0: until the end */
 
+    bool has_watch;
+    bool has_fast_nodes;  /* all nodes' clocks are fast; else they differ */
+    bool has_freezes;     /* a pause stops the node's clock, too */
+    bool crashes_after;   /* a greedy node dies, half of the time, when it has spent all */
+    bool has_split_brain; /* half of the deposed primaries go on for a while */
+    bool promotes_any;    /* replica, and not the one that has most */
+
     int64_t  rate_error_ppm;  /* true clock errors are up to this */
     int64_t  server_rate_ppm; /* if not 0, servers' clocks are so fast */
-    bool     has_fast_nodes;  /* all nodes' clocks are fast; else they differ */
     uint64_t delay_ns;        /* mean of one way */
     uint64_t tail_permille;   /* messages that take up to 1.5 terms */
     uint64_t loss_permille, repeat_permille;
     uint64_t cut_every_ns;  /* a node is cut off, in one direction or both, for up to a window */
     uint64_t clog_every_ns; /* a node's messages are held up for up to two terms, then all arrive */
+    uint64_t rate_every_ns; /* a node's clock goes on at another rate */
     uint64_t crash_every_ns, pause_every_ns, fork_every_ns;
-    bool     has_freezes;   /* a pause stops the node's clock, too */
-    bool     crashes_after; /* a greedy node dies, half of the time, when it has spent all */
 
     uint64_t replicas, wait; /* a grant is used when so many replicas have it */
-    bool     promotes_any;   /* and not the one that has most */
     uint64_t replica_delay_ns;
     uint64_t failover_every_ns;
-    bool     has_split_brain;
     uint64_t skew_ns; /* between the clocks of servers */
     uint64_t step_every_ns, step_ns;
     uint64_t creep_ns, creep_every_ns; /* steps of the primary's clock, too small for the clamp */

@@ -29,13 +29,12 @@ struct lease {
     uint64_t ends_us;
     uint64_t used_us[USES_MAX]; /* of the first `used` permits, ascending */
     uint64_t used;
-    bool     is_stopped; /* its holder spends no more */
-
     uint64_t stamp_us[USES_MAX]; /* naive: of the first `settled` permits */
     uint64_t settled;
-    bool     is_over;
-    bool     is_forgotten; /* the account dropped it while its clock was ahead */
     uint64_t confirmed;    /* what its holder knows to be settled */
+    bool     is_stopped;   /* its holder spends no more */
+    bool     is_over;      /* naive */
+    bool     is_forgotten; /* the account dropped it while its clock was ahead */
 };
 
 struct trial {
