@@ -267,6 +267,8 @@ static void print_json(const struct scenario *s, uint64_t seed, const struct run
     json_write_bool(&out, v->is_convicted);
     if (v->is_convicted) json_write_bytes(&out, "reason", view_of(v->reason));
     json_number(&out, "limit", s->limit);
+    json_number(&out, "hold_us", o->hold_us);
+    json_number(&out, "loss_ppm", o->loss_ppm);
     json_number(&out, "fullest", v->fullest);
     json_number(&out, "admitted", v->admitted);
     if (o->callers > 0) {

@@ -66,7 +66,9 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
                                                .events     = r->world.event_count,
                                                .trips      = r->evidence.trips,
                                                .beats      = r->evidence.beats,
-                                               .callers    = r->evidence.request_count};
+                                               .callers    = r->evidence.request_count,
+                                               .hold_us    = r->terms.hold_us,
+                                               .loss_ppm   = r->terms.loss_ppm};
     verdict_of(&r->evidence, s, s->calm_ns > 0 ? s->calm_ns + healing_ns : 0, &outcome->verdict);
     evidence_clear(&r->evidence);
     world_end(&r->world);

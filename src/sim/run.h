@@ -14,6 +14,7 @@ struct run_outcome {
     struct verdict verdict;
     uint64_t       trace_hash; /* the same for the same seed, scenario and code */
     uint64_t       events, trips, beats, callers;
+    uint64_t       hold_us, loss_ppm; /* of the terms, see lease/terms.h */
 };
 
 /* Runs it. The trace, if `trace` is not NULL, has a line for each thing that happened. False: no
