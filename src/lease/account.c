@@ -7,6 +7,9 @@
  *     cells     permits that were reported, under an upper bound of the time of their use.
  *     live(C)   all of them whose stamp + H lies after C, the store's clock
  *
+ * Escrow (O'Neil 1986) whose rights end by time (Gray and Cheriton, "Leases", 1989), and count until a
+ * window after their use.
+ *
  * Strict. A grant leaves live <= limit. Everything else lowers it or lets it be: a report moves
  * permits from a charge to a cell, never more than are there; a final report takes the rest away,
  * after its holder has stopped; time takes permits away whose use is H and more ago on the store's

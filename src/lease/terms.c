@@ -18,8 +18,8 @@
  * interval, so H has 4 more.
  *
  * Leases pay if a window is many round trips and if each node can have some permits: else every
- * decision is a trip (research: sections 2.3 and 2.4 of the sources named in docs/leases.md). Nothing
- * is refused for being small: a window of a microsecond is strict, and useless, and loss_ppm says so. */
+ * decision is a trip (docs/leases.md). Nothing is refused for being small: a window of a microsecond
+ * is strict, and useless, and loss_ppm says so. */
 #include "lease/terms.h"
 
 #include "base/wide.h"
