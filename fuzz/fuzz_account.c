@@ -74,6 +74,7 @@ static void step(struct account *a, struct store_clock *clock, const uint8_t *p)
     account_serve(a, clock, &q, &reply);
     check_account(a);
     INVARIANT(reply.receipt_count == q.report_count);
+    INVARIANT(lease_reply_is_sound(&reply));
     if (reply.granted == 0) return;
     INVARIANT(reply.granted <= LIMIT_MAX);
     INVARIANT(reply.retry_after_us == 0);

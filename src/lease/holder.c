@@ -328,6 +328,7 @@ uint64_t holder_next_ns(const struct holder *h) {
 
 bool holder_take(struct holder *h, struct watch *watch, const struct lease_reply *reply,
                  uint64_t now_ns) {
+    REQUIRE(lease_reply_is_sound(reply));
     enum watch_verdict verdict  = WATCH_FINE;
     uint64_t           ahead_us = 0;
     if (watch != NULL) verdict = watch_take(watch, reply, now_ns, &ahead_us);

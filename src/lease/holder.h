@@ -114,9 +114,9 @@ bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *reques
 /* When holder_poll() may have something next if nothing else happens; UINT64_MAX: never. */
 uint64_t holder_next_ns(const struct holder *h);
 
-/* A reply has come: any, late, repeated, of an earlier incarnation. `watch` (that of the shard)
- * judges the store's clock; NULL: it is trusted. True: nobody is parked any more as far as the holder
- * knows; ask again. */
+/* A reply has come: any, late, repeated, of an earlier incarnation, but sound (lease_reply_is_sound()).
+ * `watch` (that of the shard) judges the store's clock; NULL: it is trusted. True: nobody is parked any
+ * more as far as the holder knows; ask again. */
 bool holder_take(struct holder *h, struct watch *watch, const struct lease_reply *reply,
                  uint64_t now_ns);
 

@@ -132,4 +132,14 @@ static inline bool lease_request_is_sound(const struct lease_request *q) {
     return true;
 }
 
+/* Whether a reply is in the ranges above: a carrier asks before it gives what came from a network to a
+ * holder. */
+static inline bool lease_reply_is_sound(const struct lease_reply *r) {
+    if (r->granted > LIMIT_MAX || r->free > LIMIT_MAX) return false;
+    if (r->receipt_count > LEASE_REPORTS_MAX) return false;
+    for (uint32_t i = 0; i < r->receipt_count; i++)
+        if (r->receipts[i].settled > LIMIT_MAX) return false;
+    return r->retry_after_us <= LEASE_NEVER && r->store_us <= LEASE_NUMBER_MAX;
+}
+
 #endif

@@ -338,3 +338,19 @@ TEST(requests_are_sound_whatever_replies_were) {
         CHECK_GT(holder_next_ns(&holder), start + at * MS);
     }
 }
+
+TEST(replies_out_of_range_are_told_from_sound_ones) {
+    struct lease_reply r = {.granted = LIMIT_MAX, .free = LIMIT_MAX, .retry_after_us = LEASE_NEVER};
+    CHECK(lease_reply_is_sound(&r));
+    r.granted = LIMIT_MAX + 1;
+    CHECK(!lease_reply_is_sound(&r));
+    r                     = (struct lease_reply){.receipt_count = LEASE_REPORTS_MAX};
+    r.receipts[3].settled = LIMIT_MAX;
+    CHECK(lease_reply_is_sound(&r));
+    r.receipts[3].settled++;
+    CHECK(!lease_reply_is_sound(&r));
+    r = (struct lease_reply){.receipt_count = LEASE_REPORTS_MAX + 1};
+    CHECK(!lease_reply_is_sound(&r));
+    r = (struct lease_reply){.store_us = LEASE_NUMBER_MAX + 1};
+    CHECK(!lease_reply_is_sound(&r));
+}
