@@ -51,9 +51,11 @@ static void step(struct account *a, struct store_clock *clock, const uint8_t *p)
     if (p[15] == 254) *clock = (struct store_clock){0};
     store_clock_step(clock, server_us, 1 + number(p + 1, UINT64_C(1) << 40));
 
-    struct lease_request q = {.limit       = number(p + 2, LIMIT_MAX),
-                              .term_us     = number(p + 3, LEASE_NUMBER_MAX / 8),
-                              .hold_us     = number(p + 4, LEASE_NUMBER_MAX / 8),
+    struct lease_request q = {.limit   = number(p + 2, LIMIT_MAX),
+                              .term_us = number(p + 3, LEASE_NUMBER_MAX / 8),
+                              .hold_us = number(p + 4, LEASE_NUMBER_MAX / 8),
+                              .era_seen_us =
+                                  p[5] % 32 == 0 ? number(p + 5, LEASE_NUMBER_MAX) : clock->era_us,
                               .grants_seen = p[5] % 16 == 0 ? number(p + 5, 1000) : 0};
     if (p[6] % 4 == 0) {
         q.rewind_us         = number(p + 6, LEASE_NUMBER_MAX);

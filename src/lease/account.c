@@ -28,6 +28,8 @@
  * the account forget permits, and the rewind that followed did not bring them back: the simulator
  * found 202 of 200.)
  *
+ * For the same reason a grant that is repeated must fit when it is repeated.
+ *
  * Bounded. Cells: stamps whose quotient by the cell length is the same share a cell, under the latest
  * of them. So a user who asks seldom is kept exactly, and one who never stops takes 128 cells of H
  * and loses at most 1/128 of it. Rewinds can stretch that over more cells; then the two oldest become
@@ -60,7 +62,7 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
     REQUIRE(lease_request_is_sound(q));
 
     store_clock_rewind(clock, q->rewind_generation, q->rewind_us);
-    store_clock_compare_grants(clock, q->grants_seen);
+    store_clock_compare(clock, q->era_seen_us, q->grants_seen);
 
     /* What another clock has stamped is older than this one's hold. */
     if (a->era_us != clock->era_us) *a = (struct account){.era_us = clock->era_us};
@@ -207,13 +209,17 @@ static uint64_t account_wait_us(const struct account *a, const struct store_cloc
 static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply) {
     const struct account_charge *known = account_find(a, q->id);
-    if (known != NULL) { /* asked before: the same answer, or none if it has been used */
-        reply->granted = known->settled == 0 && !known->is_over ? known->granted : 0;
+    uint64_t                     live  = account_live(a, clock->now_us);
+    uint64_t                     free  = live < q->limit ? q->limit - live : 0;
+    uint64_t                     wait  = account_wait_us(a, clock, q);
+    if (known != NULL) {
+        /* Asked before: the same answer, or none if it has been used; nor if it would not be given now.
+         * That is so if the clock was ahead when it was given, and has been rewound: whoever asks sees
+         * the clock of this answer, and not of that one. */
+        bool holds     = known->settled == 0 && !known->is_over && live <= q->limit && wait == 0;
+        reply->granted = holds ? known->granted : 0;
         return;
     }
-    uint64_t live = account_live(a, clock->now_us);
-    uint64_t free = live < q->limit ? q->limit - live : 0;
-    uint64_t wait = account_wait_us(a, clock, q);
     if (q->need > q->limit) {
         reply->retry_after_us = LEASE_NEVER;
     } else if (wait > 0) {

@@ -186,6 +186,7 @@ bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
     *q           = (struct lease_request){.limit             = h->terms->limit,
                                           .term_us           = h->terms->term_us,
                                           .hold_us           = h->terms->hold_us,
+                                          .era_seen_us       = h->era_seen_us,
                                           .grants_seen       = h->grants_seen,
                                           .rewind_us         = h->rewind_us,
                                           .rewind_generation = h->generation};
@@ -337,6 +338,10 @@ bool holder_take(struct holder *h, struct watch *watch, const struct lease_reply
         h->generation = reply->generation;
     }
     for (uint32_t i = 0; i < reply->receipt_count; i++) holder_settle(h, &reply->receipts[i]);
+    if (reply->era_us != h->era_seen_us) {
+        h->era_seen_us = reply->era_us;
+        h->grants_seen = 0;
+    }
     if (reply->granted > 0 && reply->is_replicated)
         h->grants_seen = larger(h->grants_seen, reply->grants);
 

@@ -80,7 +80,7 @@ struct holder {
     uint64_t denied_need;     /* ... to who needs so many and more */
     uint64_t retry_at_ns;     /* and told to come back then */
 
-    uint64_t grants_seen;
+    uint64_t era_seen_us, grants_seen;
     uint64_t generation;
     uint64_t rewind_us;
 };

@@ -12,7 +12,8 @@
  *              limit       permits a window may hold, 0 to LIMIT_MAX; the one of this request decides
  *              term_us     T: how long after the grant the store expects uses
  *              hold_us     H: how long a permit is kept after it was used; terms.h says why it is so long
- *              grants_seen the largest `grants` that came with a replicated grant; 0: none
+ *              era_seen_us the era of the last reply; 0: none
+ *              grants_seen the largest `grants` that came with a replicated grant of that era
  *              rewind_us   how far the store's clock ran ahead of the sender's; 0: it did not
  *              rewind_generation   the `generation` that this was seen in
  *              reports     of leases whose uses the store has not confirmed, or that are over
@@ -77,7 +78,7 @@ struct lease_request {
     uint64_t            need, want;
     uint64_t            limit;
     uint64_t            term_us, hold_us;
-    uint64_t            grants_seen;
+    uint64_t            era_seen_us, grants_seen;
     uint64_t            rewind_us, rewind_generation;
     uint32_t            report_count;
     struct lease_report reports[LEASE_REPORTS_MAX];

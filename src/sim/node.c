@@ -219,6 +219,7 @@ static void node_beat(struct world *w, void *subject, void *cargo) {
     struct lease_request beat = {.limit       = n->terms->limit,
                                  .term_us     = n->terms->term_us,
                                  .hold_us     = n->terms->hold_us,
+                                 .era_seen_us = n->holder.era_seen_us,
                                  .grants_seen = n->holder.grants_seen};
     n->evidence->beats++;
     node_send(n, &beat);

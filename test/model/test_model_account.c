@@ -233,17 +233,30 @@ static void fail_over(const struct account *old, const struct lease *leases, uin
     }
 }
 
-/* Somebody's empty request is served while the clock is ahead. */
+/* While the clock is ahead a request is served whose reply is lost: an empty one, or an acquire. The
+ * clock is rewound, and then the acquire repeated: its holder sees the clock as it should be. */
 static void leap(void) {
     struct lease_request q = {.limit = t.limit, .term_us = t.term_us, .hold_us = t.hold_us};
     struct lease_reply   reply;
     uint64_t             ahead_us = below(t.hold_us / (1 + below(40)) + 1);
+    bool has_room = t.lease_count < LEASES_MAX && t.account.charge_count < ACCOUNT_CHARGES_MAX - 1;
+    if (has_room && below(2) == 0) {
+        q.id   = (struct lease_id){1, t.lease_count + 1};
+        q.need = 1;
+        q.want = 1 + below(USES_MAX);
+    }
     t.clock.now_us += ahead_us;
     account_serve(&t.account, &t.clock, &q, &reply);
     for (uint64_t i = 0; i < t.lease_count; i++)
         if (is_forgotten(&t.leases[i], t.clock.now_us)) t.leases[i].is_forgotten = true;
+    uint64_t ends_us = t.clock.now_us + t.term_us;
     store_clock_rewind(&t.clock, t.clock.generation, ahead_us);
     t.leaps += t.account.forgot_us > t.clock.now_us;
+    if (reply.granted == 0) return;
+
+    t.leases[t.lease_count++] = (struct lease){.granted = reply.granted, .ends_us = ends_us};
+    account_serve(&t.account, &t.clock, &q, &reply);
+    t.leases[t.lease_count - 1].is_stopped = reply.granted == 0;
 }
 
 static void play(uint64_t seed) {

@@ -217,6 +217,19 @@ TEST(a_clock_that_ran_ahead_and_was_rewound_frees_nothing) {
     CHECK_EQ(acquire(4, 1, 1, 10, HOLD + 1000 + TERM + 1), 1);
 }
 
+TEST(a_grant_of_a_clock_that_ran_ahead_is_not_repeated_when_that_was_rewound) {
+    begin();
+    acquire(1, 10, 10, 10, 0);
+    report(1, 0, 0, 10, true, 0);
+    store.now_us += HOLD + 1;
+    CHECK_EQ(acquire(2, 4, 4, 10, 1000), 4);
+    CHECK_EQ(acquire(2, 4, 4, 10, 1001), 4);
+    store_clock_rewind(&store, 0, HOLD + 1);
+    CHECK_EQ(acquire(2, 4, 4, 10, 1002), 0);
+    CHECK_EQ(account_live(&account, store.now_us), 14);
+    CHECK_EQ(acquire(2, 4, 4, 10, HOLD), 4);
+}
+
 TEST(full_of_cells_it_loses_no_permit_and_lowers_no_stamp) {
     begin();
     uint64_t cell = HOLD / ACCOUNT_CELLS_A_HOLD + 1;

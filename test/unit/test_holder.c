@@ -354,3 +354,19 @@ TEST(replies_out_of_range_are_told_from_sound_ones) {
     r = (struct lease_reply){.store_us = LEASE_NUMBER_MAX + 1};
     CHECK(!lease_reply_is_sound(&r));
 }
+
+TEST(grants_that_were_seen_are_those_of_the_present_era) {
+    begin(100);
+    CHECK_EQ(ask(0), HOLDER_WAIT);
+    CHECK(poll(0));
+    struct lease_reply r = answer(10);
+    r.era_us             = 5;
+    r.grants             = 9;
+    CHECK(take(r, 1));
+    CHECK_EQ(holder.era_seen_us, 5);
+    CHECK_EQ(holder.grants_seen, 9);
+    struct lease_reply beat = {.era_us = 6};
+    CHECK(!take(beat, 2));
+    CHECK_EQ(holder.era_seen_us, 6);
+    CHECK_EQ(holder.grants_seen, 0);
+}

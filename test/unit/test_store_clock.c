@@ -61,12 +61,21 @@ TEST(a_grant_that_the_shard_does_not_know_is_a_lost_past) {
     struct store_clock c = clock_at(7000000);
     c.grants             = 5;
     store_clock_step(&c, 7000010, clamp);
-    store_clock_compare_grants(&c, 5);
+    store_clock_compare(&c, 7000000, 5);
     CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
-    store_clock_compare_grants(&c, 6);
+    store_clock_compare(&c, 7000000, 6);
     CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 1100);
     CHECK_EQ(c.grants, 6);
     store_clock_step(&c, 7001110, clamp);
-    store_clock_compare_grants(&c, 6);
+    store_clock_compare(&c, 7000000, 6);
     CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
+}
+
+TEST(what_was_seen_in_another_era_matters_only_if_that_is_a_later_one) {
+    struct store_clock c = clock_at(7000000);
+    store_clock_compare(&c, 6999999, 1000);
+    CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
+    store_clock_compare(&c, 7000001, 0);
+    CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 1100);
+    CHECK_EQ(c.grants, 0);
 }
