@@ -244,6 +244,7 @@ static bool play_one(struct play *p, const struct scenario *s, uint64_t seed) {
            ": %s\n    repeat: weir sim --scenario %s --seed %" PRIu64 "\n",
            terminal_colour(TERMINAL_RED), terminal_colour(TERMINAL_PLAIN), s->name, seed, v->reason,
            s->name, seed);
+    fflush(stdout); /* long runs are cut short, and what was found is not to be lost */
     return true;
 }
 
