@@ -3,12 +3,13 @@
 # The front door: verbs. CMake builds, CTest tests, tools/ does the rest; each line here only
 # calls them. `make help` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help run build debug test check bench fuzz demo-crash format install uninstall clean
+.PHONY: help run build debug test check bench fuzz sim demo-crash format install uninstall clean
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 600
+SEEDS   ?= 1..10000
 
 help: ## what you are reading
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -42,6 +43,11 @@ bench: ## measure, each figure beside its reference
 fuzz: ## fuzz each target for SECONDS=600
 	@tools/setup.sh run fuzz test
 	@tools/fuzz.sh $(SECONDS)
+
+sim: ## play SEEDS=1..10000 of simulated worlds: do leases keep the limit in all of them?
+	@tools/setup.sh run
+	@tools/build.sh --no-tests release weir
+	@build/release/weir sim --seeds $(SEEDS)
 
 demo-crash: ## kill -9 processes that share a file, for 20 s, and let weir judge read what they were told
 	@tools/setup.sh run

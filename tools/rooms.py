@@ -28,7 +28,7 @@ ROOMS = {
                 "os/slot.h"},
     "server":  {"base", "limit", "limiter", "wire", "os"},
     "os":      {"base"},
-    "sim":     {"base", "limit", "table", "lease", "store", "limiter", "wire", "server"},
+    "sim":     {"base", "limit", "lease"},
     "api":     ALL,
     "cmd":     ALL,
 }

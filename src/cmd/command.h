@@ -18,7 +18,8 @@
     X(explain, "what a limit means in numbers: worst case, resolution, memory")                    \
     X(replay, "what would a limit have done to yesterday's traffic?")                              \
     X(judge, "read decisions, and say whether any window broke its limit")                         \
-    X(bench, "how fast is weir here, beside a clock read and bare memory?")
+    X(bench, "how fast is weir here, beside a clock read and bare memory?")                        \
+    X(sim, "do leases keep the limit on failing machines? Simulated, from a seed")
 
 /* A contract: scripts depend on it. */
 enum command_exit {

@@ -6,8 +6,8 @@ usage: planted.py FILE.bugs --program NAME=OBJECT[:OBJECT...]... [BUG...]
 
 A .bugs file holds, for each bug, its name, the file, the test programs that must find it (each of
 them must; PROGRAM/PATTERN runs some of its tests) and the text to replace, which must be there
-exactly once; blanks and line ends do not count. If it "breaks the promise", model_window must also convict it when it looks at nothing but
-admissions above the limit and denials without need:
+exactly once; blanks and line ends do not count. If it "breaks the promise", the program must also convict it when it looks at nothing but
+the promise (model_window: admissions above the limit and denials without need; sim_player: admissions above the limit):
 
     bug window_expires_a_cell_early
     in src/limit/window.c
@@ -15,6 +15,8 @@ admissions above the limit and denials without need:
     breaks the promise
     - uint64_t ages = old text;
     + uint64_t ages = new text;
+
+"within 20 seeds" is for programs that play seeds: they get that number as WEIR_SIM_SEEDS, and one try.
 
 Several - + groups of one bug are planted together. A bug whose text is no longer there fails the
 test: a judge that is not tested is not trusted. So does a program that fails without any bug.
@@ -36,7 +38,7 @@ SECONDS_MAX = 120
 class Bug:
     def __init__(self, name, line):
         self.name, self.line = name, line
-        self.file, self.programs, self.edits, self.breaks_promise = None, [], [], False
+        self.file, self.programs, self.edits, self.breaks_promise, self.seeds = None, [], [], False, None
 
 
 def bugs_read(path):
@@ -51,6 +53,8 @@ def bugs_read(path):
             bugs[-1].file = rest
         elif word == "convicted":
             bugs[-1].programs = rest.split()[1:]
+        elif word == "within":
+            bugs[-1].seeds = rest.split()[0]
         elif line == "breaks the promise":
             bugs[-1].breaks_promise = True
         elif word == "-":
@@ -100,9 +104,11 @@ def build(directory, program, objects, extra):
     subprocess.run(command, check=True)
 
 
-def run(directory, program, pattern, effort, judge=""):
+def run(directory, program, pattern, effort, judge="", seeds=None):
     """What a program that failed said first, or None if it passed."""
     environment = dict(os.environ, WEIR_TEST_EFFORT=effort, WEIR_SEED="20261124", WEIR_MODEL_JUDGE=judge)
+    if seeds is not None:
+        environment["WEIR_SIM_SEEDS"] = seeds
     try:
         done = subprocess.run([str(directory / program), *pattern], env=environment, timeout=SECONDS_MAX,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -115,9 +121,9 @@ def run(directory, program, pattern, effort, judge=""):
     return words[0] if words else f"ended with {done.returncode}"
 
 
-def convict(directory, program, pattern, judge=""):
-    for effort in EFFORTS:
-        words = run(directory, program, pattern, effort, judge)
+def convict(directory, program, pattern, judge="", seeds=None):
+    for effort in EFFORTS if seeds is None else EFFORTS[:1]:
+        words = run(directory, program, pattern, effort, judge, seeds)
         if words is not None:
             return words
     return None
@@ -155,9 +161,9 @@ def main():
         for witness in bug.programs:
             program, _, pattern = witness.partition("/")
             build(directory, program, programs[program], planted)
-            words = convict(directory, program, [pattern] if pattern else [])
+            words = convict(directory, program, [pattern] if pattern else [], seeds=bug.seeds)
             if words is not None and bug.breaks_promise:
-                words = convict(directory, program, [pattern] if pattern else [], "promise")
+                words = convict(directory, program, [pattern] if pattern else [], "promise", bug.seeds)
             if words is None:
                 troubles.append(f"{path.name}:{bug.line}: {bug.name} SURVIVES {program}")
             print(f"{'survives ' if words is None else 'convicted'} {bug.name:45} {program}: {words}", flush=True)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * evidence: what happened, in real time, and nothing of how. All that judges see. */
+#ifndef WEIR_SIM_EVIDENCE_H
+#define WEIR_SIM_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct evidence_request {
+    uint64_t at_ns; /* when the caller came */
+    uint64_t cost;
+    uint32_t node;
+    bool     is_admitted;
+    bool     is_ideal; /* the judges: an ideal log would have admitted it */
+};
+
+struct evidence_admission {
+    uint64_t at_ns; /* when it was decided; ascends */
+    uint64_t cost;
+};
+
+struct evidence {
+    struct evidence_request   *requests; /* ascend by at_ns */
+    size_t                     request_count, request_room;
+    struct evidence_admission *admissions;
+    size_t                     admission_count, admission_room;
+    uint64_t                   trips; /* requests that nodes sent to the store, but for beats */
+    uint64_t                   beats;
+};
+
+void evidence_clear(struct evidence *e);
+
+/* A caller comes; returns the request's number. */
+size_t evidence_come(struct evidence *e, uint64_t now_ns, uint32_t node, uint64_t cost);
+
+/* Permits are taken: by the caller `request`, or by nobody in particular (SIZE_MAX). */
+void evidence_admit(struct evidence *e, uint64_t now_ns, size_t request, uint64_t cost);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/run.h"
+
+#include <stdlib.h>
+
+#include "base/contract.h"
+#include "sim/cluster.h"
+#include "sim/node.h"
+#include "sim/world.h"
+
+enum {
+    SHARES_MAX    = 1000,
+    SHARES_MIN    = 50,
+    SHARES_CHANGE = 2000,
+    BURST_TIMES   = 15,
+    FIRST_PERCENT = 95
+};
+
+struct run {
+    struct world           world;
+    const struct scenario *scenario;
+    struct lease_terms     terms;
+    struct cluster         cluster;
+    struct node            nodes[SIM_NODES_MAX];
+    struct evidence        evidence;
+    struct random          random;
+    uint64_t               shares[SIM_NODES_MAX]; /* of the callers */
+};
+
+static event_fn run_arrival;
+static void     run_reply(void *context, const struct parcel *parcel);
+static void     run_share_out(struct run *r);
+
+bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
+                  struct run_outcome *outcome) {
+    struct run *r = calloc(1, sizeof *r);
+    if (r == NULL) return false;
+    world_begin(&r->world, seed, trace);
+    r->scenario = s;
+    r->random   = random_split(&r->world.random);
+    lease_terms_make(s->limit, s->window_ns, &s->options, &r->terms);
+    REQUIRE(r->terms.mode != LEASE_MODE_BAD);
+    REQUIRE(s->nodes <= SIM_NODES_MAX);
+    REQUIRE(s->replicas < SIM_SERVERS_MAX);
+
+    cluster_begin(&r->cluster, &r->world, s);
+    r->cluster.reply   = run_reply;
+    r->cluster.context = r;
+    for (uint32_t i = 0; i < s->nodes; i++) {
+        struct node *n = &r->nodes[i];
+        n->world       = &r->world;
+        n->scenario    = s;
+        n->terms       = &r->terms;
+        n->cluster     = &r->cluster;
+        n->evidence    = &r->evidence;
+        n->nodes       = r->nodes;
+        n->number      = i;
+        node_begin(n);
+    }
+    run_share_out(r);
+    if (s->traffic != TRAFFIC_GREEDY) world_at(&r->world, 0, run_arrival, r, NULL, 0);
+    world_run(&r->world, s->duration_ns);
+
+    uint64_t healing_ns = 2 * (r->terms.hold_us + r->terms.term_us) * SIM_US;
+    *outcome            = (struct run_outcome){.trace_hash = r->world.hash,
+                                               .events     = r->world.event_count,
+                                               .trips      = r->evidence.trips,
+                                               .beats      = r->evidence.beats,
+                                               .callers    = r->evidence.request_count,
+                                               .hold_us    = r->terms.hold_us,
+                                               .loss_ppm   = r->terms.loss_ppm};
+    verdict_of(&r->evidence, s, s->calm_ns > 0 ? s->calm_ns + healing_ns : 0, &outcome->verdict);
+    evidence_clear(&r->evidence);
+    world_end(&r->world);
+    free(r);
+    return true;
+}
+
+static void run_reply(void *context, const struct parcel *parcel) {
+    struct run *r = context;
+    node_reply(&r->nodes[parcel->node], parcel);
+}
+
+/* --- callers --------------------------------------------------------------------------------- */
+
+/* Uneven: squares of even numbers. */
+static void run_share_out(struct run *r) {
+    for (uint32_t i = 0; i < r->scenario->nodes; i++) {
+        uint64_t share = random_below(&r->random, SHARES_MAX);
+        r->shares[i]   = share * share / SHARES_MAX + SHARES_MIN;
+    }
+}
+
+static uint32_t run_choose_node(struct run *r) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < r->scenario->nodes; i++) sum += r->shares[i];
+    uint64_t at = random_below(&r->random, sum);
+    uint32_t i  = 0;
+    while (at >= r->shares[i]) at -= r->shares[i++];
+    return i;
+}
+
+static void run_arrival(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct run            *r    = subject;
+    const struct scenario *s    = r->scenario;
+    uint64_t               cost = random_between(&r->random, 1, s->cost_max);
+    uint64_t               load = s->load_percent;
+    /* A first window that is not full before its end: else all is used at once, and again a window
+     * later, and how the run ends decides what share of it was used. */
+    if (w->now_ns < s->window_ns && load > FIRST_PERCENT) load = FIRST_PERCENT;
+    uint64_t gap_ns = s->window_ns / s->limit * 100 / load * (s->cost_max + 1) / 2;
+    if (s->traffic == TRAFFIC_BURSTS) {
+        gap_ns /= BURST_TIMES;
+        if (random_below(&r->random, s->limit * 6 / 10 + 1) == 0)
+            world_at(
+                w, w->now_ns + s->window_ns / 10 + random_below(&r->random, s->window_ns * 14 / 10),
+                run_arrival, r, NULL, 0);
+        else
+            world_at(w, w->now_ns + world_exponential(&r->random, gap_ns), run_arrival, r, NULL, 0);
+    } else {
+        world_at(w, w->now_ns + world_exponential(&r->random, gap_ns), run_arrival, r, NULL, 0);
+    }
+    node_come(&r->nodes[run_choose_node(r)], cost);
+    if (random_below(&r->random, SHARES_CHANGE) == 0) run_share_out(r);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario: the worlds that are simulated. All begin as QUIET: five nodes, a primary and two replicas
+ * of which one must confirm a grant, 10 s windows, 1 s terms, 2 ms one way, clocks that are wrong by
+ * up to 0.1 %. CHAOS adds everything that machines, networks and stores do and that the promise holds
+ * through; it ends after 70 s, so that repair can be judged. GREEDY replaces callers by an adversary.
+ * A later line of a scenario overrides an earlier one.
+ *
+ * The bounds (use, repair, trips) are set below the worst of a thousand seeds; docs/leases.md has the
+ * figures and how to measure them. */
+#include "sim/scenario.h"
+
+#include <string.h>
+
+#include "sim/world.h"
+
+/* A later setting overriding an earlier one is how these are written. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+/* Lines are laid out by hand: what belongs together stands together. */
+/* clang-format off */
+
+#define QUIET(title, text) \
+    .name = title, .about = text, \
+    .limit = 200, .window_ns = 10 * SIM_S, \
+    .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = 1 * SIM_S}, \
+    .has_watch = true, .nodes = 5, \
+    .traffic = TRAFFIC_STEADY, .load_percent = 200, .cost_max = 1, .duration_ns = 120 * SIM_S, \
+    .rate_error_ppm = 1000, .delay_ns = 2 * SIM_MS, \
+    .replicas = 2, .wait = 1, .replica_delay_ns = 4 * SIM_MS, \
+    .clamp_us = 250000, \
+    .trips_max_permille = 1500
+
+/* Clocks are all but exact and nothing allows for more: whatever else is wrong shows at once. */
+#define TIGHT \
+    .has_watch = false, .rate_error_ppm = 1, \
+    .options = {.clock_error_ppm = 1, .margin_ns = 1, .nodes = 5, .term_ns = 1 * SIM_S, .idle_ns = 20 * SIM_S}
+
+#define FLAKY(title, text) \
+    QUIET(title, text), \
+    .calm_ns = 70 * SIM_S, .duration_ns = 130 * SIM_S, \
+    .tail_permille = 20, .loss_permille = 10, .repeat_permille = 10, \
+    .crash_every_ns = 60 * SIM_S, .pause_every_ns = 40 * SIM_S
+
+#define CHAOS(title, text) \
+    FLAKY(title, text), \
+    .rate_every_ns = 20 * SIM_S, .cut_every_ns = 60 * SIM_S, .clog_every_ns = 60 * SIM_S, \
+    .fork_every_ns = 90 * SIM_S, \
+    .failover_every_ns = 25 * SIM_S, .has_split_brain = true, \
+    .skew_ns = 5 * SIM_S, .step_every_ns = 30 * SIM_S, .step_ns = 8 * SIM_S
+
+#define GREEDY \
+    .traffic = TRAFFIC_GREEDY, .limit = 40, .calm_ns = 0, .duration_ns = 90 * SIM_S, \
+    .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = 1 * SIM_S, .idle_ns = 20 * SIM_S}
+
+/* Slow replication and a failover every 3 s. */
+#define LAG(title, text) \
+    QUIET(title, text), GREEDY, TIGHT, \
+    .nodes = 3, .failover_every_ns = 1 * SIM_S, .replica_delay_ns = 30 * SIM_MS, .has_split_brain = true
+
+const struct scenario sim_scenarios[] = {
+    {QUIET("quiet-80", "no faults, 80 % of the limit"), .load_percent = 80, .use_min_permille = 970},
+    {QUIET("quiet-100", "no faults, as much as the limit"), .load_percent = 100, .use_min_permille = 950},
+    {QUIET("quiet-200", "no faults, twice the limit"), .use_min_permille = 940},
+    {QUIET("quiet-bursts", "no faults, bursts and pauses"), .traffic = TRAFFIC_BURSTS,
+     .use_min_permille = 700,
+     .trips_max_permille = 800},
+    {QUIET("quiet-large", "no faults, 3000 in 10 s"), .limit = 3000, .duration_ns = 80 * SIM_S,
+     .use_min_permille = 945,
+     .trips_max_permille = 300},
+    {QUIET("quiet-minute", "no faults, 1200 in a minute"), .limit = 1200, .window_ns = 60 * SIM_S,
+     .duration_ns = 480 * SIM_S, .use_min_permille = 955, .trips_max_permille = 800},
+    {QUIET("quiet-second", "no faults, 200 in a second, terms of 0.1 s"), .window_ns = SIM_S,
+     .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = SIM_S / 10}, .rate_error_ppm = 1000,
+     .duration_ns = 40 * SIM_S, .use_min_permille = 860},
+    {QUIET("quiet-short", "no faults, 50 in 50 ms: a trip a decision"), .limit = 50, .window_ns = 50 * SIM_MS,
+     .options = {.nodes = 5}, .duration_ns = 5 * SIM_S, .use_min_permille = 220, .trips_max_permille = 2500},
+    {QUIET("quiet-small", "no faults, 10 in 10 s: a trip a decision"), .limit = 10,
+     .use_min_permille = 900,
+     .trips_max_permille = 2500},
+    {QUIET("quiet-one", "no faults, 1 in 10 s"), .limit = 1, .duration_ns = 600 * SIM_S,
+     .use_min_permille = 840,
+     .trips_max_permille = 2500},
+    {QUIET("quiet-costs", "no faults, costs of 1 to 10"), .limit = 500, .cost_max = 10,
+     .use_min_permille = 930},
+    {QUIET("tight", "exact clocks, no margin, twice the limit"), TIGHT, .use_min_permille = 965},
+    {QUIET("tight-large", "the same, 3000 in 10 s"), TIGHT, .limit = 3000, .duration_ns = 80 * SIM_S,
+     .use_min_permille = 970,
+     .trips_max_permille = 300},
+
+    {FLAKY("flaky", "crashes, pauses, loss, repeats, slow messages"), .use_min_permille = 880,
+     .repair_min_permille = 840},
+    {CHAOS("chaos", "all that the promise holds through"), .repair_min_permille = 840},
+    {CHAOS("chaos-bursts", "the same with bursts"), .traffic = TRAFFIC_BURSTS,
+     .repair_min_permille = 400},
+    {CHAOS("chaos-small", "the same, 10 in 10 s"), .limit = 10, .repair_min_permille = 750,
+     .trips_max_permille = 4000},
+    {CHAOS("chaos-costs", "the same, costs of 1 to 10"), .limit = 500, .cost_max = 10,
+     .repair_min_permille = 820,
+     .trips_max_permille = 2000},
+    {CHAOS("chaos-wipe", "and the store loses everything"), .wipe_every_ns = 40 * SIM_S,
+     .repair_min_permille = 820},
+
+    {CHAOS("greedy-chaos", "an adversary in chaos"), GREEDY},
+    {CHAOS("greedy-small", "an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
+    {CHAOS("greedy-wipe", "an adversary, and the store loses everything"), GREEDY,
+     .wipe_every_ns = 20 * SIM_S},
+    {QUIET("greedy-crash", "an adversary that spends in the last instant and dies"), GREEDY, TIGHT,
+     .crashes_after = true},
+    {QUIET("greedy-forks", "an adversary that forks"), GREEDY, TIGHT, .fork_every_ns = 5 * SIM_S},
+    {QUIET("greedy-loss", "an adversary, 30 % of messages lost, 30 % repeated"), GREEDY, TIGHT,
+     .loss_permille = 300, .repeat_permille = 300},
+    {QUIET("greedy-slow", "an adversary, one of ten messages takes up to 1.5 terms"), GREEDY, TIGHT,
+     .tail_permille = 100, .crashes_after = true},
+    {QUIET("greedy-pauses", "an adversary that is paused, and dies"), GREEDY, TIGHT,
+     .pause_every_ns = 5 * SIM_S,
+     .crashes_after = true},
+    {QUIET("greedy-rates", "an adversary, clocks wrong by 3 %, and no margin for anything else"), GREEDY,
+     .has_watch = false, .rate_error_ppm = 30000, .rate_every_ns = 30 * SIM_S,
+     .options = {.clock_error_ppm = 30000, .margin_ns = 1, .nodes = 5, .term_ns = 1 * SIM_S,
+     .idle_ns = 20 * SIM_S}},
+    {QUIET("greedy-jumps", "an adversary, failovers and clock steps every few seconds, not watched"),
+     GREEDY,
+     .has_watch = false,
+     .failover_every_ns = 6 * SIM_S, .skew_ns = 5 * SIM_S, .step_every_ns = 4 * SIM_S,
+     .step_ns = 8 * SIM_S},
+    {LAG("greedy-lag", "an adversary, slow replicas, failovers to the one that has most")},
+    {LAG("greedy-lag-all", "the same, all replicas confirm, any of them is promoted"), .wait = 2,
+     .promotes_any = true},
+    {QUIET("greedy-creep", "an adversary, the store's clock creeps ahead by steps of up to 0.2 s"),
+     GREEDY,
+     .creep_ns = 200 * SIM_MS, .creep_every_ns = 2 * SIM_S},
+    {QUIET("greedy-leaps", "the same by steps of up to 0.9 s, within a clamp of 1 s; 20 % are lost"), GREEDY,
+     .loss_permille = 200, .creep_ns = 900 * SIM_MS, .creep_every_ns = 2 * SIM_S, .clamp_us = 1000000},
+    {QUIET("creep", "as greedy-creep, with ordinary callers"), .creep_ns = 200 * SIM_MS,
+     .creep_every_ns = 2 * SIM_S,
+     .use_min_permille = 940},
+    {QUIET("leaps", "as greedy-leaps, with ordinary callers"), .creep_ns = 900 * SIM_MS,
+     .creep_every_ns = 2 * SIM_S,
+     .clamp_us = 1000000, .use_min_permille = 935},
+    {QUIET("greedy-drift",
+     "an adversary, the store's clock is 9 % fast, more than is promised and than nodes can see"), GREEDY,
+     .rate_error_ppm = 30000, .has_fast_nodes = true, .server_rate_ppm = 90000,
+     .options = {.clock_error_ppm = 30000, .nodes = 5, .term_ns = 1 * SIM_S, .idle_ns = 20 * SIM_S}},
+
+    {LAG("broken-wait", "one of two replicas confirms, any of them is promoted"), .promotes_any = true,
+     .broken_assumption = "a confirmed grant is lost when a replica without it is promoted"},
+    {LAG("broken-no-wait", "no replica confirms"), .wait = 0,
+     .broken_assumption = "a grant is lost when no replica had it"},
+    {QUIET("broken-freeze", "machines stop, and their clocks too, as when a VM is frozen; not watched"),
+     GREEDY,
+     .has_watch = false, .pause_every_ns = 8 * SIM_S, .has_freezes = true, .crashes_after = true,
+     .broken_assumption = "a holder whose clock stood still uses its lease after its end"},
+    {QUIET("broken-rollback", "the store goes back to an old copy of itself"), GREEDY,
+     .rollback_every_ns = 10 * SIM_S,
+     .broken_assumption = "grants are forgotten; it is found out and held, but only then"},
+};
+/* clang-format on */
+
+const size_t sim_scenario_count = sizeof sim_scenarios / sizeof sim_scenarios[0];
+
+const struct scenario *scenario_find(const char *name) {
+    for (size_t i = 0; i < sim_scenario_count; i++)
+        if (strcmp(sim_scenarios[i].name, name) == 0) return &sim_scenarios[i];
+    return NULL;
+}
