@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/embedded/powered.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -357,11 +356,12 @@ static void wait_for_nobody(void *context, uint32_t process, unsigned turn) {
     processor_yield(turn);
 }
 
-/* Puts the rings into the table of a file that nobody has. */
-static int anew_put_rings(int fd, const struct format_rules *rules, const struct ring *rings) {
-    uint64_t bytes  = format_table_at(rules) + table_bytes(rules->users_max, FORMAT_PROCESSES);
-    void    *handle = aligned_alloc(64, (table_handle_bytes() + 63) / 64 * 64), *memory;
-    int      why    = handle != NULL ? file_map(fd, bytes, true, &memory) : ENOMEM;
+/* Puts the rings into the table of a file that nobody has. `handle` has room for a view of it. */
+static int anew_put_rings(int fd, const struct format_rules *rules, const struct ring *rings,
+                          void *handle) {
+    uint64_t bytes = format_table_at(rules) + table_bytes(rules->users_max, FORMAT_PROCESSES);
+    void    *memory;
+    int      why = file_map(fd, bytes, true, &memory);
     if (why == 0) {
         struct table *t = table_attach(handle, (char *)memory + format_table_at(rules),
                                        &(struct table_options){.users_max = rules->users_max,
@@ -373,7 +373,6 @@ static int anew_put_rings(int fd, const struct format_rules *rules, const struct
         table_recover(t, NUMBER);
     }
     if (why == 0) file_unmap(memory, bytes);
-    free(handle);
     return why != 0 ? why : file_sync(fd);
 }
 
@@ -417,6 +416,7 @@ bool powered_begin_anew(const char *path, int old, const struct format_rules *ru
     enum disk_status status = disk_open(folder, &disk);
     if (status != DISK_OK) return fail_disk(error, path, "cannot open its folder", status);
 
+    void               *handle  = aligned_alloc(64, (table_handle_bytes() + 63) / 64 * 64);
     struct ring        *ring    = calloc(TABLE_RINGS, sizeof *ring);
     struct past_replay  replay  = {.disk         = &disk,
                                    .store        = store,
@@ -427,11 +427,11 @@ bool powered_begin_anew(const char *path, int old, const struct format_rules *ru
     struct format_rules anew    = *rules;
     bool                is_done = false;
     anew.generation++;
-    if (ring == NULL || replay.memory == NULL) {
+    if (handle == NULL || ring == NULL || replay.memory == NULL) {
         embedded_fail(error, WEIR_NO_MEMORY, path, "out of memory");
     } else if (anew_replay(path, &replay, &rings, rules, &era, last, wall_error_ns, error) &&
                create_nameless(path, &anew, &era, &fd, error)) {
-        int why = anew_put_rings(fd, &anew, ring);
+        int why = anew_put_rings(fd, &anew, ring, handle);
         if (why == 0) why = file_make_like(fd, old);
         /* Whoever finds the new file waits until the old segments are gone: they have the names of new
          * ones. */
@@ -445,6 +445,7 @@ bool powered_begin_anew(const char *path, int old, const struct format_rules *ru
     }
     if (replay.memory != NULL) memory_release(replay.memory, REPLAY_MEMORY_BYTES);
     free(ring);
+    free(handle);
     disk_close(&disk);
     return is_done;
 }
