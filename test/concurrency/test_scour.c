@@ -179,16 +179,21 @@ TEST(a_thread_that_waits_for_a_lock_that_nobody_has_gets_it) {
     static const uint32_t owners[] = {SELF, GONE, PROCESSES + 1};
     for (size_t i = 0; i < sizeof owners / sizeof *owners; i++) {
         table_begin(yield);
-        struct holder *me              = &table->holders[1];
-        table->buckets[4].lock         = owners[i];
-        table->buckets[2].line[7].head = line_lock_word(owners[i]);
-        table->rings[3].lock           = owners[i] == SELF ? 0 : owners[i];
-        bucket_lock(table, me, 4);
-        table_lock(table, me, &table->buckets[2].line[7]);
-        table_copy_ring(table, 3, &(struct ring){0});
-        CHECK_EQ(table->buckets[4].lock, SELF);
-        table_unlock(me, &table->buckets[2].line[7]);
-        bucket_unlock(table, me, 4);
+        const uint64_t        hash = question_of(1, 1).hash;
+        const uint32_t        home = table_places(table, table_shape(table), hash).put[0];
+        struct line          *hint = NULL, *line = NULL;
+        struct table_question q = question_of(1, 1);
+        struct counter        c;
+        table->buckets[home].lock = owners[i];
+        CHECK(!table_copy_counter(table, 1, hash, &c)); /* waits for the bucket */
+        if (owners[i] != SELF) {
+            CHECK(table_allow(table, 1, &q, start, &line));
+            CHECK(table_allow(table, 1, &q, start, &line)); /* which is known from now on */
+            line->head = line_lock_word(owners[i]);
+            CHECK(table_allow(table, 1, &q, start, &hint)); /* and for the line, */
+            table->rings[3].lock = owners[i];
+            table_copy_ring(table, 3, &(struct ring){0}); /* and for the ring */
+        }
         table_end();
     }
 }
