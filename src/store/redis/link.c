@@ -18,7 +18,7 @@ enum {
     REPLY_BYTES_MAX  = 64 * 1024 * 1024, /* one reply; larger, and the server is none */
     ELEMENTS_MAX     = 1 << 20,          /* of one array in it */
     BATCHES_MAX      = 2,                /* that wait for replicas */
-    TRIES_MAX        = 4,                /* of giving one request's script to the server */
+    TRIES_MAX        = 16,               /* of giving one request's script to the server */
     OWN_WORDS_MAX    = 4,
     NS_PER_MS        = 1000000,
 };
@@ -72,6 +72,7 @@ static void link_end_connection(struct link *link) {
     link->is_listening = false;
     link->unsent_from = link->unsent_to = 0;
     link->unknown                       = NULL;
+    link->is_loading                    = false;
     link->misses                        = 0;
     link->wait_count                    = 0;
     link->flight_count                  = 0;
@@ -506,6 +507,7 @@ static void link_take_wait(struct link *link, const redisReply *reply) {
 
 /* A server that takes no scripts is of no use, and says why. */
 static void link_take_load(struct link *link, const redisReply *reply) {
+    link->is_loading = false;
     if (reply->type != REDIS_REPLY_ERROR) return;
     enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
     char         problem[REDIS_PROBLEM_BYTES_MAX];
@@ -577,15 +579,16 @@ static bool link_append(struct link *link, struct request *request) {
 }
 
 /* Gives the server the text of the script that it does not know, when what was sent before has come
- * back. False: that is not so yet. */
+ * back. False: commands have to wait for that. */
 static bool link_pass_barrier(struct link *link) {
-    if (link->unknown == NULL) return true;
+    if (link->unknown == NULL) return !link->is_loading;
     if (link->flight_count > 0) return false;
     struct view words[] = {view_of("SCRIPT"), view_of("LOAD"), link->unknown->text};
     if (!link_say(link, LINK_LOAD, words, 3)) return false;
     link_count(link, LINK_LOADS);
-    link->unknown = NULL;
-    return true;
+    link->unknown    = NULL;
+    link->is_loading = true;
+    return false;
 }
 
 static bool link_has_room(const struct link *link) {
@@ -671,7 +674,10 @@ static void link_be_due(struct link *link) {
     case LINK_LOOKING_UP: return;
     case LINK_CONNECTING: link_try_next(link, "nobody answers there in time"); return;
     case LINK_GREETING:
-        link_lose_text(link, "it takes the connection, but does not answer");
+        link_lose_text(link,
+                       link->setting->tls != NULL
+                           ? "it takes the connection, but does not answer; is TLS spoken there?"
+                           : "it takes the connection, but does not answer");
         return;
     case LINK_UP: break;
     }

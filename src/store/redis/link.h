@@ -129,9 +129,10 @@ struct link {
     uint64_t             batch;        /* of the last WAIT that was sent */
     uint64_t             batch_done;
 
-    /* A script that the server does not know. Nothing is sent until all that was sent before is
-     * answered, so that the commands of a key stay in order. */
+    /* A script that the server does not know. Nothing is sent until all that was sent before is answered,
+     * so that the commands of a key stay in order, and until the server has taken the text. */
     const struct redis_script *unknown;
+    bool                       is_loading;
 
     char    *unsent;
     size_t   unsent_from;
