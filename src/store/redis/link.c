@@ -350,7 +350,7 @@ static void link_lose_stream(struct link *link, enum socket_outcome outcome) {
     char problem[REDIS_PROBLEM_BYTES_MAX];
     if (outcome == SOCKET_LOST && stream_problem(&link->stream, problem, sizeof problem)) {
         link_lose_text(link, problem);
-    } else if (outcome == SOCKET_ENDED && link->state == LINK_GREETING) {
+    } else if (link->state == LINK_GREETING && link->setting->tls == NULL) {
         link_lose_text(link,
                        "the server hangs up before it has answered; does it want TLS (rediss://)?");
     } else {
