@@ -13,8 +13,7 @@ static struct request *requests[REQUESTS];
 static struct request *earliest(const bool *is_in) {
     struct request *first = NULL;
     for (int i = 0; i < REQUESTS; i++)
-        if (is_in[i] && (first == NULL || due_ns(&requests[i]) < due_ns(first)))
-            first = &requests[i];
+        if (is_in[i] && (first == NULL || due_ns(requests[i]) < due_ns(first))) first = requests[i];
     return first;
 }
 
