@@ -696,6 +696,7 @@ struct node *client_node(struct redis *r, const struct url_host *host) {
 }
 
 void client_forget(struct redis *r, struct node *node) {
+    REQUIRE(node != NULL);
     for (unsigned i = 0; i < r->node_count; i++)
         if (r->nodes[i] == node) r->nodes[i] = r->nodes[--r->node_count];
     if (r->primary == node) r->primary = NULL;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/contract.h"
 #include "base/text.h"
 
 enum { PORT_REDIS = 6379, PORT_SENTINEL = 26379 };
@@ -193,6 +194,7 @@ static bool parse_host(struct view text, struct url *url, char *problem) {
         (!text_number_parse(view_from(text, 1), &port) || port == 0 || port > UINT16_MAX))
         return problem_set(problem, "a port must be a number from 1 to 65535");
 
+    INVARIANT(name.data != NULL);
     struct url_host *host = &url->hosts[url->host_count++];
     memcpy(host->name, name.data, name.bytes);
     host->port = (uint16_t)port;
