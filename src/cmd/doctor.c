@@ -12,10 +12,11 @@
 #include "wire/json.h"
 
 static const char about[] =
-    "Connects to the Redis servers of a URL and says what follows from how they are set up: a line\n"
-    "for each thing looked at, what to change where it costs something, and in the last line what a\n"
-    "limit can promise there. URLs: redis://, redis+sentinel://h1,h2,h3/name, redis+cluster://h1,h2;\n"
-    "with rediss for TLS. Takes a second, and writes one key a server that lives for a second.\n";
+    "Connects to the Redis servers of a URL and says what follows from how they are set up: a\n"
+    "line for each thing looked at, what to change where it costs something, and in the last line\n"
+    "what a limit can promise there. URLs: redis://HOST, redis+sentinel://H1,H2,H3/NAME,\n"
+    "redis+cluster://H1,H2; with rediss for TLS. Without URL: $WEIR_STORE. Takes a second, and\n"
+    "writes one key a server that lives for a second.\n";
 
 static const char epilogue[] =
     "examples:\n"
@@ -23,11 +24,11 @@ static const char epilogue[] =
     "  weir doctor redis+sentinel://s1,s2,s3/mymaster --replicas 2\n"
     "  weir doctor rediss://ann:secret@redis.example.org --ca-file ca.pem --json\n"
     "\n"
-    "A password in the URL can be seen by whoever lists processes: put the URL into WEIR_STORE and\n"
-    "leave it out here.\n"
+    "A password in the URL can be seen by whoever lists processes: put the URL into WEIR_STORE\n"
+    "and leave it out here.\n"
     "\n"
-    "exit codes: 0 strict; 1 strict until something happens, or not strict; 2 wrong usage; 3 trouble,\n"
-    "such as no server that answers.\n";
+    "exit codes: 0 strict; 1 strict until something happens, or not strict; 2 wrong usage;\n"
+    "3 trouble, such as no server that answers.\n";
 
 static const char *const marks[]  = {"+", "!", "x"};
 static const char *const levels[] = {"strict", "strict until failover", "not strict"};

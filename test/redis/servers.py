@@ -44,6 +44,16 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
         time.sleep(0.02)
 
 
+def in_step(primary, replicas):
+    """Until the primary counts on each: a replica that has its data is online only after its first word."""
+    def all_online():
+        info = primary.info("replication")
+        return all("state=online" in info.get(f"slave{i}", "") for i in range(len(replicas)))
+    wait_for("replicas that are online", all_online)
+    for replica in replicas:
+        wait_for("a replica in step", lambda r=replica: r.info("replication").get("master_link_status") == "up")
+
+
 def free_port(taken=set()):  # noqa: B006: the ports that this process has given out already
     """A port that nobody has, and whose Cluster bus port (10000 above) nobody has either."""
     while True:
@@ -186,9 +196,7 @@ class Watched(Site):
         first = self.server(password=password)
         self.data = [first] + [self.server(config=[f"replicaof 127.0.0.1 {first.port}"], password=password)
                                for _ in range(2)]
-        wait_for("two replicas", lambda: first.info("replication").get("connected_slaves") == "2")
-        for replica in self.data[1:]:
-            wait_for("a replica in step", lambda r=replica: r.info("replication").get("master_link_status") == "up")
+        in_step(first, self.data[1:])
         config = [f"sentinel monitor weir 127.0.0.1 {first.port} 2",
                   f"sentinel down-after-milliseconds weir {down_after_ms}",
                   "sentinel failover-timeout weir 3000", "sentinel parallel-syncs weir 1"]
@@ -285,4 +293,4 @@ class Certificates:
 
 
 __all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Client", "Cluster", "Server", "Single", "Site", "Trouble",
-           "Watched", "free_port", "request", "wait_for"]
+           "Watched", "free_port", "in_step", "request", "wait_for"]

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from driver import Driver
-from servers import IS_SLOW, Single, Site, Trouble, wait_for
+from servers import IS_SLOW, Single, Site, Trouble, in_step, wait_for
 
 SOON_MS = 5000 if IS_SLOW else 2000  # for what must succeed
 LATE_MS = 1000  # a deadline is kept if the answer came so soon after it: the machine may be busy
@@ -314,8 +314,7 @@ class Faults(unittest.TestCase):
         with Site() as site:
             primary = site.server()
             replica = site.server(config=[f"replicaof 127.0.0.1 {primary.port}"])
-            wait_for("a replica", lambda: primary.info("replication").get("connected_slaves") == "1"
-                     and replica.info("replication").get("master_link_status") == "up")
+            in_step(primary, [replica])
             url = f"redis://127.0.0.1:{primary.port}"
             with Driver(url, replicas=1, replicas_ms=400) as driver:
                 tally = driver.ask("load", 2, 2, 1000, SOON_MS, 100)
