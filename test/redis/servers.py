@@ -45,11 +45,13 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
 
 
 def in_step(primary, replicas):
-    """Until the primary counts on each: a replica that has its data is online only after its first word."""
-    def all_online():
-        info = primary.info("replication")
-        return all("state=online" in info.get(f"slave{i}", "") for i in range(len(replicas)))
-    wait_for("replicas that are online", all_online)
+    """Until each replica confirms what the primary writes: one that is called online gets its stream of commands
+    only after its first word, which it says once a second."""
+    def all_confirm():
+        with primary.connect() as client:
+            client.ask("SET", "in step", "?")
+            return client.ask("WAIT", len(replicas), "200") == len(replicas)
+    wait_for("replicas that confirm", all_confirm)
     for replica in replicas:
         wait_for("a replica in step", lambda r=replica: r.info("replication").get("master_link_status") == "up")
 
