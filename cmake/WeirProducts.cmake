@@ -7,7 +7,7 @@ if(NOT TARGET weir_api)
 else()
     # Hidden visibility leaves exactly what weir.h marks WEIR_API.
     add_library(weir_shared SHARED ${weir_library_objects})
-    target_link_libraries(weir_shared PRIVATE weir_flags Threads::Threads)
+    target_link_libraries(weir_shared PRIVATE weir_flags weir_outside Threads::Threads)
     set_target_properties(weir_shared PROPERTIES
         OUTPUT_NAME weir
         VERSION ${PROJECT_VERSION}
@@ -23,10 +23,11 @@ else()
     add_custom_command(
         OUTPUT ${PROJECT_BINARY_DIR}/libweir.a
         COMMAND ${CMAKE_LINKER} -r -o ${PROJECT_BINARY_DIR}/libweir.o ${weir_library_objects}
+                --whole-archive ${weir_archived} --no-whole-archive
         COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${PROJECT_BINARY_DIR}/libweir.o
         COMMAND ${CMAKE_COMMAND} -E rm -f ${PROJECT_BINARY_DIR}/libweir.a
         COMMAND ${CMAKE_AR} rcsD ${PROJECT_BINARY_DIR}/libweir.a ${PROJECT_BINARY_DIR}/libweir.o
-        DEPENDS ${weir_library_objects}
+        DEPENDS ${weir_library_objects} ${weir_archived}
         COMMAND_EXPAND_LISTS VERBATIM
         COMMENT "Joining libweir.a")
     add_custom_target(weir_static ALL DEPENDS ${PROJECT_BINARY_DIR}/libweir.a)
@@ -34,6 +35,10 @@ else()
     install(TARGETS weir_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(FILES ${PROJECT_BINARY_DIR}/libweir.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(FILES ${PROJECT_SOURCE_DIR}/include/weir.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    if(weir_archived)
+        # What is in the libraries goes with its licence.
+        install(FILES ${weir_hiredis}/COPYING DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME COPYING.hiredis)
+    endif()
 
     include(CMakePackageConfigHelpers)
     configure_file(cmake/weir.pc.in weir.pc @ONLY)
@@ -48,7 +53,7 @@ endif()
 
 if(TARGET weir_cmd)
     add_executable(weir ${weir_library_objects} ${weir_program_objects})
-    target_link_libraries(weir PRIVATE weir_flags Threads::Threads ZLIB::ZLIB m)
+    target_link_libraries(weir PRIVATE weir_flags weir_outside Threads::Threads ZLIB::ZLIB m)
     set_target_properties(weir PROPERTIES LINKER_LANGUAGE C)
     install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 else()

@@ -15,6 +15,9 @@ function(weir_room room)
     if(room STREQUAL "cmd")
         target_include_directories(weir_${room} PRIVATE ${ZLIB_INCLUDE_DIRS})
     endif()
+    if(room MATCHES "^(store|cmd)$")
+        target_link_libraries(weir_${room} PRIVATE weir_outside)
+    endif()
     # One set of objects serves the shared library, the archive and the binary.
     set_target_properties(weir_${room} PROPERTIES
         POSITION_INDEPENDENT_CODE ON

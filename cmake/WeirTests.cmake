@@ -37,7 +37,7 @@ function(weir_link_rooms target last_room)
         endif()
     endforeach()
     target_link_libraries(${target} PRIVATE
-        -Wl,--start-group ${archives} -Wl,--end-group weir_flags Threads::Threads ZLIB::ZLIB m)
+        -Wl,--start-group ${archives} -Wl,--end-group weir_flags weir_outside Threads::Threads ZLIB::ZLIB m)
 endfunction()
 
 function(weir_unit_test source)

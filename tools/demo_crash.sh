@@ -14,5 +14,5 @@ folder=build/demo-crash
 mkdir -p "$folder"
 rm -f "$folder"/limits.weir "$folder"/*.jsonl
 ${CC:-cc} -std=gnu17 -O2 -g -D_GNU_SOURCE -Iinclude -Isrc -Itest -o "$folder/demo_crash" \
-    test/crash/demo.c test/crash/workers.c test/crash/steps.c "$build/libweir.a" -pthread
+    test/crash/demo.c test/crash/workers.c test/crash/steps.c "$build/libweir.a" $(sed -n 's/^Libs.private: *//p' "$build/weir.pc")
 exec "$folder/demo_crash" "$build/weir" "$folder" "$@"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs what a verb of the Makefile needs and this machine does not have: Debian packages by
-# apt-get (as root, or through sudo), Python packages into .deps/, never anything else system-wide.
+# apt-get (as root, or through sudo), Python packages and hiredis into .deps/, never anything else
+# system-wide.
 # Asks first whether the thing works, so it says and does nothing when all is there, and a tool
 # that you installed in another way counts.
 #
@@ -25,6 +26,8 @@ has_fuzzer() { [ -f "$(clang --print-runtime-dir)/libclang_rt.fuzzer-$(uname -m)
 has_venv() { python3 -c 'import venv, ensurepip'; }
 # Debian's plain cargo is of 2022 and too old for the peers; its cargo-web is not.
 has_cargo() { cargo --version | grep -Eq ' (1\.(8[5-9]|9[0-9]|[0-9]{3})|[2-9])'; }
+# Debian 12 has hiredis 0.14, whose reader has known holes: tools/hiredis.sh makes a newer one.
+has_hiredis() { pkg-config --exists 'hiredis >= 1.0'; }
 has_go() { go version | grep -Eq 'go(1\.(19|[2-9][0-9])|[2-9])'; }
 
 group_run() {
@@ -35,7 +38,13 @@ group_run() {
     want ninja-build has ninja
     want pkg-config has pkg-config
     want zlib1g-dev pkg-config --exists zlib
+    want libssl-dev pkg-config --exists openssl
     want redis-tools has redis-cli
+    has_hiredis || {
+        hiredis_wanted=yes
+        want python3 has python3
+        want python3-venv has_venv
+    }
 }
 
 group_format() {
@@ -60,6 +69,9 @@ group_test() {
     want golang-go has_go
     want curl has curl
     want procps has ps
+    want redis-server has redis-server
+    want redis-sentinel has redis-sentinel
+    want openssl has openssl
     python_wanted=tools/requirements.txt
 }
 
@@ -126,6 +138,7 @@ install_python() {
 
 [ $# -gt 0 ] || { sed -n 's/^# usage: /usage: /p' "$0" >&2; exit 2; }
 python_wanted=
+hiredis_wanted=
 peers_wanted=
 for group in "$@"; do
     case $group in
@@ -143,5 +156,6 @@ if [ -n "$missing" ]; then
         exit 1
     fi
 fi
+if [ -n "$hiredis_wanted" ]; then tools/hiredis.sh; fi
 if [ -n "$python_wanted" ]; then install_python; fi
 if [ -n "$peers_wanted" ]; then bench/peers/install.sh; fi

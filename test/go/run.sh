@@ -31,7 +31,7 @@ Name: weir
 Description: the libweir.a of a build folder
 Version: $(sed -n 's/^#define WEIR_VERSION_MAJOR //p' "$source/include/weir.h")
 Cflags: -I$source/include
-Libs: $build/libweir.a -lpthread
+Libs: $build/libweir.a $(sed -n 's/^Libs.private: *//p' "$build/weir.pc")
 END
 PKG_CONFIG_PATH=$build/go/$what${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 GOFLAGS="$("$go" env GOFLAGS) -gcflags=weir/...=-D=$key"

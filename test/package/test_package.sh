@@ -52,16 +52,18 @@ build() { # NAME COMMAND...   builds and runs; the program must print the versio
     said=$(LD_LIBRARY_PATH=$lib "$scratch/$name") || fail "$name ends with status $?"
     [ "$said" = "$version" ] || fail "$name says it is version $said, not $version"
 }
+# What libweir.a needs of others, as weir.pc says it.
+private=$(sed -n 's/^Libs.private: *//p' "$lib/pkgconfig/weir.pc")
 test_dir=$WEIR_SOURCE_DIR/test/package
 # shellcheck disable=SC2046,SC2086
 {
     build c_shared "$cc" -std=c11 $warnings -I"$scratch" "$test_dir/stranger.c" \
         $(pkg-config --cflags --libs weir)
     build c_static "$cc" -std=c11 $warnings -I"$scratch" "$test_dir/stranger.c" \
-        $(pkg-config --cflags weir) "$lib/libweir.a" -pthread
+        $(pkg-config --cflags weir) "$lib/libweir.a" $private
     # A position-independent and a fixed program, since distributions do both.
     build c_static_fixed "$cc" -std=c11 -no-pie -fno-pie -I"$scratch" "$test_dir/stranger.c" \
-        $(pkg-config --cflags weir) "$lib/libweir.a" -pthread
+        $(pkg-config --cflags weir) "$lib/libweir.a" $private
     build c_all_static "$cc" -std=c11 -static -I"$scratch" "$test_dir/stranger.c" \
         $(pkg-config --static --cflags --libs weir)
     for standard in c++11 c++17 c++20; do

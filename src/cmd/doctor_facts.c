@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/doctor_facts.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "os/clock.h"
+#include "store/redis/slot.h"
+
+enum { TRIPS = 200, TIMES = 20, WORDS_MAX = 8 };
+
+#define ASK_NS    UINT64_C(2000000000)
+#define SECOND_NS UINT64_C(1000000000)
+
+/* A server's clock beside ours, at the quickest of some trips. */
+struct instant {
+    int64_t server_ns;
+    int64_t ours_ns;
+    int64_t wall_ns;
+};
+
+static bool ask(struct redis *r, uint16_t slot, const char *const *words,
+                struct redis_result *result) {
+    struct view views[WORDS_MAX];
+    unsigned    count = 0;
+    for (; words[count] != NULL && count < WORDS_MAX; count++) views[count] = view_of(words[count]);
+    redis_call(r,
+               &(struct redis_command){.words       = views,
+                                       .word_count  = count,
+                                       .has_slot    = true,
+                                       .slot        = slot,
+                                       .deadline_ns = clock_now_ns() + ASK_NS},
+               result);
+    return result->status == REDIS_DONE;
+}
+
+static void copy_text(char out[DOCTOR_TEXT_BYTES_MAX], struct view text) {
+    size_t bytes = text.bytes < DOCTOR_TEXT_BYTES_MAX ? text.bytes : DOCTOR_TEXT_BYTES_MAX - 1;
+    memcpy(out, text.data, bytes);
+    out[bytes] = '\0';
+}
+
+/* The value of "name:value" in what INFO says; empty: there is none. */
+static struct view info_value(struct view info, const char *name) {
+    struct view rest  = info;
+    size_t      bytes = strlen(name);
+    while (rest.bytes > 0) {
+        const char *end  = memchr(rest.data, '\n', rest.bytes);
+        size_t      line = end != NULL ? (size_t)(end - rest.data) : rest.bytes;
+        if (line > bytes && memcmp(rest.data, name, bytes) == 0 && rest.data[bytes] == ':') {
+            struct view value = {rest.data + bytes + 1, line - bytes - 1};
+            if (value.bytes > 0 && value.data[value.bytes - 1] == '\r') value.bytes--;
+            return value;
+        }
+        rest = view_from(rest, end != NULL ? line + 1 : line);
+    }
+    return (struct view){"", 0};
+}
+
+static uint64_t info_number(struct view info, const char *name) {
+    uint64_t number = DOCTOR_UNKNOWN;
+    return text_number_parse(info_value(info, name), &number) ? number : DOCTOR_UNKNOWN;
+}
+
+/* "slave0:ip=127.0.0.1,port=6380,state=online,offset=14,lag=0" */
+static uint64_t worst_lag(struct view info, uint64_t replicas) {
+    uint64_t written = info_number(info, "master_repl_offset"), worst = 0;
+    for (uint64_t i = 0; i < replicas && i < 100; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "slave%u", (unsigned)i);
+        struct view line = info_value(info, name);
+        const char *at   = line.bytes > 0 ? memmem(line.data, line.bytes, "offset=", 7) : NULL;
+        if (at == NULL) continue;
+        struct view number = view_from(line, (size_t)(at - line.data) + 7);
+        const char *comma  = number.bytes > 0 ? memchr(number.data, ',', number.bytes) : NULL;
+        uint64_t    offset = 0;
+        if (comma != NULL) number.bytes = (size_t)(comma - number.data);
+        if (text_number_parse(number, &offset) && written > offset && written - offset > worst)
+            worst = written - offset;
+    }
+    return worst;
+}
+
+static bool ask_info(struct redis *r, struct doctor_server *server, struct redis_result *result) {
+    if (!ask(r, server->slot, (const char *const[]){"INFO", NULL}, result)) return false;
+    struct view info = {"", 0};
+    if (result->reply->type == REDIS_REPLY_STRING)
+        info = (struct view){result->reply->str, result->reply->len};
+    copy_text(server->version, info_value(info, "redis_version"));
+    struct view valkey = info_value(info, "valkey_version");
+    if (valkey.bytes > 0) copy_text(server->version, valkey);
+    copy_text(server->role, info_value(info, "role"));
+    server->replicas      = info_number(info, "connected_slaves");
+    server->lag_bytes_max = worst_lag(info, server->replicas);
+    redis_result_clear(result);
+    return true;
+}
+
+static void ask_config(struct redis *r, struct doctor_server *server, const char *name,
+                       char out[DOCTOR_TEXT_BYTES_MAX]) {
+    struct redis_result result;
+    out[0] = '\0';
+    if (ask(r, server->slot, (const char *const[]){"CONFIG", "GET", name, NULL}, &result)) {
+        const redisReply *reply = result.reply;
+        if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+            reply->element[1]->type == REDIS_REPLY_STRING)
+            copy_text(out, (struct view){reply->element[1]->str, reply->element[1]->len});
+    }
+    redis_result_clear(&result);
+}
+
+static uint64_t ask_config_number(struct redis *r, struct doctor_server *server, const char *name) {
+    char     text[DOCTOR_TEXT_BYTES_MAX];
+    uint64_t number = DOCTOR_UNKNOWN;
+    ask_config(r, server, name, text);
+    return text_number_parse(view_of(text), &number) ? number : DOCTOR_UNKNOWN;
+}
+
+/* What the store needs to be allowed: scripts, with TIME and a write in them. */
+static void ask_script(struct redis *r, struct doctor_server *server) {
+    struct redis_script script;
+    struct redis_result result;
+    char                name[64];
+    redis_script_init(&script,
+                      "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 1000) return 1");
+    /* A key in a slot of this server: found by trying, one of 16384 is. */
+    for (unsigned i = 0; i < 1U << 20; i++) {
+        (void)snprintf(name, sizeof name, "weir:doctor:%u", i);
+        if (slot_of(view_of(name)) == server->slot) break;
+    }
+    struct view key = view_of(name);
+    redis_call(r,
+               &(struct redis_command){.script      = &script,
+                                       .keys        = &key,
+                                       .key_count   = 1,
+                                       .deadline_ns = clock_now_ns() + ASK_NS},
+               &result);
+    (void)snprintf(server->script_problem, sizeof server->script_problem, "%s", result.problem);
+    redis_result_clear(&result);
+}
+
+static int compare_u64(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static void ask_trips(struct redis *r, struct doctor_server *server) {
+    uint64_t trips[TRIPS];
+    for (int i = 0; i < TRIPS; i++) {
+        struct redis_result result;
+        uint64_t            from_ns = clock_now_ns();
+        (void)ask(r, server->slot, (const char *const[]){"PING", NULL}, &result);
+        trips[i] = clock_now_ns() - from_ns;
+        redis_result_clear(&result);
+    }
+    qsort(trips, TRIPS, sizeof trips[0], compare_u64);
+    server->trip_p50_ns = trips[TRIPS / 2];
+    server->trip_p99_ns = trips[TRIPS - TRIPS / 100 - 1];
+}
+
+static bool ask_time(struct redis *r, const struct doctor_server *server, struct instant *instant) {
+    uint64_t best_ns = UINT64_MAX;
+    for (int i = 0; i < TIMES; i++) {
+        struct redis_result result;
+        uint64_t            from_ns = clock_now_ns();
+        (void)ask(r, server->slot, (const char *const[]){"TIME", NULL}, &result);
+        uint64_t took_ns = clock_now_ns() - from_ns, seconds = 0, us = 0;
+        bool     is_time = result.status == REDIS_DONE && result.reply->type == REDIS_REPLY_ARRAY &&
+                       result.reply->elements == 2 &&
+                       result.reply->element[0]->type == REDIS_REPLY_STRING &&
+                       result.reply->element[1]->type == REDIS_REPLY_STRING &&
+                       text_number_parse(view_of(result.reply->element[0]->str), &seconds) &&
+                       text_number_parse(view_of(result.reply->element[1]->str), &us);
+        redis_result_clear(&result);
+        if (!is_time || took_ns >= best_ns) continue;
+        best_ns  = took_ns;
+        *instant = (struct instant){.server_ns = (int64_t)(seconds * SECOND_NS + us * 1000),
+                                    .ours_ns   = (int64_t)(from_ns + took_ns / 2),
+                                    .wall_ns   = (int64_t)(clock_wall_ns() - took_ns / 2)};
+    }
+    return best_ns != UINT64_MAX;
+}
+
+static void add_server(struct doctor_facts *facts, const struct url_host *host, uint16_t slot,
+                       uint64_t slots) {
+    char address[REDIS_SERVER_BYTES_MAX] = "the server";
+    if (host != NULL) url_host_write(host, address, sizeof address);
+    for (unsigned i = 0; i < facts->server_count; i++) {
+        if (strcmp(facts->servers[i].address, address) != 0) continue;
+        facts->servers[i].slots += slots;
+        return;
+    }
+    if (facts->server_count == DOCTOR_SERVERS_MAX) return;
+    struct doctor_server *server = &facts->servers[facts->server_count++];
+    server->slot                 = slot;
+    server->slots                = slots;
+    memcpy(server->address, address, sizeof address);
+}
+
+/* [first, last, primary, replicas...] */
+static void add_range(struct doctor_facts *facts, const redisReply *range) {
+    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3) return;
+    const redisReply *primary = range->element[2];
+    if (primary->type != REDIS_REPLY_ARRAY || primary->elements < 2) return;
+    long long       first = range->element[0]->integer, last = range->element[1]->integer;
+    struct url_host host = {.port = (uint16_t)primary->element[1]->integer};
+    if (first < 0 || last < first || last >= SLOT_COUNT) return;
+    if (primary->element[0]->type == REDIS_REPLY_STRING &&
+        primary->element[0]->len < sizeof host.name)
+        memcpy(host.name, primary->element[0]->str, primary->element[0]->len);
+    uint64_t slots = (uint64_t)(last - first) + 1;
+    facts->slots_served += slots;
+    add_server(facts, &host, (uint16_t)first, slots);
+}
+
+static bool ask_cluster(struct redis *r, struct doctor_facts *facts, struct redis_result *result) {
+    if (!ask(r, 0, (const char *const[]){"CLUSTER", "INFO", NULL}, result)) return false;
+    if (result->reply->type == REDIS_REPLY_STRING)
+        copy_text(
+            facts->cluster_state,
+            info_value((struct view){result->reply->str, result->reply->len}, "cluster_state"));
+    redis_result_clear(result);
+    if (!ask(r, 0, (const char *const[]){"CLUSTER", "SLOTS", NULL}, result)) return false;
+    for (size_t i = 0; result->reply->type == REDIS_REPLY_ARRAY && i < result->reply->elements; i++)
+        add_range(facts, result->reply->element[i]);
+    redis_result_clear(result);
+    return facts->server_count > 0;
+}
+
+bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result) {
+    redis_ready(r, clock_now_ns() + ASK_NS, result);
+    if (result->status != REDIS_DONE) return false;
+    if (facts->kind != URL_CLUSTER) {
+        add_server(facts, NULL, 0, 0);
+    } else if (!ask_cluster(r, facts, result)) {
+        return false;
+    }
+    struct instant before[DOCTOR_SERVERS_MAX], after;
+    for (unsigned i = 0; i < facts->server_count; i++) {
+        struct doctor_server *server = &facts->servers[i];
+        if (!ask_info(r, server, result)) return false;
+        server->min_replicas = ask_config_number(r, server, "min-replicas-to-write");
+        server->max_lag_s    = ask_config_number(r, server, "min-replicas-max-lag");
+        server->maxmemory    = ask_config_number(r, server, "maxmemory");
+        ask_config(r, server, "maxmemory-policy", server->policy);
+        ask_config(r, server, "appendonly", server->appendonly);
+        ask_config(r, server, "appendfsync", server->appendfsync);
+        ask_script(r, server);
+        ask_trips(r, server);
+        if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
+    }
+    const struct timespec second = {.tv_sec = 1};
+    (void)nanosleep(&second, NULL);
+    for (unsigned i = 0; i < facts->server_count; i++) {
+        struct doctor_server *server = &facts->servers[i];
+        if (before[i].ours_ns == 0 || !ask_time(r, server, &after)) continue;
+        int64_t ours_ns   = after.ours_ns - before[i].ours_ns;
+        int64_t theirs_ns = after.server_ns - before[i].server_ns;
+        server->skew_ns   = after.server_ns - after.wall_ns;
+        server->rate_ppm  = (theirs_ns - ours_ns) * 1000000 / ours_ns;
+    }
+    return true;
+}

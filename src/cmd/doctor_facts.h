@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * doctor_facts: what do the servers of a Redis store say of themselves? */
+#ifndef WEIR_CMD_DOCTOR_FACTS_H
+#define WEIR_CMD_DOCTOR_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/redis/redis.h"
+#include "store/redis/url.h"
+
+enum { DOCTOR_SERVERS_MAX = 64, DOCTOR_TEXT_BYTES_MAX = 64 };
+
+/* One primary. Texts are empty, and numbers DOCTOR_UNKNOWN, where the server does not tell. */
+#define DOCTOR_UNKNOWN UINT64_MAX
+
+struct doctor_server {
+    char     address[REDIS_SERVER_BYTES_MAX]; /* in a Cluster; else as the URL has it */
+    uint16_t slot;                            /* one that it has */
+    uint64_t slots;                           /* how many; in a Cluster */
+    char     version[DOCTOR_TEXT_BYTES_MAX];
+    char     role[DOCTOR_TEXT_BYTES_MAX];
+    uint64_t replicas;      /* that are connected */
+    uint64_t lag_bytes_max; /* of them */
+    uint64_t min_replicas;  /* min-replicas-to-write */
+    uint64_t max_lag_s;
+    uint64_t maxmemory;
+    char     policy[DOCTOR_TEXT_BYTES_MAX];
+    char     appendonly[DOCTOR_TEXT_BYTES_MAX];
+    char     appendfsync[DOCTOR_TEXT_BYTES_MAX];
+    int64_t  skew_ns;  /* its wall clock, less ours */
+    int64_t  rate_ppm; /* how much faster its clock goes than our monotonic one */
+    uint64_t trip_p50_ns;
+    uint64_t trip_p99_ns;
+    char script_problem[REDIS_PROBLEM_BYTES_MAX]; /* why a script that writes cannot be run; "" */
+};
+
+struct doctor_facts {
+    enum url_kind        kind;
+    bool                 is_tls;
+    uint64_t             replicas_wanted; /* that weir is to wait for */
+    unsigned             server_count;
+    struct doctor_server servers[DOCTOR_SERVERS_MAX];
+    char                 cluster_state[DOCTOR_TEXT_BYTES_MAX];
+    uint64_t             slots_served;
+};
+
+/* Asks all of them; takes a second, since clocks are compared over one. False: `result` says why no server
+ * answers. Writes one key a server, which lives for a second. */
+bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result);
+
+#endif

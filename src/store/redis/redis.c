@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/redis/redis.h"
+
+#include <hiredis/hiredis.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/contract.h"
+#include "os/clock.h"
+#include "os/entropy.h"
+#include "os/latch.h"
+#include "store/redis/client.h"
+#include "store/redis/tls.h"
+
+#define NS_PER_MS       UINT64_C(1000000)
+#define DEADLINE_NS     (20 * NS_PER_MS)
+#define DEADLINE_NS_MAX (60000 * NS_PER_MS) /* from now; a later one is this one */
+#define CONNECT_NS      (1000 * NS_PER_MS)
+#define CONNECT_NS_MIN  (10 * NS_PER_MS)
+#define REPLICAS_NS     (10 * NS_PER_MS)
+#define RETRY_NS_MIN    (1 * NS_PER_MS) /* until what was refused for now is tried again */
+#define RETRY_NS_MAX    (5 * NS_PER_MS)
+
+enum {
+    COMMANDS       = 16384,
+    COMMANDS_LIMIT = 1 << 20,
+    TRIES_MAX      = 16, /* redirections of one request */
+    HOPELESS_ASKING =
+        3, /* questions to nobody's avail, and commands no longer wait for whom to ask */
+};
+
+#define POST_WAKE UINT64_C(0) /* all other words are links whose names were looked up */
+
+static void *redis_run(void *context);
+static void  redis_turn(struct redis *r);
+static void  redis_take_submitted(struct redis *r);
+static void  redis_route(struct redis *r, struct request *request);
+static void  redis_expire(struct redis *r, struct request *request);
+static void  redis_answered(void *owner, struct link *link, struct request *request,
+                            struct redisReply *reply, bool is_confirmed);
+static void  redis_dropped(void *owner, struct link *link, struct request *request, bool was_sent);
+static void  redis_changed(void *owner, struct link *link);
+static void  redis_heard(void *owner, struct link *link, const struct redisReply *message);
+
+/* ---- opening and closing ---- */
+
+static void redis_fork_in_child(void *context) {
+    struct redis *r = context;
+    atomic_store_explicit(&r->is_forked, true, memory_order_relaxed);
+}
+
+static bool redis_set_options(struct redis *r, const struct redis_options *options, char *problem) {
+    r->deadline_ns  = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
+    r->connections  = options->connections > 0 ? options->connections : 1;
+    r->commands_max = options->commands_max > 0 ? options->commands_max : COMMANDS;
+    if (r->connections > REDIS_CONNECTIONS_MAX || r->commands_max > COMMANDS_LIMIT) {
+        (void)snprintf(
+            problem, REDIS_PROBLEM_BYTES_MAX,
+            "at most %d connections to a server, and %d commands on their way, are possible",
+            REDIS_CONNECTIONS_MAX, COMMANDS_LIMIT);
+        return false;
+    }
+    uint64_t connect_ns  = options->connect_ns > 0 ? options->connect_ns : CONNECT_NS;
+    uint64_t replicas_ns = options->replicas_ns > 0 ? options->replicas_ns : REPLICAS_NS;
+    if (connect_ns < CONNECT_NS_MIN) connect_ns = CONNECT_NS_MIN;
+    if (replicas_ns > connect_ns / 2) replicas_ns = connect_ns / 2;
+    r->setting = (struct link_setting){.loop              = &r->loop,
+                                       .random            = &r->random,
+                                       .tls               = r->tls,
+                                       .user              = r->url.user,
+                                       .password          = r->url.password,
+                                       .database          = r->url.database,
+                                       .is_primary_wanted = r->url.kind == URL_SENTINEL,
+                                       .connect_ns        = connect_ns,
+                                       .replicas          = options->replicas,
+                                       .replicas_ns       = replicas_ns,
+                                       .counts            = r->counts,
+                                       .owner             = r,
+                                       .answered          = redis_answered,
+                                       .dropped           = redis_dropped,
+                                       .changed           = redis_changed,
+                                       .heard             = redis_heard};
+    return true;
+}
+
+/* Where looking for the servers begins. */
+static bool redis_begin(struct redis *r, const struct redis_options *options) {
+    switch (r->url.kind) {
+    case URL_STANDALONE: client_set_primary(r, &r->url.hosts[0]); return r->primary != NULL;
+    case URL_SENTINEL: return sentinel_init(&r->sentinel, r, options);
+    case URL_CLUSTER: return cluster_init(&r->cluster, r);
+    }
+    return false;
+}
+
+static void redis_free_nodes(struct redis *r) {
+    while (r->node_count > 0) client_forget(r, r->nodes[r->node_count - 1]);
+    if (r->primary != NULL) client_forget(r, r->primary);
+    if (r->url.kind == URL_SENTINEL) sentinel_clear(&r->sentinel);
+    while (r->gone != NULL) {
+        struct node *node = r->gone;
+        r->gone           = node->next_gone;
+        node_free(node);
+    }
+}
+
+struct redis *redis_open(struct view url, const struct redis_options *options,
+                         char problem[REDIS_PROBLEM_BYTES_MAX]) {
+    static const struct redis_options none;
+    if (options == NULL) options = &none;
+    struct redis *r = calloc(1, sizeof *r);
+    (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "out of memory");
+    if (r == NULL) return NULL;
+
+    char url_problem[URL_PROBLEM_BYTES_MAX];
+    if (!url_parse(url, &r->url, url_problem)) {
+        (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "%s", url_problem);
+        goto free_redis;
+    }
+    if (r->url.is_tls) {
+        r->tls = tls_new(options->ca_file, options->cert_file, options->key_file, problem,
+                         REDIS_PROBLEM_BYTES_MAX);
+        if (r->tls == NULL) goto free_redis;
+    }
+    if (!redis_set_options(r, options, problem)) goto free_tls;
+    if (!entropy_fill(&r->random, sizeof r->random)) goto free_tls;
+    if (!due_init(&r->due, r->commands_max)) goto free_tls;
+    if (!loop_open(&r->loop)) goto clear_due;
+    r->now_ns = clock_now_ns();
+    if (!redis_begin(r, options)) goto free_nodes;
+    r->forks = (struct process_fork_watch){.in_child = redis_fork_in_child, .context = r};
+    if (!process_watch_forks(&r->forks)) goto free_nodes;
+    if (!thread_start_quiet(&r->thread, "weir-redis", redis_run, r)) goto unwatch;
+    problem[0] = '\0';
+    return r;
+
+unwatch:
+    process_unwatch_forks(&r->forks);
+free_nodes:
+    redis_free_nodes(r);
+    loop_close(&r->loop);
+clear_due:
+    due_clear(&r->due);
+free_tls:
+    tls_free(r->tls);
+free_redis:
+    free(r);
+    return NULL;
+}
+
+void redis_close(struct redis *r) {
+    process_unwatch_forks(&r->forks);
+    if (atomic_load_explicit(&r->is_forked, memory_order_relaxed)) return;
+    REQUIRE(!thread_is_this(&r->thread));
+    atomic_store_explicit(&r->is_closing, true, memory_order_release);
+    (void)loop_post(&r->loop, POST_WAKE);
+    thread_join(&r->thread);
+
+    redis_free_nodes(r);
+    INVARIANT(atomic_load(&r->outstanding) == 0);
+    loop_close(&r->loop);
+    due_clear(&r->due);
+    tls_free(r->tls);
+    OPENSSL_cleanse(&r->url, sizeof r->url);
+    free(r);
+}
+
+void redis_script_init(struct redis_script *script, const char *text) {
+    static const char hex[] = "0123456789abcdef";
+    unsigned char     digest[EVP_MAX_MD_SIZE];
+    unsigned          bytes = 0;
+    script->text            = view_of(text);
+    INVARIANT(EVP_Digest(text, script->text.bytes, digest, &bytes, EVP_sha1(), NULL) == 1);
+    INVARIANT(2 * bytes == REDIS_SCRIPT_NAME_BYTES);
+    for (unsigned i = 0; i < bytes; i++) {
+        script->name[2 * i]     = hex[digest[i] >> 4];
+        script->name[2 * i + 1] = hex[digest[i] & 15];
+    }
+}
+
+/* ---- submitting: any thread ---- */
+
+static bool slot_is_one(const struct redis_command *command, uint16_t *slot) {
+    *slot = command->has_slot ? command->slot : 0;
+    if (command->has_slot) return command->slot < SLOT_COUNT;
+    for (unsigned i = 0; i < command->key_count; i++) {
+        uint16_t own = slot_of(command->keys[i]);
+        if (i > 0 && own != *slot) return false;
+        *slot = own;
+    }
+    return true;
+}
+
+/* A lock-free stack; the thread takes all of it at once. Whoever finds it empty wakes the thread. */
+static void redis_push(struct redis *r, struct request *request) {
+    struct request *top = atomic_load_explicit(&r->submitted, memory_order_relaxed);
+    do {
+        request->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&r->submitted, &top, request,
+                                                    memory_order_release, memory_order_relaxed));
+    if (top == NULL) (void)loop_post(&r->loop, POST_WAKE);
+}
+
+enum redis_status redis_submit(struct redis *r, const struct redis_command *command) {
+    REQUIRE(command->done != NULL);
+    REQUIRE(command->script != NULL || command->word_count > 0);
+    if (atomic_load_explicit(&r->is_forked, memory_order_relaxed)) return REDIS_FORKED;
+    uint16_t slot;
+    if (!slot_is_one(command, &slot)) return REDIS_BAD_COMMAND;
+    if (atomic_fetch_add_explicit(&r->outstanding, 1, memory_order_relaxed) >= r->commands_max) {
+        atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+        return REDIS_FULL;
+    }
+    bool            is_long = false;
+    struct request *request = request_new(command, &is_long);
+    if (request == NULL) {
+        atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+        return is_long ? REDIS_BAD_COMMAND : REDIS_NO_MEMORY;
+    }
+    uint64_t now_ns = clock_now_ns();
+    request->slot   = slot;
+    if (r->setting.replicas == 0) request->wants_replicas = false;
+    if (command->deadline_ns == 0) request->deadline_ns = now_ns + r->deadline_ns;
+    if (request->deadline_ns > now_ns + DEADLINE_NS_MAX)
+        request->deadline_ns = now_ns + DEADLINE_NS_MAX;
+    redis_push(r, request);
+    return REDIS_DONE;
+}
+
+struct call {
+    struct latch         latch;
+    struct redis_result *result;
+};
+
+static void call_done(void *context, struct redis_result *result) {
+    struct call *call = context;
+    *call->result     = *result;
+    result->reply     = NULL;
+    latch_open(&call->latch);
+}
+
+void redis_call(struct redis *r, const struct redis_command *command, struct redis_result *result) {
+    struct call          call = {.result = result};
+    struct redis_command mine = *command;
+    latch_init(&call.latch);
+    mine.done    = call_done;
+    mine.context = &call;
+
+    enum redis_status status = redis_submit(r, &mine);
+    if (status == REDIS_DONE) {
+        REQUIRE(!thread_is_this(&r->thread));
+        latch_wait(&call.latch);
+        return;
+    }
+    *result = (struct redis_result){.status = status, .fate = REDIS_NOT_EXECUTED};
+    (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
+}
+
+void redis_result_clear(struct redis_result *result) {
+    if (result->reply != NULL) freeReplyObject(result->reply);
+    result->reply = NULL;
+}
+
+void redis_ready(struct redis *r, uint64_t deadline_ns, struct redis_result *result) {
+    struct view ping = view_of("PING");
+    redis_call(r,
+               &(struct redis_command){.words = &ping, .word_count = 1, .deadline_ns = deadline_ns},
+               result);
+    redis_result_clear(result);
+}
+
+void redis_counts(const struct redis *r, struct redis_counts *counts) {
+#define COUNT(which) atomic_load_explicit(&r->counts[which], memory_order_relaxed)
+    *counts = (struct redis_counts){.connects  = COUNT(LINK_CONNECTS),
+                                    .losses    = COUNT(LINK_LOSSES),
+                                    .misses    = COUNT(LINK_MISSES),
+                                    .redirects = COUNT(CLIENT_REDIRECTS),
+                                    .refreshes = COUNT(CLIENT_REFRESHES),
+                                    .loads     = COUNT(LINK_LOADS),
+                                    .waits     = COUNT(LINK_WAITS),
+                                    .writes    = COUNT(LINK_WRITES)};
+#undef COUNT
+}
+
+static const struct {
+    const char *name;
+    const char *text;
+} statuses[] = {
+#define STATUS_ENTRY(name, text) {#name, text},
+    REDIS_STATUS_TABLE(STATUS_ENTRY)
+#undef STATUS_ENTRY
+};
+
+const char *redis_status_text(enum redis_status status) { return statuses[status].text; }
+
+const char *redis_status_name(enum redis_status status) { return statuses[status].name; }
+
+const char *redis_fate_name(enum redis_fate fate) {
+    static const char *const names[] = {"not executed", "executed", "unknown"};
+    return names[fate];
+}
+
+/* ---- the thread ---- */
+
+static void *redis_run(void *context) {
+    struct redis *r = context;
+    for (;;) {
+        bool is_closing = atomic_load_explicit(&r->is_closing, memory_order_acquire);
+        redis_turn(r);
+        bool is_empty = atomic_load_explicit(&r->submitted, memory_order_acquire) == NULL;
+        if (is_closing && is_empty && due_first(&r->due) == NULL) return NULL;
+    }
+}
+
+/* Whose name was looked up; NULL: it is gone by now. */
+static struct link *redis_find_lookup(struct redis *r, uint64_t word) {
+    struct node *apart[] = {r->primary, r->url.kind == URL_SENTINEL ? r->sentinel.node : NULL};
+    for (unsigned i = 0; i < r->node_count + 2; i++) {
+        struct node *node = i < r->node_count ? r->nodes[i] : apart[i - r->node_count];
+        for (unsigned k = 0; node != NULL && k < node->link_count; k++)
+            if ((uint64_t)(uintptr_t)&node->links[k] == word && node->links[k].lookup != NULL)
+                return &node->links[k];
+    }
+    return NULL;
+}
+
+static void redis_react(struct redis *r, const struct loop_event *event) {
+    if (event->owner != NULL) {
+        link_react(event->owner, event, r->now_ns);
+    } else if (event->word != POST_WAKE) {
+        struct link *link = redis_find_lookup(r, event->word);
+        if (link != NULL) link_looked_up(link, r->now_ns);
+    }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static uint64_t node_turn(struct node *node, uint64_t now_ns) {
+    uint64_t next_ns = UINT64_MAX;
+    for (unsigned i = 0; i < node->link_count; i++)
+        next_ns = earlier(next_ns, link_turn(&node->links[i], now_ns));
+    return next_ns;
+}
+
+/* What is due by time, and what is to be sent. Returns when the next thing is due. */
+static uint64_t redis_work(struct redis *r) {
+    struct request *request;
+    while ((request = due_first(&r->due)) != NULL && due_ns(request) <= r->now_ns)
+        redis_expire(r, request);
+
+    uint64_t next_ns = UINT64_MAX;
+    r->is_restless   = false;
+    if (r->url.kind == URL_SENTINEL) next_ns = sentinel_turn(&r->sentinel, r->now_ns);
+    if (r->url.kind == URL_CLUSTER) next_ns = cluster_turn(&r->cluster, r->now_ns);
+    for (unsigned i = 0; i < r->node_count; i++)
+        next_ns = earlier(next_ns, node_turn(r->nodes[i], r->now_ns));
+    if (r->primary != NULL) next_ns = earlier(next_ns, node_turn(r->primary, r->now_ns));
+    /* A link that was lost just now has made others of these times earlier. */
+    if (r->url.kind == URL_SENTINEL && !r->sentinel.is_asking)
+        next_ns = earlier(next_ns, r->sentinel.ask_ns);
+    if (r->url.kind == URL_CLUSTER && !r->cluster.is_asking)
+        next_ns = earlier(next_ns, r->cluster.ask_ns);
+    /* What one link let go of waits at another, which had its turn already. */
+    if (r->is_restless) return 0;
+    request = due_first(&r->due);
+    return request != NULL ? earlier(next_ns, due_ns(request)) : next_ns;
+}
+
+static void redis_turn(struct redis *r) {
+    struct loop_event events[LOOP_EVENTS_MAX];
+    r->now_ns = clock_now_ns();
+    redis_take_submitted(r);
+    uint64_t next_ns = redis_work(r);
+
+    while (r->gone != NULL) {
+        struct node *node = r->gone;
+        r->gone           = node->next_gone;
+        node_free(node);
+    }
+    if (atomic_load_explicit(&r->is_closing, memory_order_acquire) && due_first(&r->due) == NULL)
+        next_ns = 0;
+    r->now_ns    = clock_now_ns();
+    size_t count = loop_wait(&r->loop, events, next_ns > r->now_ns ? next_ns - r->now_ns : 0);
+    r->now_ns    = clock_now_ns();
+    for (size_t i = 0; i < count; i++) redis_react(r, &events[i]);
+}
+
+static void redis_take_submitted(struct redis *r) {
+    struct request *top      = atomic_exchange_explicit(&r->submitted, NULL, memory_order_acquire);
+    struct request *in_order = NULL;
+    while (top != NULL) {
+        struct request *next = top->next;
+        top->next            = in_order;
+        in_order             = top;
+        top                  = next;
+    }
+    while (in_order != NULL) {
+        struct request *request = in_order;
+        in_order                = request->next;
+        due_add(&r->due, request);
+        redis_route(r, request);
+    }
+}
+
+/* ---- the end of a request ---- */
+
+static void redis_release(struct redis *r, struct request *request) {
+    request_free(request);
+    atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+}
+
+/* Tells whoever asked. The request is still the caller's. */
+static void redis_tell(struct redis *r, struct request *request, struct redis_result *result) {
+    INVARIANT(!request->is_over);
+    request->is_over = true;
+    due_remove(&r->due, request);
+    request->done(request->context, result);
+    redis_result_clear(result);
+}
+
+static void redis_end(struct redis *r, struct request *request, enum redis_status status,
+                      enum redis_fate fate, const char *problem) {
+    struct redis_result result;
+    result.status       = status;
+    result.fate         = fate;
+    result.trouble      = request->has_trouble ? request->trouble : TROUBLE_SCRIPT;
+    result.reply        = NULL;
+    result.is_confirmed = false;
+    (void)snprintf(result.problem, sizeof result.problem, "%s",
+                   problem != NULL && problem[0] != '\0' ? problem : redis_status_text(status));
+    redis_tell(r, request, &result);
+}
+
+static void redis_end_done(struct redis *r, struct request *request, struct redisReply *reply,
+                           bool is_confirmed) {
+    struct redis_result result;
+    result.status       = REDIS_DONE;
+    result.fate         = REDIS_EXECUTED;
+    result.trouble      = TROUBLE_SCRIPT;
+    result.reply        = reply;
+    result.is_confirmed = is_confirmed;
+    result.problem[0]   = '\0';
+    redis_tell(r, request, &result);
+}
+
+/* By what the server said of it. */
+static void redis_end_trouble(struct redis *r, struct request *request, const char *said) {
+    char         problem[REDIS_PROBLEM_BYTES_MAX];
+    enum trouble trouble     = request->trouble;
+    bool         is_for_ever = trouble_cure(trouble) == TROUBLE_GIVE_UP ||
+                       trouble_cure(trouble) == TROUBLE_LOAD ||
+                       (trouble_cure(trouble) == TROUBLE_REDIRECT && r->url.kind != URL_CLUSTER);
+    (void)snprintf(problem, sizeof problem, "%s%s%.160s%s", trouble_text(trouble),
+                   said[0] != '\0' ? " (" : "", said, said[0] != '\0' ? ")" : "");
+    if (trouble == TROUBLE_SCRIPT) {
+        redis_end(r, request, REDIS_FAILED, REDIS_UNKNOWN, problem);
+    } else {
+        redis_end(r, request, is_for_ever ? REDIS_REFUSED : REDIS_UNREADY, REDIS_NOT_EXECUTED,
+                  problem);
+    }
+}
+
+/* Nothing was sent, and its link is in no state to send it. */
+static void redis_end_link(struct redis *r, struct request *request, const struct link *link) {
+    enum redis_status status = REDIS_UNREACHABLE;
+    if (link->has_trouble) {
+        status = trouble_cure(link->trouble) == TROUBLE_GIVE_UP ? REDIS_REFUSED : REDIS_UNREADY;
+        request->has_trouble = true;
+        request->trouble     = link->trouble;
+    }
+    redis_end(r, request, status, REDIS_NOT_EXECUTED, link->problem);
+}
+
+static const char *redis_asking_problem(const struct redis *r) {
+    if (r->url.kind == URL_SENTINEL) return r->sentinel.problem;
+    return r->url.kind == URL_CLUSTER ? r->cluster.problem : "";
+}
+
+/* ---- where to ---- */
+
+struct request *client_ask(const struct view *words, unsigned count) {
+    bool            is_long = false;
+    struct request *request =
+        request_new(&(struct redis_command){.words = words, .word_count = count}, &is_long);
+    if (request != NULL) request->is_own = true;
+    return request;
+}
+
+static void redis_send(struct redis *r, struct node *node, struct request *request) {
+    struct link *link = &node->links[request->slot % node->link_count];
+    node->used_ns     = r->now_ns;
+    r->is_restless    = true;
+    if (!link_is_hopeless(link)) {
+        link_send(link, request);
+        return;
+    }
+    redis_end_link(r, request, link);
+    redis_release(r, request);
+}
+
+static void redis_route(struct redis *r, struct request *request) {
+    bool         is_cluster = r->url.kind == URL_CLUSTER;
+    struct node *node       = is_cluster ? r->cluster.node_of[request->slot] : r->primary;
+    if (node != NULL) {
+        redis_send(r, node, request);
+        return;
+    }
+    unsigned failures = is_cluster ? r->cluster.failures : r->sentinel.failures;
+    unsigned in_vain  = r->url.host_count > HOPELESS_ASKING ? r->url.host_count : HOPELESS_ASKING;
+    if (failures >= in_vain) {
+        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_release(r, request);
+        return;
+    }
+    /* A slot that nobody has in a map that is there. */
+    if (is_cluster) cluster_doubt(&r->cluster);
+    request->place = REQUEST_PARKED;
+    request_list_append(&r->parked, request);
+}
+
+static void redis_pause(struct redis *r, struct request *request) {
+    request->place    = REQUEST_PAUSED;
+    request->retry_ns = r->now_ns + random_between(&r->random, RETRY_NS_MIN, RETRY_NS_MAX);
+    due_move(&r->due, request);
+}
+
+static void redis_expire_waiting(struct redis *r, struct request *request) {
+    struct link *link = request->link;
+    link_take_back(link, request);
+    if (request->has_trouble) {
+        redis_end_trouble(r, request, "");
+    } else if (link->state != LINK_UP) {
+        redis_end_link(r, request, link);
+    } else {
+        redis_end(r, request, REDIS_LATE, REDIS_NOT_EXECUTED,
+                  "the command was still in line at its deadline; the connection is at its limit");
+    }
+    redis_release(r, request);
+}
+
+/* Its deadline has passed, or its pause. */
+static void redis_expire(struct redis *r, struct request *request) {
+    struct redisReply *reply;
+    switch (request->place) {
+    case REQUEST_PAUSED:
+        if (r->now_ns < request->deadline_ns) {
+            request->place = REQUEST_NEW;
+            due_move(&r->due, request);
+            redis_route(r, request);
+            return;
+        }
+        redis_end_trouble(r, request, "");
+        redis_release(r, request);
+        return;
+    case REQUEST_PARKED:
+        request_list_remove(&r->parked, request);
+        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_release(r, request);
+        return;
+    case REQUEST_WAITING: redis_expire_waiting(r, request); return;
+    case REQUEST_HELD:
+        link_take_back(request->link, request);
+        reply          = request->reply;
+        request->reply = NULL;
+        redis_end_done(r, request, reply, false);
+        redis_release(r, request);
+        return;
+    case REQUEST_SENT:
+        redis_end(r, request, REDIS_LATE, REDIS_UNKNOWN, NULL);
+        link_miss(request->link, request); /* which may let go of it */
+        return;
+    case REQUEST_NEW: break;
+    }
+    INVARIANT(request->place != REQUEST_NEW);
+}
+
+/* ---- what links tell ---- */
+
+/* The server that was asked is not the one that does it. */
+static void redis_doubt(struct redis *r, struct link *link, enum trouble trouble) {
+    if (r->url.kind == URL_CLUSTER) cluster_doubt(&r->cluster);
+    if (r->url.kind == URL_SENTINEL) sentinel_doubt(&r->sentinel);
+    /* Behind its name there may be another server by now. */
+    if (r->url.kind == URL_STANDALONE) link_lose(link, &trouble, trouble_text(trouble));
+}
+
+static bool redis_redirect(struct redis *r, const struct link *link, struct request *request,
+                           struct view said) {
+    uint16_t        slot, port;
+    struct view     name;
+    struct url_host host = {0};
+    if (r->url.kind != URL_CLUSTER || request->tries >= TRIES_MAX) return false;
+    if (!trouble_redirect_parse(said, &slot, &name, &port) || name.bytes >= sizeof host.name)
+        return false;
+    memcpy(host.name, name.data, name.bytes);
+    if (name.bytes == 0) memcpy(host.name, link->host.name, sizeof host.name);
+    host.port = port;
+
+    struct node *node = client_node(r, &host);
+    if (node == NULL) return false;
+    client_count(r, CLIENT_REDIRECTS);
+    request->tries++;
+    request->is_asking = request->trouble == TROUBLE_ASK;
+    if (request->trouble == TROUBLE_MOVED) {
+        cluster_move(&r->cluster, slot, node);
+        cluster_doubt(&r->cluster);
+    }
+    redis_send(r, node, request);
+    return true;
+}
+
+static void redis_answered_trouble(struct redis *r, struct link *link, struct request *request,
+                                   const struct redisReply *reply) {
+    struct view said     = {reply->str, reply->len};
+    request->has_trouble = true;
+    request->trouble     = trouble_of(said);
+    request->place       = REQUEST_NEW;
+    switch (trouble_cure(request->trouble)) {
+    case TROUBLE_REDIRECT:
+        if (redis_redirect(r, link, request, said)) return;
+        break;
+    case TROUBLE_LATER: redis_pause(r, request); return;
+    case TROUBLE_ELSEWHERE:
+        redis_pause(r, request);
+        redis_doubt(r, link, request->trouble);
+        return;
+    case TROUBLE_LOAD:
+    case TROUBLE_GIVE_UP: break;
+    }
+    redis_end_trouble(r, request, reply->str);
+    redis_release(r, request);
+}
+
+static void redis_answered(void *owner, struct link *link, struct request *request,
+                           struct redisReply *reply, bool is_confirmed) {
+    struct redis *r = owner;
+    if (request->is_own) {
+        request_free(request);
+        cluster_answered(&r->cluster, link, reply);
+        freeReplyObject(reply);
+    } else if (request->is_over) {
+        freeReplyObject(reply);
+        redis_release(r, request);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        redis_answered_trouble(r, link, request, reply);
+        freeReplyObject(reply);
+    } else {
+        redis_end_done(r, request, reply, is_confirmed);
+        redis_release(r, request);
+    }
+}
+
+static void redis_dropped(void *owner, struct link *link, struct request *request, bool was_sent) {
+    struct redis *r = owner;
+    if (request->is_own) {
+        request_free(request);
+        cluster_answered(&r->cluster, link, NULL);
+    } else if (request->is_over) {
+        redis_release(r, request);
+    } else if (was_sent) {
+        redis_end(r, request, REDIS_LOST, REDIS_UNKNOWN, link->problem);
+        redis_release(r, request);
+    } else {
+        request->place = REQUEST_NEW;
+        redis_route(r, request);
+    }
+}
+
+static void redis_changed(void *owner, struct link *link) {
+    struct redis *r = owner;
+    if (link->state == LINK_UP) return;
+    if (r->url.kind == URL_CLUSTER) cluster_doubt(&r->cluster);
+    if (r->url.kind == URL_SENTINEL) sentinel_doubt(&r->sentinel);
+}
+
+/* RESP2 has no messages that nobody asked for, and a server that sends them is ignored. */
+static void redis_heard(void *owner, struct link *link, const struct redisReply *message) {
+    (void)owner;
+    (void)link;
+    (void)message;
+}
+
+/* ---- nodes ---- */
+
+struct node *client_node(struct redis *r, const struct url_host *host) {
+    for (unsigned i = 0; i < r->node_count; i++)
+        if (node_is(r->nodes[i], host)) return r->nodes[i];
+    if (r->node_count == CLIENT_NODES_MAX) return NULL;
+    struct node *node = node_new(&r->setting, host, r->connections);
+    if (node == NULL) return NULL;
+    node->used_ns             = r->now_ns;
+    r->nodes[r->node_count++] = node;
+    return node;
+}
+
+void client_forget(struct redis *r, struct node *node) {
+    REQUIRE(node != NULL);
+    for (unsigned i = 0; i < r->node_count; i++)
+        if (r->nodes[i] == node) r->nodes[i] = r->nodes[--r->node_count];
+    if (r->primary == node) r->primary = NULL;
+    node_clear(node);
+    node->next_gone = r->gone;
+    r->gone         = node;
+}
+
+void client_set_primary(struct redis *r, const struct url_host *host) {
+    struct node *old = r->primary;
+    if (old != NULL && node_is(old, host)) return;
+    struct node *node = node_new(&r->setting, host, r->connections);
+    if (node == NULL) return;
+    for (unsigned i = 0; i < node->link_count; i++) link_want(&node->links[i]);
+    r->primary = node;
+    if (old != NULL) {
+        node_clear(old);
+        old->next_gone = r->gone;
+        r->gone        = old;
+    }
+    client_unpark(r);
+}
+
+void client_unpark(struct redis *r) {
+    struct request_list parked = r->parked;
+    struct request     *request;
+    r->parked = (struct request_list){0};
+    while ((request = request_list_take(&parked)) != NULL) redis_route(r, request);
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""A Cluster of six: slots that move and servers that die while they are asked."""
+
+import subprocess
+import unittest
+
+from driver import Driver
+from servers import CLI, Cluster, IS_SLOW, PATIENCE_S, Single, wait_for
+
+SOON_MS = 10000 if IS_SLOW else 5000
+LATE_MS = 2000
+KEYS = 64
+
+
+class Slots(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Cluster()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.__exit__()
+
+    def setUp(self):
+        for node in self.site.primaries():
+            node.must("FLUSHALL")
+
+    def exact(self, tally):
+        self.assertEqual(tally["executed"] + tally["not executed"] + tally["unknown"], tally["submitted"], tally)
+        self.assertEqual(tally["twice"], 0, tally)
+        self.assertLess(tally["late_ms"], LATE_MS, tally)
+
+    def counted(self, keys=KEYS):
+        total = 0
+        for key in range(keys):
+            total += int(self.site.owner(f"load:{key}").must("GET", f"load:{key}") or 0)
+        return total
+
+    def test_1_each_key_at_its_server(self):
+        with Driver(self.site.url) as driver:
+            tally = driver.ask("load", 2, KEYS // 2, 1000, SOON_MS, 200)
+            counts = driver.ask("counts")
+        self.exact(tally)
+        self.assertEqual(tally["REDIS_DONE"], tally["submitted"], tally)
+        self.assertEqual(tally["out_of_order"], 0)
+        self.assertEqual(self.counted(), tally["REDIS_DONE"])
+        self.assertEqual((counts["redirects"], counts["refreshes"]), (0, 1), "the map was asked for once")
+
+    def test_2_forgotten_data_and_scripts(self):
+        with Driver(self.site.url) as driver:
+            driver.ask("burst", 100, SOON_MS)
+            for node in self.site.primaries():
+                node.must("FLUSHALL")
+                node.must("SCRIPT", "FLUSH")
+            tally = driver.ask("load", 1, KEYS, 300, SOON_MS, 100)
+        self.assertEqual(tally["REDIS_DONE"], tally["submitted"], tally)
+        self.assertEqual(self.counted(), tally["REDIS_DONE"])
+
+    def test_3_slots_move_under_load_and_nothing_is_lost_or_done_twice(self):
+        source = self.site.owner("load:0")
+        target = next(n for n in self.site.primaries() if n is not source)
+        move = [CLI, "--cluster", "reshard", f"127.0.0.1:{source.port}", "--cluster-from",
+                source.must("CLUSTER", "MYID").decode(), "--cluster-to", target.must("CLUSTER", "MYID").decode(),
+                "--cluster-slots", "5461", "--cluster-yes"]
+        with Driver(self.site.url) as driver:
+            driver.ask("ready", SOON_MS)
+            driver.say("load", 2, KEYS // 2, 6000, SOON_MS, 100)
+            run = subprocess.run(move, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+            self.assertEqual(run.returncode, 0, run.stdout[-2000:] + run.stderr)
+            tally = driver.hear()
+            counts = driver.ask("counts")
+        self.exact(tally)
+        self.assertEqual(tally["REDIS_DONE"], tally["submitted"], tally)
+        self.assertEqual(self.counted(), tally["REDIS_DONE"])
+        self.assertGreater(counts["redirects"], 0)
+        self.assertLess(counts["refreshes"], 200, "ten a second at most")
+        self.assertIsNot(self.site.owner("load:0"), source)
+
+    def test_4_a_killed_primary_is_replaced_by_its_replica(self):
+        with Driver(self.site.url) as driver:
+            driver.ask("ready", SOON_MS)
+            victim = self.site.owner("load:1")
+            driver.say("load", 2, KEYS // 2, 6000, 500, 20)
+            wait_for("some load", lambda: int(victim.must("GET", "load:1") or 0) > 20)
+            victim.kill()
+            tally = driver.hear()
+            self.exact(tally)
+            wait_for("the new primary", lambda: driver.ask("call", "load:1", 500, "GET", "load:1")["status"] == "REDIS_DONE")
+            counts = driver.ask("counts")
+            self.assertIsNot(self.site.owner("load:1"), victim)
+            self.assertLess(counts["refreshes"], 300, "no storm")
+            self.assertLess(counts["connects"], 300, "no storm")
+            self.assertGreater(tally["REDIS_DONE"], 0)
+            # Replication is asynchronous: the newest acknowledged ones may be gone, but none comes twice.
+            self.assertLessEqual(self.counted(), tally["executed"] + tally["unknown"], tally)
+            after = driver.ask("load", 1, KEYS, 500, SOON_MS, 20)
+            self.assertEqual(after["REDIS_DONE"], after["submitted"], after)
+            victim.start()
+
+    def test_5_keys_in_two_slots_are_refused(self):
+        with Driver(self.site.url) as driver:
+            answer = driver.ask("call", "-", SOON_MS, "MGET", "a", "b")
+        self.assertEqual((answer["status"], answer["fate"]), ("REDIS_REFUSED", "not executed"), answer)
+        self.assertIn("CROSSSLOT", answer["problem"])
+
+    def test_6_a_url_of_the_wrong_kind(self):
+        with Single() as single, Driver(f"redis+cluster://127.0.0.1:{single.port}") as driver:
+            answer = driver.ask("ready", 1000)
+            self.assertEqual((answer["status"], answer["fate"]), ("REDIS_UNREACHABLE", "not executed"))
+            self.assertIn("is not part of a Cluster; use redis://", answer["problem"])
+        node = self.site.primaries()[0]
+        with Driver(f"redis://127.0.0.1:{node.port}") as driver:
+            answers = [driver.ask("add", f"k{i}", SOON_MS, 1) for i in range(30)]
+            moved = [a for a in answers if a["status"] != "REDIS_DONE"]
+            self.assertGreater(len(moved), 0)
+            self.assertEqual((moved[0]["status"], moved[0]["fate"]), ("REDIS_REFUSED", "not executed"))
+            self.assertIn("a Cluster needs a redis+cluster:// URL", moved[0]["problem"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""The script of the Redis store (src/store/redis/lease.lua), on a real server, against the account in C that is
+its reference (src/lease/account.c): random requests, clocks that jump both ways, rewinds, lost pasts. Every
+number of every reply must be the same."""
+
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import unittest
+
+from servers import IS_SLOW, Single
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = (SOURCE / "src/store/redis/lease.lua").read_text()
+DRIVER = os.path.join(os.environ["WEIR_BUILD_DIR"], "test/redis/account_driver")
+WORLDS = 6 if IS_SLOW else 40
+STEPS = 400
+CLAMP, SLACK_MS = 250_000, 3_600_000
+
+
+def tried(text, changes):
+    """The script as the test needs it; each change must find its place."""
+    for old, new in changes.items():
+        if text.count(old) != 1:
+            raise AssertionError(f"the script has {old!r} {text.count(old)} times")
+        text = text.replace(old, new)
+    return text
+
+
+# The server's clock is what the test says, and records are written after each request, as the reference does.
+TRIED = tried(SCRIPT, {"call('TIME')": "{call('HGET', 'time', 's'), call('HGET', 'time', 'us')}",
+                       "asked_hold, 0, false": "asked_hold, 0, true",
+                       "    changed = r[2] < asked_hold\n": ""})
+
+
+def packed(words):
+    """As an array of MessagePack, which cmsgpack.unpack() reads."""
+    out = [b"\xdd" + struct.pack(">I", len(words))]
+    for w in words:
+        out.append(bytes([0xA0 | len(w)]) + w.encode() if isinstance(w, str) else b"\xcf" + struct.pack(">Q", w))
+    return b"".join(out)
+
+
+class World:
+    """One user's requests by a few nodes, as odd as they come."""
+
+    def __init__(self, dice):
+        self.dice = dice
+        self.hold = dice.choice([1000, 10**5, 10**7, 6 * 10**7])
+        self.term = max(self.hold // 10, 10)
+        self.limit = dice.choice([1, 5, 100, 10**6, 2**40])
+        self.pace = dice.choice([1, self.hold // 200 + 1, self.hold // 20 + 1])
+        self.server = 1_764_000_000 * 10**6 + dice.randrange(10**6)
+        self.leases, self.sequence = [], 0
+        self.era = self.generation = self.grants = 0
+
+    def tick(self):
+        luck = self.dice.random()
+        if luck < 0.93:
+            self.server += self.dice.randrange(min(self.pace, CLAMP) + 1)
+        elif luck < 0.95:
+            self.server -= self.dice.randrange(10**6)
+        elif luck < 0.97:
+            self.server += self.dice.randrange(10**7)
+
+    def report(self):
+        dice = self.dice
+        incarnation, sequence = dice.choice(self.leases)
+        uses = [dice.randrange(bound) for _ in range(dice.randrange(5)) for bound in (self.hold * 2, 5)]
+        return [incarnation, sequence, dice.randrange(4), int(dice.random() < 0.3), len(uses) // 2, *uses]
+
+    def request(self):
+        """Its words but for the number of reports, and its reports."""
+        dice = self.dice
+        self.sequence = self.sequence + 1 if dice.random() < 0.8 else dice.randrange(1, self.sequence + 2)
+        need = dice.randrange(1, max(2, min(self.limit * 2, 50))) if dice.random() < 0.7 else 1
+        incarnation = f"{dice.randrange(1, 6) * 0x1111111111111111:016x}"
+        words = [incarnation, 0 if dice.random() < 0.2 else self.sequence, need, need + dice.randrange(50), self.limit,
+                 self.term, self.hold + (dice.randrange(self.hold) if dice.random() < 0.01 else 0),
+                 self.era + int(dice.random() < 0.003) if dice.random() < 0.9 else 0,
+                 self.grants + (dice.randrange(1, 3) if dice.random() < 0.003 else 0),
+                 dice.randrange(1, 10**5) if dice.random() < 0.02 else 0, self.generation]
+        reports = [self.report() for _ in range(dice.randrange(5))] if self.leases else []
+        return words, reports
+
+    def learn(self, words, reply):
+        self.era, self.generation, self.grants = reply[4:7]
+        if reply[0] > 0:
+            self.leases = [*self.leases, (words[0], words[1])][-12:]
+
+
+class LeaseScript(unittest.TestCase):
+    def test_it_answers_as_the_account_in_c(self):
+        seed = int(os.environ.get("WEIR_SEED", random.randrange(2**32)))
+        print(f"seed {seed} (WEIR_SEED={seed} repeats it)", file=sys.stderr)
+        granted = 0
+        driver = subprocess.Popen([DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(driver.wait)
+        self.addCleanup(driver.stdin.close)
+        self.addCleanup(driver.stdout.close)
+        with Single() as site, site.one.connect() as redis:
+            name = redis.ask("SCRIPT", "LOAD", TRIED)
+            for number in range(WORLDS):
+                granted += self.play(World(random.Random(seed + number)), redis, name, driver, number)
+        self.assertGreater(granted, WORLDS * STEPS // 50)
+
+    def play(self, world, redis, name, driver, number):
+        granted = 0
+        redis.ask("FLUSHALL")
+        driver.stdin.write("new\n")
+        if world.dice.random() < 0.8:
+            driver.stdin.write(f"virgin {world.server}\n")
+            redis.ask("EVAL", "redis.call('SET', KEYS[1], cmsgpack.pack({1, ARGV[1] + 0, ARGV[1] + 0, ARGV[1] + 0, "
+                              "ARGV[1] + 0, 0, 0}))", 1, "shard", world.server)
+        for step in range(STEPS):
+            world.tick()
+            words, reports = world.request()
+            told = [word for report in reports for word in report]
+            redis.ask("HSET", "time", "s", world.server // 10**6, "us", world.server % 10**6)
+            line = " ".join(map(str, ["serve", world.server, CLAMP, *words, len(reports), *told]))
+            driver.stdin.write(line + "\n")
+            driver.stdin.flush()
+            expected = [int(n) for n in driver.stdout.readline().split()]
+            answer = redis.ask("EVALSHA", name, 2, "shard", "user", CLAMP, SLACK_MS, packed(words + told))
+            self.assertEqual([expected], answer, f"world {number}, step {step}: {line}")
+            world.learn(words, expected)
+            granted += expected[0] > 0
+        return granted
+
+
+if __name__ == "__main__":
+    unittest.main()
