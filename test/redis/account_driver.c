@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reference for test_lease_script.py: an account and its shard's clock (src/lease), told by lines of numbers.
+ * The reference for test_lease_script.py: an account and its shard's clock (src/lease), told by lines of
+ * numbers.
  *
  *     new                                              both begin anew, with the past lost
  *     virgin SERVER                                    the clock begins, and nothing was granted before
