@@ -100,6 +100,19 @@ bool address_parse(const char *text, struct address *address, char *problem) {
     return true;
 }
 
+bool address_of_ip(const char *ip, uint16_t port, struct address *address) {
+    struct in_addr  in;
+    struct in6_addr in6;
+    *address = (struct address){0};
+    if (inet_pton(AF_INET, ip, &in) == 1) {
+        set_in(address, in, port);
+        return true;
+    }
+    if (inet_pton(AF_INET6, ip, &in6) != 1) return false;
+    set_in6(address, in6, port);
+    return true;
+}
+
 void address_write(const struct address *address, char *out) {
     char host[INET6_ADDRSTRLEN] = "?";
     if (address->socket.ss_family == AF_UNIX) {
@@ -276,6 +289,14 @@ static enum socket_outcome outcome_of_accept(int why) {
     }
 }
 
+/* Words leave when they are written: waiting for more (Nagle) would cost a pipelining peer 40 ms.
+ * Keepalive finds peers whose machine is gone. Both fail on unix sockets, where neither is needed. */
+static void make_prompt(int connection) {
+    int on = 1;
+    if (setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
+        (void)setsockopt(connection, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
 enum socket_outcome socket_accept(int listener, int *connection) {
     int accepted;
     do {
@@ -283,14 +304,31 @@ enum socket_outcome socket_accept(int listener, int *connection) {
     } while (accepted < 0 && errno == EINTR);
     if (accepted < 0) return outcome_of_accept(errno);
 
-    /* Replies leave when they are written: a turn's replies are one write, and waiting for more
-     * (Nagle) would cost a pipelining peer 40 ms. Keepalive finds peers whose machine is gone. Both
-     * fail on unix sockets, where neither is needed. */
-    int on = 1;
-    if (setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0)
-        (void)setsockopt(accepted, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    make_prompt(accepted);
     *connection = accepted;
     return SOCKET_DONE;
+}
+
+int socket_connect(const struct address *address, char *problem) {
+    int family     = address->socket.ss_family;
+    int connection = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection < 0) {
+        problem_set(problem, "cannot make a socket: %s", strerror(errno));
+        return -1;
+    }
+    make_prompt(connection);
+    if (connect(connection, sockaddr_of(address), address->bytes) == 0 || errno == EINPROGRESS)
+        return connection;
+    problem_set(problem, "%s", strerror(errno));
+    close(connection);
+    return -1;
+}
+
+bool socket_connected(int connection, char *problem) {
+    int       why   = 0;
+    socklen_t bytes = sizeof why;
+    if (getsockopt(connection, SOL_SOCKET, SO_ERROR, &why, &bytes) != 0) why = errno;
+    return why == 0 || problem_set(problem, "%s", strerror(why));
 }
 
 enum socket_outcome socket_read(int connection, char *out, size_t room, size_t *bytes) {

@@ -26,6 +26,8 @@ struct address {
 /* Reads "127.0.0.1:7400", "[::1]:7400", "localhost:7400", "*:7400" (every IPv4 and IPv6 address) or
  * "unix:/path". Port 0: the system chooses. False: `problem` says what is wrong. */
 bool address_parse(const char *text, struct address *address, char *problem);
+/* An IPv4 or IPv6 address without brackets, and no name. False: it is none. */
+bool address_of_ip(const char *ip, uint16_t port, struct address *address);
 /* The same as text. */
 void address_write(const struct address *address, char *out);
 /* Only processes of this machine can reach it. */
@@ -55,6 +57,10 @@ enum socket_outcome {
 /* The next connection, with small writes not held back. */
 enum socket_outcome socket_accept(int listener, int *connection);
 enum socket_outcome socket_read(int connection, char *out, size_t room, size_t *bytes);
+/* Begins to connect; a loop tells when the connection can be written to, and socket_connected() whether
+ * it is one. -1: `problem` says why not. */
+int  socket_connect(const struct address *address, char *problem);
+bool socket_connected(int connection, char *problem);
 /* SOCKET_DONE: all was taken. SOCKET_WAIT: `*taken` bytes of it were. */
 enum socket_outcome socket_write(int connection, const char *data, size_t bytes, size_t *taken);
 /* Says that we will send no more. */

@@ -2,6 +2,7 @@
 #include "os/thread.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,6 +16,16 @@ bool thread_start(struct thread *thread, const char *name, void *(*run)(void *),
     return true;
 }
 
+bool thread_start_quiet(struct thread *thread, const char *name, void *(*run)(void *),
+                        void *context) {
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
+    bool is_started = thread_start(thread, name, run, context);
+    INVARIANT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return is_started;
+}
+
 void thread_join(struct thread *thread) { INVARIANT(pthread_join(thread->id, NULL) == 0); }
 
 unsigned thread_processor_count(void) {
@@ -25,3 +36,7 @@ unsigned thread_processor_count(void) {
 }
 
 uint64_t thread_process_id(void) { return (uint64_t)getpid(); }
+
+bool thread_is_this(const struct thread *thread) {
+    return pthread_equal(thread->id, pthread_self()) != 0;
+}
