@@ -385,22 +385,23 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
     struct store_trip   *list   = NULL;
     bool                 is_cut = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
     while (!is_cut && holder_poll(&e->holder, now_ns, &request)) {
+        struct fleet_trip *t = trip_new(f, e->shard, &request, now_ns);
+        if (t == NULL) break;
         struct seat *seat = &f->seats[e->shard];
         spin_lock(&seat->lock);
         shard_use(&seat->shard, &e->terms, now_ns);
-        request.grants_seen = larger(request.grants_seen, seat->shard.grants_seen);
-        uint64_t beat_ns    = shard_next_ns(&seat->shard);
+        uint64_t grants_seen = seat->shard.grants_seen;
+        uint64_t beat_ns     = shard_next_ns(&seat->shard);
         spin_unlock(&seat->lock);
         shard_arm(f, e->shard, beat_ns);
 
-        struct fleet_trip *t = trip_new(f, e->shard, &request, now_ns);
-        if (t == NULL) break;
-        t->entry            = e;
-        t->trip.is_beat     = false;
-        t->trip.name        = e->name;
-        t->trip.deadline_ns = now_ns + RETRIES_A_TRIP * e->terms.retry_ns;
-        t->trip.next        = list;
-        list                = &t->trip;
+        t->trip.request.grants_seen = larger(request.grants_seen, grants_seen);
+        t->entry                    = e;
+        t->trip.is_beat             = false;
+        t->trip.name                = e->name;
+        t->trip.deadline_ns         = now_ns + RETRIES_A_TRIP * e->terms.retry_ns;
+        t->trip.next                = list;
+        list                        = &t->trip;
         e->trips_out++;
     }
     if (list != NULL || !e->is_armed)
@@ -567,7 +568,7 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
     struct fleet_trip *t = NULL;
     if (shard_poll(&seat->shard, now_ns, &beat)) {
         t = trip_new(f, number, &beat, now_ns);
-        if (t == NULL) shard_note(&seat->shard, true, false, now_ns);
+        if (t == NULL) shard_unsend(&seat->shard, now_ns);
     }
     uint64_t next_ns = shard_next_ns(&seat->shard);
     spin_unlock(&seat->lock);
@@ -642,7 +643,7 @@ static void fleet_begin_in_child(struct fleet *f) {
     f->timers.count = 0;
     memset(f->tallies, 0, sizeof f->tallies);
     bool is_reopened = f->store->reopen != NULL && f->store->reopen(f->store->context);
-    atomic_store(&f->is_storeless, !fleet_begin(f) || !is_reopened);
+    atomic_store(&f->is_storeless, !is_reopened || !fleet_begin(f));
 }
 
 /* False: the fleet is being closed. */

@@ -14,8 +14,8 @@
  *
  *                       limit + (nodes that were cut off in it) * larger(1, limit / nodes)
  *
- *                   permits are allowed, less than twice the limit while options.lease.nodes is true
- *                   and not above the limit
+ *                   permits are allowed: at most twice the limit if options.lease.nodes is true and
+ *                   not above the limit. A process that starts anew, or forks, is one more node
  *
  * and the answer says that it is degraded, and why. Permits in hand serve first under every policy:
  * the store has counted them. What a policy allowed is not told to the store. After some misses in a row
@@ -30,9 +30,11 @@
  *   - opens the store before the fleet and closes it after;
  *   - calls fleet_close() when no other call is under way.
  *
- * What a store does is written in store/store.h. Only strict rules are served: the message of leases
- * knows no other algorithm. A limit that changes is another entry for the same account, so a lower one
- * holds at once, and permits that were in hand under the higher one count against it. */
+ * What a store does is written in store/store.h. Only strict rules are served, one at a time and with a
+ * cost: the messages of leases know no other algorithm, no joint decision, no look and no reset.
+ *
+ * A limit that changes is another entry for the same account, so a lower one holds at once, and permits
+ * that are in hand under the higher one count against it. */
 #ifndef WEIR_LIMITER_FLEET_H
 #define WEIR_LIMITER_FLEET_H
 
@@ -54,7 +56,7 @@ enum fleet_policy { FLEET_DEFAULT, FLEET_CLOSED, FLEET_OPEN, FLEET_LOCAL };
 
 /* Zero means the default. */
 struct fleet_options {
-    uint32_t          users_max; /* entries, 1.3 KiB each as they are used; 65536 */
+    uint32_t          users_max; /* entries, 1.1 KiB each as they are used; 65536 */
     uint32_t          trips_max; /* out at once; 1024, and no more than the store's */
     uint64_t          wait_ns;   /* of callers who name no other; 20 ms */
     enum fleet_policy policy;    /* FLEET_LOCAL */
@@ -102,9 +104,8 @@ struct fleet_answer {
 
 /* A caller who does not want to wait in the call. It owns the ticket, which must stay until done(). */
 struct fleet_ticket {
-    void (*done)(
-        struct fleet_ticket *ticket); /* on the store's thread or the fleet's. Quick; may ask
-                                                  again; must not close the fleet */
+    /* On the store's thread or the fleet's. Quick; may ask again; must not close the fleet. */
+    void (*done)(struct fleet_ticket *ticket);
     void               *context;
     struct fleet_answer answer;
 

@@ -94,6 +94,11 @@ void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t now_ns
     if (was_cut ? is_beat : shard_is_cut(s)) shard_put_off_probe(s, now_ns);
 }
 
+void shard_unsend(struct shard *s, uint64_t now_ns) {
+    s->is_probed = false;
+    s->probe_ns  = now_ns + PROBE_NS_FIRST;
+}
+
 void shard_see(struct shard *s, const struct lease_reply *reply, uint32_t except, uint64_t now_ns) {
     if (reply->granted > 0 && reply->is_replicated)
         s->grants_seen = larger(s->grants_seen, reply->grants);

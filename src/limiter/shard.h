@@ -64,6 +64,9 @@ static inline bool shard_is_cut(const struct shard *s) { return s->misses >= SHA
 /* True: *beat is to be sent now. */
 bool shard_poll(struct shard *s, uint64_t now_ns, struct lease_request *beat);
 
+/* There was no trip for that beat. It comes again after a contact's time; a probe sooner. */
+void shard_unsend(struct shard *s, uint64_t now_ns);
+
 /* When shard_poll() may have something next; UINT64_MAX: not before something else happens. */
 uint64_t shard_next_ns(const struct shard *s);
 

@@ -4,70 +4,8 @@
 #include "limiter/fleet.h"
 
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "fleet/model_store.h"
-#include "os/clock.h"
-#include "support/check.h"
-
-#define MS     UINT64_C(1000000)
-#define SECOND UINT64_C(1000000000)
-#define HOUR   (3600 * SECOND)
-
-/* Longer than any pause of a busy machine: what takes so long never comes. */
-#define LONG (20 * SECOND)
-
-static const struct hash_secret secret = {1, 2};
-
-static struct fleet_question question(const char *user, uint64_t limit, uint64_t window_ns) {
-    return (struct fleet_question){
-        .name      = fleet_name_of(secret, user, strlen(user), window_ns, ALGORITHM_STRICT),
-        .limit     = limit,
-        .window_ns = window_ns,
-        .cost      = 1,
-        .wait_ns   = LONG};
-}
-
-static struct fleet_answer decide(struct fleet *f, struct fleet_question q) {
-    struct fleet_answer a;
-    fleet_decide(f, &q, clock_now_ns(), &a);
-    return a;
-}
-
-static struct fleet_answer ask(struct fleet *f, const char *user, uint64_t limit,
-                               uint64_t window_ns) {
-    return decide(f, question(user, limit, window_ns));
-}
-
-static struct fleet_statistics statistics(struct fleet *f) {
-    struct fleet_statistics s;
-    fleet_statistics(f, clock_now_ns(), &s);
-    return s;
-}
-
-static void sleep_ns(uint64_t ns) {
-    (void)nanosleep(
-        &(struct timespec){.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)}, NULL);
-}
-
-/* Replies that are slow since the machine is busy are good enough here: nothing is judged by time. */
-static struct fleet *open_fleet(struct model_store *m, struct fleet_options options) {
-    if (options.lease.tolerance_ns == 0) options.lease.tolerance_ns = SECOND;
-    struct fleet *f = fleet_open(model_store(m), &options);
-    CHECK_NE(f, NULL);
-    return f;
-}
-
-static struct model_store *open_model(void) {
-    return model_open(&(struct model_options){.seed = check_seed()});
-}
-
-static void close_both(struct fleet *f, struct model_store *m) {
-    (void)fleet_close(f, 0);
-    model_close(m);
-}
+#include "fleet/node.h"
 
 /* Cuts the store and asks until nobody is kept waiting any more. */
 static void cut(struct fleet *f, struct model_store *m) {
@@ -464,59 +402,5 @@ TEST(a_local_share_is_not_forgotten_for_newcomers) {
         (void)ask_number(f, i, 8);
     }
     CHECK_EQ(allowed, 1);
-    close_both(f, m);
-}
-
-/* ---- forks ---- */
-
-static void child_ends(int pid) {
-    int status;
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 0);
-}
-
-TEST(a_child_begins_with_nothing_in_hand) {
-    struct model_store *m = open_model();
-    struct fleet       *f =
-        open_fleet(m, (struct fleet_options){.lease = {.idle_ns = HOUR, .term_ns = HOUR}});
-    for (unsigned i = 0; i < 500; i++) CHECK(ask(f, "ann", 1000000, HOUR).allowed);
-    CHECK_GT(statistics(f).permits_in_hand, 0);
-    int pid = fork();
-    if (pid == 0) {
-        if (statistics(f).permits_in_hand != 0) _exit(1);
-        struct fleet_answer a = ask(f, "ann", 1000000, HOUR);
-        if (!a.allowed || a.how != FLEET_BY_TRIP) _exit(2);
-        (void)fleet_close(f, 0);
-        _exit(0);
-    }
-    child_ends(pid);
-    CHECK(ask(f, "ann", 1000000, HOUR).allowed);
-    close_both(f, m);
-}
-
-TEST(a_child_without_a_store_is_answered_by_the_policy) {
-    struct model_store *m = open_model();
-    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
-    CHECK(ask(f, "ann", 100, HOUR).allowed);
-    int pid = fork();
-    if (pid == 0) {
-        model_store(m)->reopen = NULL;
-        struct fleet_answer a  = ask(f, "ann", 100, HOUR);
-        _exit(!a.allowed && a.how == FLEET_DEGRADED && a.why == FLEET_FORKED ? 0 : 1);
-    }
-    child_ends(pid);
-    close_both(f, m);
-}
-
-TEST(a_child_that_asks_nothing_may_close) {
-    struct model_store *m   = open_model();
-    struct fleet       *f   = open_fleet(m, (struct fleet_options){0});
-    int                 pid = fork();
-    if (pid == 0) {
-        (void)fleet_close(f, LONG);
-        _exit(0);
-    }
-    child_ends(pid);
     close_both(f, m);
 }

@@ -88,6 +88,18 @@ TEST(one_probe_at_a_time_goes_ever_less_often) {
     CHECK(!shard_is_cut(&s));
 }
 
+TEST(a_probe_for_which_there_was_no_trip_comes_again) {
+    struct lease_terms   terms;
+    struct lease_request beat;
+    struct shard         s = shard_new(&terms, SECOND);
+    for (unsigned k = 0; k < SHARD_MISSES_MAX; k++) shard_note(&s, false, false, start);
+    CHECK(shard_poll(&s, start + SECOND, &beat));
+    CHECK_EQ(shard_next_ns(&s), UINT64_MAX);
+    shard_unsend(&s, start + SECOND);
+    CHECK(shard_is_cut(&s));
+    CHECK(shard_poll(&s, start + 2 * SECOND, &beat));
+}
+
 TEST(a_rule_is_given_a_tolerance_that_is_not_above_its_own) {
     static const uint64_t windows[] = {1000, MS, SECOND, 10 * SECOND, 60 * SECOND, 86400 * SECOND};
     struct lease_options  options   = {0};
