@@ -104,7 +104,10 @@ struct sleeper {
     struct latch        latch;
 };
 
+/* True: answered. False: the ticket is parked. */
 static bool          fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                               struct fleet_ticket *t, struct fleet_answer *a);
+static bool          fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                                struct fleet_ticket *t, struct fleet_answer *a);
 static bool          fleet_wake(struct fleet *f);
 static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct fleet_question *q,
@@ -237,7 +240,6 @@ static inline bool fleet_is_open(struct fleet *f) {
     return __builtin_expect(state == FLEET_IS_OPEN, 1) || fleet_wake(f);
 }
 
-/* True: answered. False: the ticket is parked. */
 static bool fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                       struct fleet_ticket *t, struct fleet_answer *a) {
     REQUIRE(q->limit <= LIMIT_MAX);
@@ -245,27 +247,34 @@ static bool fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t 
     REQUIRE(q->window_ns <= LIMIT_WINDOW_MAX);
     REQUIRE(q->cost > 0);
 
-    struct store_trip *trips       = NULL;
-    bool               is_answered = true;
+    bool is_answered = fleet_try(f, q, now_ns, t, a);
+    if (is_answered) tally_answer(f, a);
+    return is_answered;
+}
+
+static bool fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                      struct fleet_ticket *t, struct fleet_answer *a) {
     if (q->cost > q->limit) {
         *a = (struct fleet_answer){.how = FLEET_BY_RULE, .retry_after_ns = LIMIT_NEVER};
-    } else if (!fleet_is_open(f)) {
-        entry_degrade(f, NULL, q->cost, q->policy, FLEET_ENDING, now_ns, a);
-    } else {
-        struct bucket *b = roster_lock(&f->roster, &q->name);
-        struct entry  *e = roster_find(&f->roster, b, &q->name, q->limit, q->window_ns);
-        if (e == NULL) e = fleet_enter(f, b, q, now_ns);
-        if (e != NULL) {
-            e->newest_ns = larger(e->newest_ns, now_ns);
-            is_answered  = entry_decide(f, e, q, e->newest_ns, t, a);
-            trips        = entry_poll(f, e, e->newest_ns);
-        } else {
-            entry_degrade(f, NULL, q->cost, FLEET_CLOSED, FLEET_FULL, now_ns, a);
-        }
-        roster_unlock(b);
+        return true;
     }
-    if (trips != NULL) fleet_send(f, trips);
-    if (is_answered) tally_answer(f, a);
+    if (!fleet_is_open(f)) {
+        entry_degrade(f, NULL, q->cost, q->policy, FLEET_ENDING, now_ns, a);
+        return true;
+    }
+    struct bucket *b = roster_lock(&f->roster, &q->name);
+    struct entry  *e = roster_find(&f->roster, b, &q->name, q->limit, q->window_ns);
+    if (e == NULL) e = fleet_enter(f, b, q, now_ns);
+    if (e == NULL) {
+        roster_unlock(b);
+        entry_degrade(f, NULL, q->cost, FLEET_CLOSED, FLEET_FULL, now_ns, a);
+        return true;
+    }
+    e->newest_ns                   = larger(e->newest_ns, now_ns);
+    bool               is_answered = entry_decide(f, e, q, e->newest_ns, t, a);
+    struct store_trip *trips       = entry_poll(f, e, e->newest_ns);
+    roster_unlock(b);
+    fleet_send(f, trips);
     return is_answered;
 }
 

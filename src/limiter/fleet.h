@@ -12,7 +12,7 @@
  *     FLEET_LOCAL   a share of the limit, counted strictly by this node alone: limit / nodes, and at
  *                   least 1. So in any window at most
  *
- *                       limit + (nodes that were cut off in it) * larger(1, limit / nodes)
+ *                       limit + (nodes that were cut off, or late) * larger(1, limit / nodes)
  *
  *                   permits are allowed: at most twice the limit if options.lease.nodes is true and
  *                   not above the limit. A process that starts anew, or forks, is one more node

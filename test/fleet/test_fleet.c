@@ -66,6 +66,19 @@ TEST(what_is_left_goes_back_before_close_returns) {
     model_close(m);
 }
 
+TEST(a_node_that_starts_anew_does_not_use_what_it_had_again) {
+    struct model_store *m       = open_model();
+    unsigned            allowed = 0;
+    for (unsigned start = 0; start < 6; start++) {
+        struct fleet *f = open_fleet(m, (struct fleet_options){0});
+        for (unsigned i = 0; i < 30; i++) allowed += ask(f, "ann", 100, HOUR).allowed;
+        (void)fleet_close(f, 0); /* as if it had been killed, but that trips come back first */
+    }
+    CHECK_LE(allowed, 100);
+    CHECK_GE(allowed, 30);
+    model_close(m);
+}
+
 TEST(a_lower_limit_holds_at_once) {
     struct model_store *m = open_model();
     struct fleet       *f = open_fleet(m, (struct fleet_options){0});
