@@ -54,8 +54,9 @@ struct scene {
     struct model_options model;
     uint64_t             nodes, users, limit, window_ns, wait_ns, run_ns;
     enum fleet_policy    policy;
-    bool                 has_outages, loses_all, has_jumps;
-    uint64_t             pause_us; /* between the calls of a thread */
+    bool                 has_outages, loses_all, has_jumps, has_two_limits;
+    uint32_t             users_max; /* of a node; 0: 300 */
+    uint64_t             pause_us;  /* between the calls of a thread */
 
     struct model_store *store;
     struct fleet       *fleets[NODES_MAX];
@@ -217,8 +218,9 @@ static uint64_t scene_play(struct scene *s, const char *name) {
     for (uint64_t i = 0; i < s->nodes; i++) {
         s->fleets[i] =
             fleet_open(model_store(s->store),
-                       &(struct fleet_options){
-                           .users_max = 300, .policy = s->policy, .lease = {.nodes = s->nodes}});
+                       &(struct fleet_options){.users_max = s->users_max != 0 ? s->users_max : 300,
+                                               .policy    = s->policy,
+                                               .lease     = {.nodes = s->nodes}});
         CHECK_NE(s->fleets[i], NULL);
     }
     for (unsigned i = 0; i < THREADS; i++) {
@@ -340,4 +342,31 @@ TEST(a_store_whose_clock_jumps) {
                       .pause_us  = 50,
                       .has_jumps = true};
     CHECK_LE(scene_play(&s, "jumps"), s.limit);
+}
+
+TEST(more_users_than_there_is_room_for) {
+    struct scene s = {.nodes     = 2,
+                      .users     = USERS_MAX,
+                      .limit     = 64,
+                      .window_ns = 500 * MS,
+                      .wait_ns   = 20 * MS,
+                      .policy    = FLEET_CLOSED,
+                      .run_ns    = 3 * SECOND,
+                      .pause_us  = 50,
+                      .users_max = 48};
+    CHECK_LE(scene_play(&s, "a crowd"), s.limit);
+}
+
+/* Who asks with the lower limit is denied more; nobody gets more than the higher one. */
+TEST(two_limits_for_the_same_users) {
+    struct scene s = {.nodes          = 2,
+                      .users          = 3,
+                      .limit          = 300,
+                      .window_ns      = 500 * MS,
+                      .wait_ns        = 20 * MS,
+                      .policy         = FLEET_CLOSED,
+                      .run_ns         = 3 * SECOND,
+                      .pause_us       = 50,
+                      .has_two_limits = true};
+    CHECK_LE(scene_play(&s, "two limits"), s.limit);
 }
