@@ -14,7 +14,13 @@
 #include "limiter/fleet.h"
 #include "os/clock.h"
 
-enum { USERS_MAX = 10000, THREADS_MAX = 2, CALLS_A_CLOCK = 64, NS_PER_S = 1000000000 };
+enum {
+    USERS_MAX     = 10000,
+    THREADS_MAX   = 2,
+    CALLS_A_CLOCK = 64,
+    WARM_RUNS     = 4,
+    NS_PER_S      = 1000000000
+};
 
 struct generous {
     pthread_mutex_t    lock;
@@ -29,7 +35,7 @@ struct load {
     uint32_t         users, first_user;
     uint64_t         run_ns;
     _Atomic uint64_t calls, denied;
-    uint64_t         ns; /* a call */
+    uint64_t         ns; /* a hundred calls */
 };
 
 static void serve(void *context, struct store_trip *trip) {
@@ -90,13 +96,9 @@ static struct fleet_question question(uint32_t user) {
         .wait_ns   = NS_PER_S};
 }
 
-static void *load_run(void *context) {
-    struct load           *l      = context;
-    struct fleet_question *q      = calloc(l->users, sizeof *q);
-    uint64_t               end_ns = clock_now_ns() + l->run_ns, now_ns, calls = 0, denied = 0;
-    if (q == NULL) abort();
-    for (uint32_t i = 0; i < l->users; i++) q[i] = question(l->first_user + i);
-    uint64_t began_ns = clock_now_ns();
+/* Asks until end_ns; leases grow with demand, so what comes first is no measure. */
+static void load_ask(struct load *l, const struct fleet_question *q, uint64_t end_ns) {
+    uint64_t now_ns, calls = 0, denied = 0;
     while ((now_ns = clock_now_ns()) < end_ns) {
         for (unsigned i = 0; i < CALLS_A_CLOCK; i++, calls++) {
             struct fleet_answer a;
@@ -104,19 +106,31 @@ static void *load_run(void *context) {
             denied += !a.allowed;
         }
     }
-    l->ns     = (clock_now_ns() - began_ns) * 100 / (calls + 1);
     l->calls  = calls;
     l->denied = denied;
+}
+
+static void *load_run(void *context) {
+    struct load           *l = context;
+    struct fleet_question *q = calloc(l->users, sizeof *q);
+    if (q == NULL) abort();
+    for (uint32_t i = 0; i < l->users; i++) q[i] = question(l->first_user + i);
+    load_ask(l, q, clock_now_ns() + WARM_RUNS * l->run_ns);
+    uint64_t began_ns = clock_now_ns();
+    load_ask(l, q, began_ns + l->run_ns);
+    l->ns = (clock_now_ns() - began_ns) * 100 / (l->calls + 1);
     free(q);
     return NULL;
 }
 
 static void measure(struct store *store, const char *name, unsigned threads, uint32_t users,
                     bool is_shared, uint64_t run_ns) {
-    struct fleet *f = fleet_open(store, &(struct fleet_options){0});
-    struct load   loads[THREADS_MAX];
-    pthread_t     id[THREADS_MAX];
-    uint64_t      calls = 0, denied = 0, ns = 0;
+    /* Nobody gives back within the run: what is measured is finding a permit in hand. */
+    const struct fleet_options options = {.lease = {.idle_ns = UINT64_C(3600) * NS_PER_S}};
+    struct fleet              *f       = fleet_open(store, &options);
+    struct load                loads[THREADS_MAX];
+    pthread_t                  id[THREADS_MAX];
+    uint64_t                   calls = 0, denied = 0, ns = 0;
     if (f == NULL) abort();
     for (unsigned i = 0; i < threads; i++) {
         loads[i] = (struct load){
@@ -131,10 +145,12 @@ static void measure(struct store *store, const char *name, unsigned threads, uin
     }
     struct fleet_statistics s;
     fleet_statistics(f, clock_now_ns(), &s);
-    printf("%-34s %6.2f ns a call, %" PRIu64 " calls, %.4f trips per 1000, %" PRIu64
-           " in hand, %" PRIu64 " denied\n",
-           name, (double)ns / threads / 100, calls, 1000 * (double)s.trips / (double)calls,
-           s.decisions[FLEET_IN_HAND], denied);
+    uint64_t decisions = 0;
+    for (unsigned i = 0; i < FLEET_HOW_COUNT; i++) decisions += s.decisions[i];
+    printf("%-34s %6.2f ns a call, %" PRIu64 " calls, %" PRIu64
+           " denied; %.4f trips per 1000 decisions, warming up included\n",
+           name, (double)ns / threads / 100, calls, denied,
+           1000 * (double)s.trips / (double)decisions);
     (void)fleet_close(f, 0);
 }
 
@@ -159,7 +175,7 @@ int main(int count, char **words) {
     measure_clock(run_ns);
     measure(&store, "one thread, one user", 1, 1, true, run_ns);
     measure(&store, "one thread, 100 users", 1, 100, true, run_ns);
-    measure(&store, "one thread, 10000 users", 1, USERS_MAX, true, run_ns);
+    measure(&store, "one thread, 1000 users", 1, USERS_MAX, true, run_ns);
     measure(&store, "two threads, one user", 2, 1, true, run_ns);
     measure(&store, "two threads, 100 users each", 2, 100, false, run_ns);
     pthread_mutex_lock(&g.lock);

@@ -243,13 +243,20 @@ TEST(each_policy_answers_as_it_promises) {
     for (unsigned i = 0; i < 200; i++) allowed += decide(f, q).allowed;
     CHECK_EQ(allowed, 25);
 
+    struct fleet_question dear = question("cat", 100, HOUR);
+    dear.policy                = FLEET_LOCAL;
+    dear.cost                  = 26; /* more than the share, less than the limit */
+    CHECK(!decide(f, dear).allowed);
+    dear.cost = 25;
+    CHECK(decide(f, dear).allowed);
+
     struct fleet_question small = question("bob", 1, HOUR);
     small.policy                = FLEET_LOCAL;
     CHECK(decide(f, small).allowed);
     CHECK(!decide(f, small).allowed);
 
     struct fleet_statistics s = statistics(f);
-    CHECK_GE(s.degraded[FLEET_CUT], 403);
+    CHECK_GE(s.degraded[FLEET_CUT], 405);
     CHECK_EQ(s.degraded[FLEET_CUT] + s.degraded[FLEET_LATE], s.decisions[FLEET_DEGRADED]);
     CHECK_GE(s.shards_cut, 1);
     close_both(f, m);
