@@ -21,11 +21,14 @@ ROOMS = {
     "table":   {"base", "limit"},
     "lease":   {"base", "limit"},
     "wire":    {"base", "limit/request.h"},
-    "store":   {"base", "limit", "table", "wire", "os"},
-    # Memory for its table, a way to let another thread run and a number for each thread, and no more
-    # of os: never a clock.
+    # Of lease: what holders and stores tell each other, and the account that a store must answer like.
+    "store":   {"base", "limit", "table", "lease", "wire", "os"},
+    # Memory for its tables, a way to let another thread run and a number for each thread. The fleet
+    # besides has callers who wait and timers of its own: a clock, a latch and a thread; forks, which
+    # void what a holder has; and entropy, since incarnations must differ between machines.
     "limiter": {"base", "limit", "table", "lease", "store/store.h", "os/memory.h", "os/processor.h",
-                "os/slot.h"},
+                "os/slot.h", "os/clock.h", "os/latch.h", "os/thread.h", "os/process.h",
+                "os/entropy.h"},
     "server":  {"base", "limit", "limiter", "wire", "os"},
     "os":      {"base"},
     "sim":     {"base", "limit", "lease"},

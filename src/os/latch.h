@@ -5,6 +5,7 @@
 #define WEIR_OS_LATCH_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct latch {
@@ -17,5 +18,9 @@ void latch_init(struct latch *latch);
  * of it is read afterwards. */
 void latch_open(struct latch *latch);
 void latch_wait(struct latch *latch);
+
+/* The same until `deadline_ns` on clock_now_ns() at the latest; UINT64_MAX: for ever. False: it has not
+ * happened. */
+bool latch_wait_until(struct latch *latch, uint64_t deadline_ns);
 
 #endif

@@ -1,0 +1,796 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fleet: drives the holders of a node: parks callers, makes trips, keeps time.
+ *
+ * Locks, in this order: an entry's bucket (roster.h), its shard's seat, then the pool of trips or the
+ * timers. They are held for some dozens of instructions, never across serve(), done(), a wait or a
+ * system call, but for one: whoever sets the first of all timers wakes the thread that waits for them.
+ *
+ * An answer counts at one instant between call and return. Callers read the clock before they get the
+ * bucket's lock, so one may come with an earlier time than the entry has seen; it then counts as of
+ * that (newest_ns). Without this a caller who was asleep in between would take a permit that was
+ * granted after its own time, and report a use before the grant.
+ *
+ * Timers only come too early: see timers.c. One thread goes through them: reports, resends, what is
+ * given back, tickets whose time is up, beats. What a caller or a reply brings about is sent by their
+ * own threads at once. */
+#include "limiter/fleet.h"
+
+#include <string.h>
+
+#include "base/contract.h"
+#include "base/wide.h"
+#include "lease/holder.h"
+#include "limit/limit.h"
+#include "limiter/roster.h"
+#include "limiter/shard.h"
+#include "limiter/timers.h"
+#include "limiter/trips.h"
+#include "os/clock.h"
+#include "os/entropy.h"
+#include "os/latch.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "os/slot.h"
+#include "os/thread.h"
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* Whoever is due and could do nothing is not looked at again before so much has passed; nor are tickets. */
+#define TURN_NS MILLISECOND
+
+enum {
+    USERS_DEFAULT    = 65536,
+    TRIPS_DEFAULT    = 1024,
+    NODES_DEFAULT    = 8,
+    WAIT_DEFAULT_MS  = 20,
+    RETRIES_A_TRIP   = 2, /* a trip is given up after so many times the holder's retry_ns */
+    SHARDS_MAX       = 4096,
+    SPREAD_NS        = 50000000, /* holders come back from an outage within this */
+    BEAT_WAIT_TRIPS  = 8,        /* round trips */
+    BEAT_WAIT_MS_MIN = 20,
+};
+
+enum fleet_state { FLEET_IS_OPEN, FLEET_IS_FORKED, FLEET_IS_ENDING };
+
+enum tally {
+    TALLY_HOW,
+    TALLY_WHY     = TALLY_HOW + FLEET_HOW_COUNT,
+    TALLY_ALLOWED = TALLY_WHY + FLEET_WHY_COUNT,
+    TALLY_TRIPS,
+    TALLY_BEATS,
+    TALLY_MISSES,
+    TALLY_COUNT,
+};
+
+struct tallies {
+    _Alignas(64) _Atomic uint64_t count[TALLY_COUNT];
+};
+
+struct seat {
+    _Alignas(64) struct spin lock;
+    _Atomic bool is_cut; /* what shard_is_cut() said last */
+    struct shard shard;
+};
+
+struct fleet {
+    _Atomic enum fleet_state  state;
+    _Atomic bool              is_storeless; /* a child whose store could not be opened anew */
+    _Atomic bool              is_stopping;  /* no more trips */
+    bool                      has_thread;
+    struct store             *store;
+    struct lease_options      lease;
+    uint64_t                  wait_ns;
+    enum fleet_policy         policy;
+    struct shard_watches      watches;
+    struct hash_secret        secret; /* of incarnations */
+    _Atomic uint64_t          incarnations;
+    struct seat              *seats;
+    struct trips              trips;
+    struct roster             roster;
+    struct spin               timer_lock;
+    struct timers             timers; /* of entries, then of shards */
+    struct latch              bell;   /* the first timer has changed */
+    struct random             random; /* the thread's */
+    struct thread             thread;
+    struct spin               waking;
+    struct process_fork_watch forks;
+    size_t                    bytes;
+    struct tallies            tallies[SLOT_COUNT];
+};
+
+struct sleeper {
+    struct fleet_ticket ticket; /* first, so that done() finds the latch behind it */
+    struct latch        latch;
+};
+
+/* True: answered. False: the ticket is parked. */
+static bool          fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                               struct fleet_ticket *t, struct fleet_answer *a);
+static bool          fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                               struct fleet_ticket *t, struct fleet_answer *a);
+static bool          fleet_wake(struct fleet *f);
+static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct fleet_question *q,
+                                 uint64_t now_ns);
+static bool          entry_decide(struct fleet *f, struct entry *e, const struct fleet_question *q,
+                                  uint64_t now_ns, struct fleet_ticket *t, struct fleet_answer *a);
+static void          entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
+                                   enum fleet_policy policy, enum fleet_why why, uint64_t now_ns,
+                                   struct fleet_answer *a);
+static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns);
+static void               shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns);
+static void               fleet_send(struct fleet *f, struct store_trip *trips);
+static void               trip_done(struct store_trip *trip);
+static void              *fleet_run(void *context);
+
+static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/* Adds without a locked instruction for threads that have a line of counts to themselves. */
+static inline void tally_add(struct fleet *f, unsigned which) {
+    unsigned          slot = slot_mine();
+    _Atomic uint64_t *word = &f->tallies[slot].count[which];
+    if (slot != SLOT_SHARED) {
+        uint64_t before = atomic_load_explicit(word, memory_order_relaxed);
+        atomic_store_explicit(word, before + 1, memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(word, 1, memory_order_relaxed);
+    }
+}
+
+static inline void tally_answer(struct fleet *f, const struct fleet_answer *a) {
+    tally_add(f, TALLY_HOW + (unsigned)a->how);
+    if (a->allowed) tally_add(f, TALLY_ALLOWED);
+    if (a->how == FLEET_DEGRADED) tally_add(f, TALLY_WHY + (unsigned)a->why);
+}
+
+struct store_name fleet_name_of(struct hash_secret secret, const void *user, size_t user_bytes,
+                                uint64_t window_ns, enum algorithm algorithm) {
+    REQUIRE(window_ns <= LIMIT_WINDOW_MAX);
+    uint64_t           word    = window_ns << 2 | (uint64_t)algorithm;
+    struct hash_secret other   = {~secret.k0, secret.k1};
+    uint64_t           half[2] = {hash_of(secret, word, user, user_bytes),
+                                  hash_of(other, word, user, user_bytes)};
+    struct store_name  name;
+    for (unsigned i = 0; i < STORE_NAME_BYTES; i++)
+        name.bytes[i] = (uint8_t)(half[i / 8] >> 8 * (i % 8));
+    return name;
+}
+
+const char *fleet_why_text(enum fleet_why why) {
+    static const char *const texts[FLEET_WHY_COUNT] = {
+        [FLEET_FINE]   = "not degraded",
+        [FLEET_LATE]   = "the store did not answer in time",
+        [FLEET_CUT]    = "the store has not answered for a while",
+        [FLEET_FULL]   = "more users than there is room for have permits in hand",
+        [FLEET_FORKED] = "the store could not be opened anew after fork()",
+        [FLEET_ENDING] = "the limiter is being closed",
+    };
+    return why < FLEET_WHY_COUNT ? texts[why] : "not known";
+}
+
+/* --- callers --------------------------------------------------------------------------------- */
+
+static void sleeper_wake(struct fleet_ticket *t) {
+    latch_open(&((struct sleeper *)(void *)t)->latch);
+}
+
+static void ticket_unlink(struct fleet_ticket *t) {
+    struct entry *e = t->entry;
+    if (t->previous != NULL)
+        t->previous->next = t->next;
+    else
+        e->first = t->next;
+    if (t->next != NULL)
+        t->next->previous = t->previous;
+    else
+        e->last = t->previous;
+    t->is_parked = false;
+}
+
+static void ticket_park(struct entry *e, struct fleet_ticket *t, uint64_t deadline_ns) {
+    t->entry       = e;
+    t->deadline_ns = deadline_ns;
+    t->is_parked   = true;
+    t->next        = NULL;
+    t->previous    = e->last;
+    if (e->last != NULL)
+        e->last->next = t;
+    else
+        e->first = t;
+    e->last = t;
+}
+
+void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                  struct fleet_answer *answer) {
+    struct sleeper s;
+    s.ticket.done = sleeper_wake;
+    latch_init(&s.latch);
+    if (fleet_ask(f, q, now_ns, &s.ticket, answer)) return;
+
+    if (!latch_wait_until(&s.latch, s.ticket.deadline_ns)) {
+        uint64_t       late_ns = clock_now_ns();
+        struct bucket *b       = roster_lock(&f->roster, &q->name);
+        bool           is_late = s.ticket.is_parked;
+        if (is_late) {
+            ticket_unlink(&s.ticket);
+            entry_degrade(f, s.ticket.entry, q->cost, s.ticket.policy, FLEET_LATE, late_ns,
+                          &s.ticket.answer);
+        }
+        roster_unlock(b);
+        if (is_late)
+            tally_answer(f, &s.ticket.answer);
+        else
+            latch_wait(&s.latch); /* it is being answered this moment */
+    }
+    *answer = s.ticket.answer;
+}
+
+bool fleet_decide_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                        struct fleet_ticket *ticket) {
+    REQUIRE(ticket->done != NULL);
+    struct fleet_answer answer; /* the ticket may be answered and gone before this returns */
+    if (!fleet_ask(f, q, now_ns, ticket, &answer)) return false;
+    ticket->answer = answer;
+    return true;
+}
+
+static inline bool fleet_is_open(struct fleet *f) {
+    enum fleet_state state = atomic_load_explicit(&f->state, memory_order_acquire);
+    return __builtin_expect(state == FLEET_IS_OPEN, 1) || fleet_wake(f);
+}
+
+static bool fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                      struct fleet_ticket *t, struct fleet_answer *a) {
+    REQUIRE(q->limit <= LIMIT_MAX);
+    REQUIRE(q->window_ns > 0);
+    REQUIRE(q->window_ns <= LIMIT_WINDOW_MAX);
+    REQUIRE(q->cost > 0);
+
+    bool is_answered = fleet_try(f, q, now_ns, t, a);
+    if (is_answered) tally_answer(f, a);
+    return is_answered;
+}
+
+static bool fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                      struct fleet_ticket *t, struct fleet_answer *a) {
+    if (q->cost > q->limit) {
+        *a = (struct fleet_answer){.how = FLEET_BY_RULE, .retry_after_ns = LIMIT_NEVER};
+        return true;
+    }
+    if (!fleet_is_open(f)) {
+        entry_degrade(f, NULL, q->cost, q->policy, FLEET_ENDING, now_ns, a);
+        return true;
+    }
+    struct bucket *b = roster_lock(&f->roster, &q->name);
+    struct entry  *e = roster_find(&f->roster, b, &q->name, q->limit, q->window_ns);
+    if (e == NULL) e = fleet_enter(f, b, q, now_ns);
+    if (e == NULL) {
+        roster_unlock(b);
+        entry_degrade(f, NULL, q->cost, FLEET_CLOSED, FLEET_FULL, now_ns, a);
+        return true;
+    }
+    e->newest_ns                   = larger(e->newest_ns, now_ns);
+    bool               is_answered = entry_decide(f, e, q, e->newest_ns, t, a);
+    struct store_trip *trips       = entry_poll(f, e, e->newest_ns);
+    roster_unlock(b);
+    fleet_send(f, trips);
+    return is_answered;
+}
+
+/* --- an entry: its bucket is locked ---------------------------------------------------------- */
+
+static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct fleet_question *q,
+                                 uint64_t now_ns) {
+    struct entry *e = roster_claim(&f->roster, b, &q->name, q->limit, q->window_ns, now_ns);
+    if (e == NULL) return NULL;
+
+    uint128  shard       = (uint128)hash_load(q->name.bytes, 8) * f->store->shard_count >> 64;
+    uint64_t incarnation = hash_of(f->secret, atomic_fetch_add(&f->incarnations, 1), NULL, 0);
+    e->shard             = (uint32_t)shard;
+    e->watch = shard_terms_make(&f->watches, q->limit, q->window_ns, &f->lease, &e->terms);
+    holder_begin(&e->holder, &e->terms, incarnation);
+    e->local     = (struct counter){0};
+    e->newest_ns = 0;
+    e->trips_out = 0;
+    e->is_armed  = false;
+    e->first = e->last = NULL;
+    return e;
+}
+
+/* Whether nobody is to wait for the store, and why. */
+static inline enum fleet_why entry_cut(const struct fleet *f, const struct entry *e) {
+    if (atomic_load_explicit(&f->is_storeless, memory_order_relaxed)) return FLEET_FORKED;
+    bool is_cut = atomic_load_explicit(&f->seats[e->shard].is_cut, memory_order_relaxed);
+    return is_cut ? FLEET_CUT : FLEET_FINE;
+}
+
+/* Makes the timers come to the entry at due_ns. */
+static void entry_arm(struct fleet *f, struct entry *e, uint64_t due_ns) {
+    if (due_ns == UINT64_MAX) return;
+    e->is_armed = true;
+    spin_lock(&f->timer_lock);
+    bool is_first = timers_hasten(&f->timers, e->number, due_ns);
+    spin_unlock(&f->timer_lock);
+    if (is_first) latch_open(&f->bell);
+}
+
+/* True: answered; false: parked. */
+static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_question *q,
+                         uint64_t now_ns, struct fleet_ticket *t, struct fleet_answer *a) {
+    uint64_t       until_ns;
+    enum fleet_why why = entry_cut(f, e);
+    if (why != FLEET_FINE && holder_left(&e->holder, now_ns, &until_ns) < q->cost) {
+        entry_degrade(f, e, q->cost, q->policy, why, now_ns, a);
+        return true;
+    }
+    struct holder_answer answer = holder_ask(&e->holder, q->cost, now_ns);
+    if (answer.outcome != HOLDER_WAIT) {
+        bool allowed = answer.outcome == HOLDER_ALLOWED;
+        *a           = (struct fleet_answer){.allowed        = allowed,
+                                             .how            = allowed ? FLEET_IN_HAND : FLEET_CACHED,
+                                             .remaining      = holder_left(&e->holder, now_ns, &until_ns),
+                                             .retry_after_ns = answer.retry_after_ns};
+        return true;
+    }
+    uint64_t wait_ns = q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
+    if (wait_ns == 0) {
+        entry_degrade(f, e, q->cost, q->policy, FLEET_LATE, now_ns, a);
+        return true;
+    }
+    t->cost   = q->cost;
+    t->policy = q->policy;
+    ticket_park(e, t, now_ns + smaller(wait_ns, LIMIT_NOW_MAX));
+    if (t->done != sleeper_wake) entry_arm(f, e, t->deadline_ns); /* a sleeper wakes by itself */
+    return false;
+}
+
+/* Answers without the store. No entry: nothing can be counted, so FLEET_LOCAL has no share to give. */
+static void entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
+                          enum fleet_policy policy, enum fleet_why why, uint64_t now_ns,
+                          struct fleet_answer *a) {
+    if (policy == FLEET_DEFAULT) policy = f->policy;
+    *a = (struct fleet_answer){.allowed = policy == FLEET_OPEN, .how = FLEET_DEGRADED, .why = why};
+    if (e != NULL && policy == FLEET_LOCAL) {
+        uint64_t share     = larger(1, e->limit / f->lease.nodes);
+        uint64_t span_us   = lease_terms_store_us_max(e->terms.clock_error_ppm, e->window_ns, true);
+        struct rule   rule = {.limit     = share,
+                              .window_ns = smaller(span_us * 1000, LIMIT_WINDOW_MAX),
+                              .algorithm = ALGORITHM_STRICT};
+        struct answer answer;
+        e->newest_ns = larger(e->newest_ns, now_ns);
+        limit_decide(&e->local, &rule, cost, e->newest_ns, &answer);
+        a->allowed = answer.allowed;
+    }
+    if (!a->allowed) a->retry_after_ns = e != NULL ? e->terms.retry_ns : f->wait_ns;
+}
+
+/* --- trips ----------------------------------------------------------------------------------- */
+
+static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct lease_request *q,
+                                   uint64_t now_ns) {
+    struct fleet_trip *t = trips_take(&f->trips);
+    if (t == NULL) return NULL;
+    t->fleet        = f;
+    t->entry        = NULL;
+    t->sent_ns      = now_ns;
+    t->trip.name    = (struct store_name){{0}};
+    t->trip.shard   = shard;
+    t->trip.is_beat = true;
+    t->trip.request = *q;
+    t->trip.done    = trip_done;
+    t->trip.context = t;
+    t->trip.reason  = NULL;
+    t->trip.next    = NULL;
+    t->trip.deadline_ns =
+        now_ns + larger(BEAT_WAIT_TRIPS * f->lease.round_trip_ns, BEAT_WAIT_MS_MIN * MILLISECOND);
+    return t;
+}
+
+/* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
+ * free the request is as good as lost, and the holder sends again. */
+static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    struct lease_request request;
+    struct store_trip   *list   = NULL;
+    bool                 is_cut = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
+    while (!is_cut && holder_poll(&e->holder, now_ns, &request)) {
+        struct fleet_trip *t = trip_new(f, e->shard, &request, now_ns);
+        if (t == NULL) break;
+        struct seat *seat = &f->seats[e->shard];
+        spin_lock(&seat->lock);
+        shard_use(&seat->shard, &e->terms, now_ns);
+        shard_tell_seen(&seat->shard, &t->trip.request);
+        uint64_t beat_ns = shard_next_ns(&seat->shard);
+        spin_unlock(&seat->lock);
+        shard_arm(f, e->shard, beat_ns);
+
+        t->entry            = e;
+        t->trip.is_beat     = false;
+        t->trip.name        = e->name;
+        t->trip.deadline_ns = now_ns + RETRIES_A_TRIP * e->terms.retry_ns;
+        t->trip.next        = list;
+        list                = &t->trip;
+        e->trips_out++;
+    }
+    if (list != NULL || !e->is_armed)
+        entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
+    return list;
+}
+
+static void fleet_send(struct fleet *f, struct store_trip *trips) {
+    while (trips != NULL) {
+        struct store_trip *trip = trips;
+        trips                   = trip->next;
+        tally_add(f, trip->is_beat ? TALLY_BEATS : TALLY_TRIPS);
+        f->store->serve(f->store->context, trip);
+    }
+}
+
+/* Tells those who were unlinked, as a list. */
+static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
+    while (tickets != NULL) {
+        struct fleet_ticket *t = tickets;
+        tickets                = t->next; /* it is gone when it is told */
+        tally_answer(f, &t->answer);
+        t->done(t);
+    }
+}
+
+/* The store has answered: those who wait ask again, in their order. */
+static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
+    struct fleet_ticket *told = NULL, **end = &told;
+    for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
+        next                        = t->next;
+        struct holder_answer answer = holder_ask_again(&e->holder, t->cost, now_ns);
+        if (answer.outcome == HOLDER_WAIT) continue;
+        uint64_t until_ns;
+        ticket_unlink(t);
+        t->answer = (struct fleet_answer){.allowed   = answer.outcome == HOLDER_ALLOWED,
+                                          .how       = FLEET_BY_TRIP,
+                                          .remaining = holder_left(&e->holder, now_ns, &until_ns),
+                                          .retry_after_ns = answer.retry_after_ns};
+        t->next   = NULL;
+        *end      = t;
+        end       = &t->next;
+    }
+    return told;
+}
+
+/* Unlinks and answers those whose time is up, or all, if the store is cut off. *next_ns: when the next one's
+ * is. */
+static struct fleet_ticket *entry_expire(const struct fleet *f, struct entry *e, uint64_t now_ns,
+                                         uint64_t *next_ns) {
+    struct fleet_ticket *told = NULL, **end = &told;
+    enum fleet_why       cut = entry_cut(f, e);
+    *next_ns                 = UINT64_MAX;
+    for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
+        bool is_late = now_ns >= t->deadline_ns;
+        next         = t->next;
+        if (cut == FLEET_FINE && !is_late) {
+            *next_ns = smaller(*next_ns, t->deadline_ns);
+            continue;
+        }
+        ticket_unlink(t);
+        entry_degrade(f, e, t->cost, t->policy, is_late ? FLEET_LATE : cut, now_ns, &t->answer);
+        t->next = NULL;
+        *end    = t;
+        end     = &t->next;
+    }
+    return told;
+}
+
+/* On the store's thread. */
+static void trip_done(struct store_trip *trip) {
+    struct fleet_trip  *t           = trip->context;
+    struct fleet       *f           = t->fleet;
+    struct entry       *e           = t->entry;
+    struct seat        *seat        = &f->seats[trip->shard];
+    struct lease_reply *reply       = &trip->reply;
+    uint64_t            now_ns      = larger(clock_now_ns(), t->sent_ns);
+    bool                is_answered = trip->status == STORE_DONE;
+    if (!is_answered) tally_add(f, TALLY_MISSES);
+    reply->sent_ns = t->sent_ns;
+
+    spin_lock(&seat->lock);
+    shard_note(&seat->shard, e == NULL, is_answered, now_ns);
+    if (is_answered) shard_see(&seat->shard, reply, e == NULL ? SHARD_WATCHES : e->watch, now_ns);
+    uint64_t beat_ns = shard_next_ns(&seat->shard);
+    atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
+    spin_unlock(&seat->lock);
+    shard_arm(f, trip->shard, beat_ns);
+
+    struct store_trip   *trips = NULL;
+    struct fleet_ticket *told  = NULL;
+    if (e != NULL) {
+        struct bucket *b = roster_lock_entry(&f->roster, e);
+        INVARIANT(b != NULL); /* nobody leaves who has a trip out */
+        e->trips_out--;
+        e->newest_ns = larger(e->newest_ns, now_ns);
+        if (is_answered) {
+            spin_lock(&seat->lock);
+            bool is_news =
+                holder_take(&e->holder, &seat->shard.watches[e->watch], reply, e->newest_ns);
+            spin_unlock(&seat->lock);
+            if (is_news) told = entry_ask_again(e, e->newest_ns);
+        } else {
+            uint64_t deadline_ns; /* a timer or a sleeper looks after it */
+            told = entry_expire(f, e, e->newest_ns, &deadline_ns);
+        }
+        trips = entry_poll(f, e, e->newest_ns);
+        entry_arm(f, e, larger(holder_next_ns(&e->holder), e->newest_ns + TURN_NS));
+        roster_unlock(b);
+    }
+    trips_put(&f->trips, t);
+    fleet_send(f, trips);
+    fleet_tell(f, told);
+    trips_end(&f->trips);
+}
+
+/* --- timers ---------------------------------------------------------------------------------- */
+
+/* A shard's number follows those of the entries. */
+static void shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns) {
+    if (due_ns == UINT64_MAX) return;
+    spin_lock(&f->timer_lock);
+    bool is_first = timers_hasten(&f->timers, f->roster.entries_max + shard, due_ns);
+    spin_unlock(&f->timer_lock);
+    if (is_first) latch_open(&f->bell);
+}
+
+/* What is to be sent of an entry that is cut off is looked at again after the next probe. */
+static void entry_put_off(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    if (holder_next_ns(&e->holder) == UINT64_MAX) return;
+    struct seat *seat = &f->seats[e->shard];
+    spin_lock(&seat->lock);
+    uint64_t probe_ns = shard_next_ns(&seat->shard);
+    spin_unlock(&seat->lock);
+    uint64_t at_ns = now_ns + SPREAD_NS;
+    if (probe_ns != UINT64_MAX) at_ns = larger(at_ns, probe_ns);
+    entry_arm(f, e, at_ns + random_below(&f->random, SPREAD_NS));
+}
+
+static void entry_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
+    struct entry  *e = &f->roster.entries[number];
+    struct bucket *b = roster_lock_entry(&f->roster, e);
+    if (b == NULL) return;
+    e->is_armed  = false;
+    e->newest_ns = larger(e->newest_ns, now_ns);
+
+    uint64_t             deadline_ns;
+    struct store_trip   *trips = NULL;
+    struct fleet_ticket *told  = entry_expire(f, e, e->newest_ns, &deadline_ns);
+    if (entry_cut(f, e) != FLEET_FINE)
+        entry_put_off(f, e, e->newest_ns);
+    else
+        trips = entry_poll(f, e, e->newest_ns);
+    if (deadline_ns != UINT64_MAX) entry_arm(f, e, larger(deadline_ns, e->newest_ns + TURN_NS));
+    roster_unlock(b);
+    fleet_send(f, trips);
+    fleet_tell(f, told);
+}
+
+static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
+    struct seat         *seat = &f->seats[number];
+    struct lease_request beat;
+    spin_lock(&seat->lock);
+    struct fleet_trip *t = NULL;
+    if (shard_poll(&seat->shard, now_ns, &beat)) {
+        t = trip_new(f, number, &beat, now_ns);
+        if (t == NULL) shard_unsend(&seat->shard, now_ns);
+    }
+    uint64_t next_ns = shard_next_ns(&seat->shard);
+    spin_unlock(&seat->lock);
+    shard_arm(f, number, next_ns);
+    if (t != NULL) fleet_send(f, &t->trip);
+}
+
+static void *fleet_run(void *context) {
+    struct fleet *f = context;
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+        uint32_t number;
+        spin_lock(&f->timer_lock);
+        /* Within the lock: whoever changes the first timer after this opens the latch after this, too. */
+        latch_init(&f->bell);
+        bool     is_over = atomic_load(&f->is_stopping);
+        bool     is_due  = timers_take(&f->timers, now_ns, &number);
+        uint64_t next_ns = timers_next_ns(&f->timers);
+        spin_unlock(&f->timer_lock);
+        if (is_over) return NULL;
+        if (!is_due) {
+            (void)latch_wait_until(&f->bell, next_ns);
+        } else if (number < f->roster.entries_max) {
+            entry_turn(f, number, now_ns);
+        } else {
+            shard_turn(f, number - f->roster.entries_max, now_ns);
+        }
+    }
+}
+
+static void fleet_stop(struct fleet *f) {
+    spin_lock(&f->timer_lock);
+    atomic_store(&f->is_stopping, true);
+    spin_unlock(&f->timer_lock);
+    latch_open(&f->bell);
+    thread_join(&f->thread);
+}
+
+/* --- from open to close ---------------------------------------------------------------------- */
+
+static size_t in_pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+/* Draws what must differ in each process, and starts all that is not in the roster. */
+static bool fleet_begin(struct fleet *f) {
+    if (!entropy_fill(&f->secret, sizeof f->secret)) return false;
+    f->random = (struct random){.state = hash_of(f->secret, UINT64_MAX, NULL, 0)};
+    for (uint32_t i = 0; i < f->store->shard_count; i++) {
+        struct seat *seat = &f->seats[i];
+        atomic_store(&seat->lock.is_held, 0);
+        atomic_store(&seat->is_cut, false);
+        shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));
+    }
+    latch_init(&f->bell);
+    f->has_thread = thread_start_quiet(&f->thread, "weir fleet", fleet_run, f);
+    return f->has_thread;
+}
+
+/* Only stores: this runs in the child before fork() returns there. */
+static void fleet_in_child(void *context) {
+    struct fleet *f = context;
+    f->has_thread   = false;
+    atomic_store(&f->waking.is_held, 0);
+    if (atomic_load(&f->state) == FLEET_IS_OPEN) atomic_store(&f->state, FLEET_IS_FORKED);
+}
+
+/* Nothing that the parent holds may be used here: all begins anew. */
+static void fleet_begin_in_child(struct fleet *f) {
+    roster_wipe(&f->roster);
+    trips_init(&f->trips, f->trips.all, f->trips.trips_max);
+    atomic_store(&f->timer_lock.is_held, 0);
+    memset(f->timers.place, 0, f->timers.numbers * sizeof *f->timers.place);
+    f->timers.count = 0;
+    memset(f->tallies, 0, sizeof f->tallies);
+    bool is_reopened = f->store->reopen != NULL && f->store->reopen(f->store->context);
+    atomic_store(&f->is_storeless, !is_reopened || !fleet_begin(f));
+}
+
+/* False: the fleet is being closed. */
+static bool fleet_wake(struct fleet *f) {
+    spin_lock(&f->waking);
+    if (atomic_load(&f->state) == FLEET_IS_FORKED) {
+        fleet_begin_in_child(f);
+        atomic_store_explicit(&f->state, FLEET_IS_OPEN, memory_order_release);
+    }
+    spin_unlock(&f->waking);
+    return atomic_load(&f->state) == FLEET_IS_OPEN;
+}
+
+struct fleet *fleet_open(struct store *store, const struct fleet_options *options) {
+    REQUIRE(store->shard_count > 0);
+    REQUIRE(store->shard_count <= SHARDS_MAX);
+    REQUIRE(store->trips_max > 0);
+    uint32_t users_max = options->users_max != 0 ? options->users_max : USERS_DEFAULT;
+    uint32_t trips_max = options->trips_max != 0 ? options->trips_max : TRIPS_DEFAULT;
+    if (trips_max > store->trips_max) trips_max = store->trips_max;
+
+    uint32_t numbers = users_max + store->shard_count;
+    size_t   head    = in_pages(sizeof(struct fleet)),
+           seats     = in_pages(store->shard_count * sizeof(struct seat));
+    size_t trips     = in_pages(trips_max * sizeof(struct fleet_trip)),
+           timers    = in_pages(timers_bytes(numbers));
+    size_t bytes     = head + seats + trips + timers + roster_bytes(users_max);
+    char  *memory    = memory_reserve(bytes);
+    if (memory == NULL) return NULL;
+
+    struct fleet *f = (struct fleet *)(void *)memory;
+    f->store        = store;
+    f->bytes        = bytes;
+    f->lease        = options->lease;
+    if (f->lease.round_trip_ns == 0) f->lease.round_trip_ns = store->round_trip_ns;
+    if (f->lease.nodes == 0) f->lease.nodes = NODES_DEFAULT;
+    f->wait_ns = options->wait_ns != 0 ? options->wait_ns : WAIT_DEFAULT_MS * MILLISECOND;
+    f->policy  = options->policy != FLEET_DEFAULT ? options->policy : FLEET_LOCAL;
+    f->seats   = (struct seat *)(void *)(memory + head);
+    shard_watches_choose(&f->watches, &f->lease);
+    trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max);
+    timers_init(&f->timers, memory + head + seats + trips, numbers);
+    roster_init(&f->roster, memory + head + seats + trips + timers, users_max);
+
+    f->forks = (struct process_fork_watch){.in_child = fleet_in_child, .context = f};
+    if (!process_watch_forks(&f->forks)) goto release;
+    if (!fleet_begin(f)) goto unwatch;
+    return f;
+
+unwatch:
+    process_unwatch_forks(&f->forks);
+release:
+    memory_release(memory, bytes);
+    return NULL;
+}
+
+/* Calls with each entry in turn, its bucket locked. */
+typedef void (*entry_fn)(struct fleet *f, struct entry *e, uint64_t now_ns, void *context);
+static void fleet_each(struct fleet *f, uint64_t now_ns, entry_fn visit, void *context) {
+    for (uint32_t i = 0; i < f->roster.bucket_count; i++) {
+        struct bucket *b = &f->roster.buckets[i];
+        spin_lock(&b->lock);
+        for (uint32_t k = 0; k < b->count; k++)
+            visit(f, &f->roster.entries[b->entry[k]], now_ns, context);
+        spin_unlock(&b->lock);
+    }
+}
+
+static void entry_end(struct fleet *f, struct entry *e, uint64_t now_ns, void *context) {
+    struct fleet_ticket **told = context;
+    for (struct fleet_ticket *t = e->first; t != NULL; t = e->first) {
+        ticket_unlink(t);
+        entry_degrade(f, e, t->cost, t->policy, FLEET_ENDING, now_ns, &t->answer);
+        t->next = *told;
+        *told   = t;
+    }
+}
+
+static void entry_is_done(struct fleet *f, struct entry *e, uint64_t now_ns, void *context) {
+    (void)f;
+    (void)now_ns;
+    if (!entry_has_nothing(e)) *(bool *)context = false;
+}
+
+static bool fleet_give_back(struct fleet *f, uint64_t until_ns) {
+    struct fleet_ticket *told = NULL;
+    fleet_each(f, clock_now_ns(), entry_end, &told);
+    fleet_tell(f, told);
+    for (unsigned turn = 0;; turn++) {
+        bool     is_done = true;
+        uint64_t now_ns  = clock_now_ns();
+        fleet_each(f, now_ns, entry_is_done, &is_done);
+        if (is_done || now_ns >= until_ns) return is_done;
+        struct latch never;
+        latch_init(&never);
+        (void)latch_wait_until(&never, smaller(until_ns, now_ns + TURN_NS));
+    }
+}
+
+bool fleet_close(struct fleet *f, uint64_t wait_ns) {
+    bool is_given_back = true;
+    atomic_store(&f->state, FLEET_IS_ENDING);
+    if (f->has_thread) {
+        is_given_back = fleet_give_back(f, clock_now_ns() + smaller(wait_ns, LIMIT_NOW_MAX));
+        fleet_stop(f);
+        for (unsigned turn = 0; trips_out(&f->trips) > 0; turn++) processor_yield(turn);
+    }
+    process_unwatch_forks(&f->forks);
+    memory_release(f, f->bytes);
+    return is_given_back;
+}
+
+/* --- statistics ------------------------------------------------------------------------------ */
+
+static void entry_count(struct fleet *f, struct entry *e, uint64_t now_ns, void *context) {
+    struct fleet_statistics *s = context;
+    uint64_t                 until_ns;
+    (void)f;
+    s->permits_in_hand += holder_left(&e->holder, larger(e->newest_ns, now_ns), &until_ns);
+}
+
+static uint64_t tally_sum(const struct fleet *f, unsigned which) {
+    uint64_t sum = 0;
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+        sum += atomic_load_explicit(&f->tallies[slot].count[which], memory_order_relaxed);
+    return sum;
+}
+
+void fleet_statistics(struct fleet *f, uint64_t now_ns, struct fleet_statistics *s) {
+    *s = (struct fleet_statistics){.allowed = tally_sum(f, TALLY_ALLOWED),
+                                   .trips   = tally_sum(f, TALLY_TRIPS),
+                                   .beats   = tally_sum(f, TALLY_BEATS),
+                                   .misses  = tally_sum(f, TALLY_MISSES)};
+    for (unsigned i = 0; i < FLEET_HOW_COUNT; i++) s->decisions[i] = tally_sum(f, TALLY_HOW + i);
+    for (unsigned i = 0; i < FLEET_WHY_COUNT; i++) s->degraded[i] = tally_sum(f, TALLY_WHY + i);
+    for (uint32_t i = 0; i < f->store->shard_count; i++)
+        s->shards_cut += atomic_load_explicit(&f->seats[i].is_cut, memory_order_relaxed);
+    if (!fleet_is_open(f)) return;
+    s->entries = atomic_load_explicit(&f->roster.count, memory_order_relaxed);
+    s->evicted = atomic_load_explicit(&f->roster.evicted, memory_order_relaxed);
+    fleet_each(f, now_ns, entry_count, s);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trips: which trips are out, and is there room for one more? */
+#ifndef WEIR_LIMITER_TRIPS_H
+#define WEIR_LIMITER_TRIPS_H
+
+#include <stddef.h>
+
+#include "limiter/spin.h"
+#include "store/store.h"
+
+struct fleet;
+struct entry;
+
+struct fleet_trip {
+    struct store_trip trip;
+    struct fleet     *fleet;
+    struct entry     *entry; /* whose account; NULL: a beat */
+    uint64_t          sent_ns;
+};
+
+struct trips {
+    struct fleet_trip *all;
+    uint32_t           trips_max, untouched;
+    struct spin        lock;
+    struct store_trip *free;
+    _Atomic uint32_t   out; /* whose done() has not returned */
+};
+
+static inline void trips_init(struct trips *t, struct fleet_trip *memory, uint32_t trips_max) {
+    *t = (struct trips){.all = memory, .trips_max = trips_max};
+}
+
+/* NULL: all are out. */
+static inline struct fleet_trip *trips_take(struct trips *t) {
+    struct fleet_trip *trip = NULL;
+    spin_lock(&t->lock);
+    if (t->free != NULL) {
+        trip    = (struct fleet_trip *)(void *)t->free; /* its first member */
+        t->free = t->free->next;
+    } else if (t->untouched < t->trips_max) {
+        trip = &t->all[t->untouched++];
+    }
+    spin_unlock(&t->lock);
+    if (trip != NULL) atomic_fetch_add_explicit(&t->out, 1, memory_order_relaxed);
+    return trip;
+}
+
+/* It may be taken again; trips_end() is still to come. */
+static inline void trips_put(struct trips *t, struct fleet_trip *trip) {
+    spin_lock(&t->lock);
+    trip->trip.next = t->free;
+    t->free         = &trip->trip;
+    spin_unlock(&t->lock);
+}
+
+/* Its done() touches nothing more: the fleet may be freed. */
+static inline void trips_end(struct trips *t) {
+    atomic_fetch_sub_explicit(&t->out, 1, memory_order_release);
+}
+
+static inline uint32_t trips_out(const struct trips *t) {
+    return atomic_load_explicit(&t->out, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What one node answers: with a store that is well, cut off, refusing, lost, and without one. */
+#include "limiter/fleet.h"
+
+#include <string.h>
+
+#include "fleet/node.h"
+
+/* Cuts the store and asks until nobody is kept waiting any more. */
+static void cut(struct fleet *f, struct model_store *m) {
+    model_cut(m, true);
+    struct fleet_question q = question("probe", 1000, HOUR);
+    q.wait_ns               = 50 * MS;
+    for (unsigned i = 0; decide(f, q).why != FLEET_CUT; i++) CHECK_LT(i, 200);
+}
+
+/* ---- a store that is well ---- */
+
+TEST(a_limit_is_used_up_and_no_more) {
+    struct model_store *m       = open_model();
+    struct fleet       *f       = open_fleet(m, (struct fleet_options){0});
+    unsigned            allowed = 0;
+    for (unsigned i = 0; i < 300; i++) allowed += ask(f, "ann", 200, HOUR).allowed;
+    CHECK_EQ(allowed, 200);
+    struct fleet_answer a = ask(f, "ann", 200, HOUR);
+    CHECK(!a.allowed);
+    CHECK_GT(a.retry_after_ns, HOUR / 2);
+    CHECK_NE(a.how, FLEET_DEGRADED);
+    close_both(f, m);
+}
+
+TEST(most_decisions_find_a_permit_in_hand) {
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){0});
+    for (unsigned i = 0; i < 20000; i++) CHECK(ask(f, "ann", 1000000, HOUR).allowed);
+    struct fleet_statistics s = statistics(f);
+    CHECK_EQ(s.allowed, 20000);
+    CHECK_GT(s.decisions[FLEET_IN_HAND], 19000);
+    CHECK_EQ(s.decisions[FLEET_DEGRADED], 0);
+    CHECK_EQ(s.entries, 1);
+    CHECK_LT(s.trips, 1000);
+    close_both(f, m);
+}
+
+TEST(two_nodes_share_a_limit) {
+    struct model_store *m = model_open(&(struct model_options){.seed = check_seed(), .shards = 5});
+    struct fleet       *f = open_fleet(m, (struct fleet_options){0}),
+                 *g       = open_fleet(m, (struct fleet_options){0});
+    unsigned allowed      = 0;
+    for (unsigned i = 0; i < 300; i++)
+        allowed += ask(f, "ann", 100, HOUR).allowed + ask(g, "ann", 100, HOUR).allowed;
+    CHECK_LE(allowed, 100);
+    CHECK_GE(allowed, 50); /* what one node has in hand the other cannot use */
+    (void)fleet_close(g, 0);
+    close_both(f, m);
+}
+
+TEST(what_is_left_goes_back_before_close_returns) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q = question("ann", 1000, HOUR);
+    for (unsigned i = 0; i < 10; i++) CHECK(decide(f, q).allowed);
+    CHECK(fleet_close(f, LONG));
+    CHECK_EQ(model_live(m, &q.name), 10);
+    model_close(m);
+}
+
+TEST(a_node_that_starts_anew_does_not_use_what_it_had_again) {
+    struct model_store *m       = open_model();
+    unsigned            allowed = 0;
+    for (unsigned start = 0; start < 6; start++) {
+        struct fleet *f = open_fleet(m, (struct fleet_options){0});
+        for (unsigned i = 0; i < 30; i++) allowed += ask(f, "ann", 100, HOUR).allowed;
+        (void)fleet_close(f, 0); /* as if it had been killed, but that trips come back first */
+    }
+    CHECK_LE(allowed, 100);
+    CHECK_GE(allowed, 30);
+    model_close(m);
+}
+
+TEST(a_lower_limit_holds_at_once) {
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){0});
+    for (unsigned i = 0; i < 50; i++) CHECK(ask(f, "ann", 1000, HOUR).allowed);
+    for (unsigned i = 0; i < 10; i++) CHECK(!ask(f, "ann", 50, HOUR).allowed);
+    CHECK(ask(f, "ann", 1000, HOUR).allowed);
+    CHECK_EQ(model_counts(m).accounts, 1);
+    close_both(f, m);
+}
+
+TEST(what_the_rule_forbids_makes_no_trip) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_answer   a = ask(f, "ann", 0, SECOND);
+    struct fleet_question q = question("ann", 10, SECOND);
+    CHECK(!a.allowed);
+    CHECK_EQ(a.how, FLEET_BY_RULE);
+    CHECK_EQ(a.retry_after_ns, LIMIT_NEVER);
+    q.cost = 11;
+    CHECK_EQ(decide(f, q).how, FLEET_BY_RULE);
+    CHECK_EQ(model_counts(m).served, 0);
+    q.cost = 10;
+    CHECK(decide(f, q).allowed);
+    close_both(f, m);
+}
+
+TEST(windows_from_a_microsecond_to_ten_years_are_answered) {
+    static const uint64_t windows[] = {1000,        MS,        50 * MS,     SECOND,
+                                       60 * SECOND, 24 * HOUR, 87600 * HOUR};
+    struct model_store   *m         = open_model();
+    struct fleet         *f         = open_fleet(m, (struct fleet_options){0});
+    for (unsigned i = 0; i < sizeof windows / sizeof *windows; i++) {
+        CHECK(ask(f, "ann", LIMIT_MAX, windows[i]).allowed);
+        struct fleet_answer a = ask(f, "bob", 5, windows[i]);
+        CHECK(a.allowed);
+        CHECK_EQ(a.how, FLEET_BY_TRIP);
+    }
+    close_both(f, m);
+}
+
+TEST(names_differ_by_user_window_and_algorithm) {
+    struct store_name a = fleet_name_of(secret, "ann", 3, SECOND, ALGORITHM_STRICT);
+    struct store_name b = fleet_name_of(secret, "anna", 4, SECOND, ALGORITHM_STRICT);
+    struct store_name c = fleet_name_of(secret, "ann", 3, MS, ALGORITHM_STRICT);
+    struct store_name d = fleet_name_of(secret, "ann", 3, SECOND, ALGORITHM_FIXED);
+    CHECK_NE(memcmp(&a, &b, sizeof a), 0);
+    CHECK_NE(memcmp(&a, &c, sizeof a), 0);
+    CHECK_NE(memcmp(&a, &d, sizeof a), 0);
+    CHECK_NE(memcmp(a.bytes, a.bytes + 8, 8), 0);
+    struct store_name again = fleet_name_of(secret, "ann", 3, SECOND, ALGORITHM_STRICT);
+    CHECK_MEM_EQ(&a, &again, sizeof a);
+}
+
+/* They read the clock, slept, and took what was granted since. Told under their own time, these uses would be
+ * gone at the store before they happened. */
+TEST(who_slept_before_the_call_is_told_of_as_of_now) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q = question("ann", 1000, clock_now_ns() / 2);
+    CHECK(decide(f, q).allowed);
+    for (unsigned i = 1; i < 50;) {
+        struct fleet_answer a;
+        fleet_decide(f, &q, 1,
+                     &a); /* as soon as the machine was up: who waits now is late already */
+        i += a.allowed && a.how != FLEET_DEGRADED;
+    }
+    CHECK(fleet_close(f, LONG));
+    CHECK_EQ(model_live(m, &q.name), 50);
+    model_close(m);
+}
+
+/* ---- tickets ---- */
+
+struct seen {
+    struct fleet_ticket ticket;
+    _Atomic unsigned    times;
+};
+
+static void see(struct fleet_ticket *t) {
+    struct seen *s = t->context;
+    atomic_fetch_add(&s->times, 1);
+}
+
+static void wait_for(struct seen *s) {
+    for (uint64_t i = 0; atomic_load(&s->times) == 0; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+}
+
+TEST(a_ticket_is_answered_once_and_never_inside_the_call) {
+    struct model_store   *m    = open_model();
+    struct fleet         *f    = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q    = question("ann", 100, HOUR);
+    struct seen           s[8] = {0};
+    for (unsigned i = 0; i < 8; i++) {
+        s[i].ticket = (struct fleet_ticket){.done = see, .context = &s[i]};
+        if (fleet_decide_async(f, &q, clock_now_ns(), &s[i].ticket)) {
+            CHECK_EQ(s[i].times, 0);
+            s[i].times = 1;
+        }
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        wait_for(&s[i]);
+        CHECK(s[i].ticket.answer.allowed);
+    }
+    (void)fleet_close(f, 0);
+    for (unsigned i = 0; i < 8; i++) CHECK_EQ(s[i].times, 1);
+    model_close(m);
+}
+
+TEST(a_ticket_whose_time_is_up_gets_the_policys_answer) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q = question("ann", 100, HOUR);
+    struct seen           s = {.ticket = {.done = see, .context = &s}};
+    model_cut(m, true);
+    q.wait_ns = MS;
+    q.policy  = FLEET_OPEN;
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    wait_for(&s);
+    CHECK(s.ticket.answer.allowed);
+    CHECK_EQ(s.ticket.answer.how, FLEET_DEGRADED);
+    CHECK_EQ(s.ticket.answer.why, FLEET_LATE);
+    close_both(f, m);
+}
+
+TEST(closing_answers_who_waits) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q = question("ann", 100, HOUR);
+    struct seen           s = {.ticket = {.done = see, .context = &s}};
+    model_cut(m, true);
+    q.policy = FLEET_CLOSED;
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    CHECK(!fleet_close(f, 50 * MS));
+    CHECK_EQ(s.times, 1);
+    CHECK_EQ(s.ticket.answer.why, FLEET_ENDING);
+    CHECK(!s.ticket.answer.allowed);
+    model_close(m);
+}
+
+/* ---- a store that does not answer ---- */
+
+TEST(each_policy_answers_as_it_promises) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){.lease = {.nodes = 4}});
+    struct fleet_question q = question("ann", 100, HOUR);
+    cut(f, m);
+    q.policy              = FLEET_CLOSED;
+    struct fleet_answer a = decide(f, q);
+    CHECK(!a.allowed);
+    CHECK_EQ(a.how, FLEET_DEGRADED);
+    CHECK_EQ(a.why, FLEET_CUT);
+    CHECK_GT(a.retry_after_ns, 0);
+
+    q.policy = FLEET_OPEN;
+    for (unsigned i = 0; i < 200; i++) CHECK(decide(f, q).allowed);
+
+    q.policy         = FLEET_LOCAL;
+    unsigned allowed = 0;
+    for (unsigned i = 0; i < 200; i++) allowed += decide(f, q).allowed;
+    CHECK_EQ(allowed, 25);
+
+    struct fleet_question dear = question("cat", 100, HOUR);
+    dear.policy                = FLEET_LOCAL;
+    dear.cost                  = 26; /* more than the share, less than the limit */
+    CHECK(!decide(f, dear).allowed);
+    dear.cost = 25;
+    CHECK(decide(f, dear).allowed);
+
+    struct fleet_question small = question("bob", 1, HOUR);
+    small.policy                = FLEET_LOCAL;
+    CHECK(decide(f, small).allowed);
+    CHECK(!decide(f, small).allowed);
+
+    struct fleet_statistics s = statistics(f);
+    CHECK_GE(s.degraded[FLEET_CUT], 405);
+    CHECK_EQ(s.degraded[FLEET_CUT] + s.degraded[FLEET_LATE], s.decisions[FLEET_DEGRADED]);
+    CHECK_GE(s.shards_cut, 1);
+    close_both(f, m);
+}
+
+TEST(who_does_not_wait_is_answered_at_once_and_finds_a_permit_later) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
+    struct fleet_question q = question("ann", 1000, HOUR);
+    q.wait_ns               = 0;
+    q.policy                = FLEET_CLOSED;
+    CHECK_EQ(decide(f, q).why, FLEET_LATE);
+    unsigned turns = 0;
+    while (!decide(f, q).allowed) {
+        CHECK_LT(turns++, LONG / MS);
+        sleep_ns(MS);
+    }
+    close_both(f, m);
+}
+
+TEST(permits_in_hand_serve_while_the_store_is_cut_off) {
+    struct model_store *m = open_model();
+    struct fleet       *f =
+        open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED,
+                                             .lease  = {.term_ns = HOUR, .idle_ns = HOUR}});
+    for (unsigned i = 0; i < 500; i++) CHECK(ask(f, "ann", 1000000, HOUR).allowed);
+    CHECK_GT(statistics(f).permits_in_hand, 0);
+    cut(f, m);
+    uint64_t left = statistics(f).permits_in_hand;
+    CHECK_GT(left, 0);
+    for (uint64_t i = 0; i < left; i++) CHECK_EQ(ask(f, "ann", 1000000, HOUR).how, FLEET_IN_HAND);
+    CHECK_EQ(ask(f, "ann", 1000000, HOUR).why, FLEET_CUT);
+    close_both(f, m);
+}
+
+TEST(a_store_that_comes_back_is_found_by_probes_alone) {
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    cut(f, m);
+    uint64_t served = model_counts(m).served;
+    for (unsigned i = 0; i < 1000; i++) CHECK(!ask(f, "probe", 1000, HOUR).allowed);
+    CHECK_EQ(model_counts(m).served, served);
+    model_cut(m, false);
+    for (unsigned i = 0; statistics(f).shards_cut > 0; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    CHECK(ask(f, "probe", 1000, HOUR).allowed);
+    close_both(f, m);
+}
+
+TEST(a_store_that_refuses_is_as_good_as_none) {
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    model_refuse(m, true);
+    struct fleet_question q = question("ann", 1000, HOUR);
+    q.wait_ns               = 50 * MS;
+    unsigned cuts           = 0;
+    for (unsigned i = 0; i < 10000 && cuts == 0; i++) {
+        struct fleet_answer a = decide(f, q);
+        CHECK(!a.allowed);
+        CHECK_EQ(a.how, FLEET_DEGRADED);
+        cuts += a.why == FLEET_CUT;
+    }
+    CHECK_GT(cuts, 0);
+    model_refuse(m, false);
+    for (unsigned i = 0; !decide(f, q).allowed; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    close_both(f, m);
+}
+
+TEST(a_store_that_lost_its_past_grants_nothing_for_a_while_and_then_again) {
+    struct model_store *m = open_model();
+    struct fleet *f = open_fleet(m, (struct fleet_options){.lease = {.tolerance_ns = 5 * MS}});
+    CHECK(ask(f, "ann", 100, 200 * MS).allowed);
+    model_lose_all(m);
+    sleep_ns(50 * MS); /* what was in hand goes back or ends */
+    for (unsigned i = 0; !ask(f, "ann", 100, 200 * MS).allowed; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    close_both(f, m);
+}
+
+/* ---- bounds ---- */
+
+static struct fleet_answer ask_number(struct fleet *f, unsigned number, uint64_t limit) {
+    char name[2] = {(char)(number / 100 + 1), (char)(number % 100 + 1)};
+    return decide(
+        f, (struct fleet_question){.name  = fleet_name_of(secret, name, 2, HOUR, ALGORITHM_STRICT),
+                                   .limit = limit,
+                                   .window_ns = HOUR,
+                                   .cost      = 1,
+                                   .wait_ns   = LONG,
+                                   .policy    = FLEET_OPEN});
+}
+
+TEST(who_finds_no_room_is_denied_under_every_policy) {
+    enum { ROOM = 64, USERS = 300 };
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(
+              m, (struct fleet_options){.users_max = ROOM, .lease = {.idle_ns = HOUR, .term_ns = HOUR}});
+    unsigned full = 0;
+    for (unsigned i = 0; i < USERS; i++) {
+        struct fleet_answer a = ask_number(f, i, 1000);
+        if (a.why != FLEET_FULL) continue;
+        CHECK(!a.allowed);
+        full++;
+    }
+    struct fleet_statistics s = statistics(f);
+    CHECK_LE(s.entries, ROOM);
+    CHECK_GE(full, USERS - ROOM);
+    CHECK_EQ(s.degraded[FLEET_FULL], full);
+    CHECK_EQ(s.evicted, 0);
+    close_both(f, m);
+}
+
+TEST(who_has_nothing_leaves_for_newcomers) {
+    enum { ROOM = 64, USERS = 1000 };
+    struct model_store *m       = open_model();
+    struct fleet       *f       = open_fleet(m, (struct fleet_options){.users_max = ROOM});
+    unsigned            allowed = 0, asked = 0;
+    for (unsigned i = 0; i < USERS; i++) {
+        struct fleet_answer a = ask_number(f, i, 2); /* small limits keep nothing in hand */
+        for (unsigned k = 0; a.why == FLEET_FULL && k < LONG / MS; k++) {
+            sleep_ns(MS);
+            a = ask_number(f, i, 2);
+        }
+        allowed += a.allowed;
+        asked++;
+    }
+    CHECK_EQ(allowed, asked);
+    struct fleet_statistics s = statistics(f);
+    CHECK_LE(s.entries, ROOM);
+    CHECK_GE(s.evicted, USERS - ROOM);
+    close_both(f, m);
+}
+
+TEST(who_leaves_and_comes_back_finds_what_was_used) {
+    enum { ROOM = 16, USERS = 200 };
+    struct model_store *m              = open_model();
+    struct fleet       *f              = open_fleet(m, (struct fleet_options){.users_max = ROOM});
+    unsigned            allowed[USERS] = {0};
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < USERS; i++) allowed[i] += ask_number(f, i, 1).allowed;
+    for (unsigned i = 0; i < USERS; i++) CHECK_LE(allowed[i], 1);
+    CHECK_GT(statistics(f).evicted, USERS);
+    close_both(f, m);
+}
+
+TEST(a_local_share_is_not_forgotten_for_newcomers) {
+    enum { ROOM = 8 };
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){.users_max = ROOM});
+    cut(f, m);
+    unsigned allowed = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        struct fleet_question q = question("ann", 8, HOUR);
+        q.policy                = FLEET_LOCAL;
+        if (i % 100 == 0) allowed += decide(f, q).allowed;
+        (void)ask_number(f, i, 8);
+    }
+    CHECK_EQ(allowed, 1);
+    close_both(f, m);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a child of fork() has of its parent's fleet: nothing. Apart from the others, since the thread
+ * sanitizer allows no threads in children. */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fleet/node.h"
+
+static void child_ends(int pid) {
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(a_child_begins_with_nothing_in_hand) {
+    struct model_store *m = open_model();
+    struct fleet       *f =
+        open_fleet(m, (struct fleet_options){.lease = {.idle_ns = HOUR, .term_ns = HOUR}});
+    for (unsigned i = 0; i < 500; i++) CHECK(ask(f, "ann", 1000000, HOUR).allowed);
+    CHECK_GT(statistics(f).permits_in_hand, 0);
+    int pid = fork();
+    if (pid == 0) {
+        if (statistics(f).permits_in_hand != 0) _exit(1);
+        struct fleet_answer a = ask(f, "ann", 1000000, HOUR);
+        if (!a.allowed || a.how != FLEET_BY_TRIP) _exit(2);
+        (void)fleet_close(f, 0);
+        _exit(0);
+    }
+    child_ends(pid);
+    CHECK(ask(f, "ann", 1000000, HOUR).allowed);
+    close_both(f, m);
+}
+
+TEST(a_child_without_a_store_is_answered_by_the_policy) {
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    CHECK(ask(f, "ann", 100, HOUR).allowed);
+    int pid = fork();
+    if (pid == 0) {
+        model_store(m)->reopen = NULL;
+        struct fleet_answer a  = ask(f, "ann", 100, HOUR);
+        _exit(!a.allowed && a.how == FLEET_DEGRADED && a.why == FLEET_FORKED ? 0 : 1);
+    }
+    child_ends(pid);
+    close_both(f, m);
+}
+
+TEST(a_child_that_asks_nothing_may_close) {
+    struct model_store *m   = open_model();
+    struct fleet       *f   = open_fleet(m, (struct fleet_options){0});
+    int                 pid = fork();
+    if (pid == 0) {
+        (void)fleet_close(f, LONG);
+        _exit(0);
+    }
+    child_ends(pid);
+    close_both(f, m);
+}
