@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "base/contract.h"
+#include "base/range.h"
 
 enum {
     AHEAD_PERCENT   = 30,
@@ -51,9 +52,6 @@ static void holder_tell(struct holder *h, uint64_t now_ns, struct lease_request 
 static void holder_settle(struct holder *h, const struct lease_receipt *receipt);
 static void holder_take_grant(struct holder *h, struct holder_lease *l,
                               const struct lease_reply *reply, bool is_usable, uint64_t now_ns);
-
-static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 void holder_begin(struct holder *h, const struct lease_terms *terms, uint64_t incarnation) {
     REQUIRE(terms->mode != LEASE_MODE_BAD);

@@ -22,6 +22,7 @@
  * is strict, and useless, and loss_ppm says so. */
 #include "lease/terms.h"
 
+#include "base/range.h"
 #include "base/wide.h"
 #include "lease/message.h"
 
@@ -36,8 +37,6 @@ enum {
     PARTS_OF_WINDOW = 10, /* the term is one of so many */
 };
 
-static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static inline uint64_t between(uint64_t low, uint64_t x, uint64_t high) {
     return smaller(larger(low, x), high);
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/contract.h"
+#include "base/range.h"
 #include "base/wide.h"
 #include "lease/holder.h"
 #include "limit/limit.h"
@@ -122,9 +123,6 @@ static void               shard_arm(struct fleet *f, uint32_t shard, uint64_t du
 static void               fleet_send(struct fleet *f, struct store_trip *trips);
 static void               trip_done(struct store_trip *trip);
 static void              *fleet_run(void *context);
-
-static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /* Adds without a locked instruction for threads that have a line of counts to themselves. */
 static inline void tally_add(struct fleet *f, unsigned which) {

@@ -22,6 +22,7 @@
 #include "limiter/shard.h"
 
 #include "base/contract.h"
+#include "base/range.h"
 
 enum { CONTACT_NUM = 3, CONTACT_DEN = 4, PROBE_DOUBLINGS = 8 };
 
@@ -31,9 +32,6 @@ enum { CONTACT_NUM = 3, CONTACT_DEN = 4, PROBE_DOUBLINGS = 8 };
 #define PROBE_NS_MIN   MILLISECOND
 #define PROBE_NS_FIRST (10 * MILLISECOND)
 #define PROBE_NS_MAX   (2000 * MILLISECOND)
-
-static inline uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 void shard_watches_choose(struct shard_watches *watches, const struct lease_options *options) {
     struct lease_terms terms;

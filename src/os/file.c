@@ -155,6 +155,11 @@ int file_facts(int fd, struct file_facts *facts) {
     return 0;
 }
 
+bool file_is(int fd, struct file_identity identity) {
+    struct file_facts facts = {.bytes = 0};
+    return file_facts(fd, &facts) == 0 && file_identity_equals(facts.identity, identity);
+}
+
 int file_facts_of(const char *path, struct file_facts *facts) {
     struct stat s;
     if (stat(path, &s) != 0) return errno;

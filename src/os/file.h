@@ -19,6 +19,10 @@ struct file_identity {
     uint64_t inode;
 };
 
+static inline bool file_identity_equals(struct file_identity a, struct file_identity b) {
+    return a.inode == b.inode && a.device == b.device;
+}
+
 struct file_facts {
     struct file_identity identity;
     uint64_t             bytes;
@@ -63,6 +67,9 @@ int file_remove(const char *path);
 
 int file_facts(int fd, struct file_facts *facts);
 int file_facts_of(const char *path, struct file_facts *facts);
+
+/* Whether `fd` is open, and that file. */
+bool file_is(int fd, struct file_identity identity);
 
 /* All of it, or an error. Reading beyond the end is file_error_is_short. */
 int  file_read(int fd, uint64_t offset, void *bytes, size_t count);

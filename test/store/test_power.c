@@ -389,25 +389,21 @@ static void open_after_compact_and_power_loss(void) {
     weir_close(w);
 }
 
-static void open_after_compact_and_clean_start(void) {
-    start_again();
-    weir *w = open_power(8);
-    CHECK_EQ(taken(w, "ann", 100, 100), 80);
-    CHECK_EQ(taken(w, "bob", 100, 100), 100); /* nobody is charged */
-    weir_close(w);
-}
-
-TEST(a_compacted_file_is_clean) {
-    folder_make();
-    weir *w = open_power(8);
-    CHECK_EQ(taken(w, "ann", 20, 100), 20);
-    weir_close(w);
+static void compact(void) {
     const struct compact_options options = {.users_max       = COMPACT_AS_IT_IS,
                                             .clock_error_ppm = COMPACT_AS_IT_IS};
     struct compact_outcome       outcome;
     weir_error                   error = {0};
     CHECK_SAYS(compact_file(path, &options, &outcome, &error), "%s", error.text);
-    in_child(open_after_compact_and_clean_start);
+}
+
+TEST(a_compacted_file_is_clean) {
+    folder_make();
+    weir *w = open_power(8);
+    CHECK_EQ(taken(w, "ann", 30, 100), 30);
+    weir_close(w);
+    compact();
+    in_child(open_after_clean_close);
     folder_remove();
 }
 
@@ -416,11 +412,7 @@ TEST(a_compacted_file_goes_on_with_its_journal) {
     weir *w = open_power(8);
     CHECK_EQ(taken(w, "ann", 20, 100), 20);
     weir_close(w);
-    const struct compact_options options = {.users_max       = COMPACT_AS_IT_IS,
-                                            .clock_error_ppm = COMPACT_AS_IT_IS};
-    struct compact_outcome       outcome;
-    weir_error                   error = {0};
-    CHECK_SAYS(compact_file(path, &options, &outcome, &error), "%s", error.text);
+    compact();
     decide_and_be_killed(take_ten, 8);
     in_child(open_after_compact_and_power_loss);
     folder_remove();

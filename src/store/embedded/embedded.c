@@ -122,8 +122,7 @@ bool embedded_fail_at(weir_error *error, const char *path, const char *what, int
 bool embedded_is_in_place(const struct embedded *e) {
     struct file_facts here, named;
     return file_facts(e->fd, &here) == 0 && file_facts_of(e->path, &named) == 0 &&
-           here.identity.inode == named.identity.inode &&
-           here.identity.device == named.identity.device;
+           file_identity_equals(here.identity, named.identity);
 }
 
 /* From here on the file itself and not a link to it, beside which its journal would be looked for. */
@@ -266,9 +265,7 @@ static bool embedded_map(struct embedded *e, const struct embedded_options *o, w
 /* Whether the descriptor is still that of the file: a program may have closed all that it did not know, and
  * opened others. */
 static bool embedded_has_its_file(const struct embedded *e) {
-    struct file_facts facts;
-    return e->fd >= 0 && file_facts(e->fd, &facts) == 0 &&
-           facts.identity.inode == e->identity.inode && facts.identity.device == e->identity.device;
+    return e->fd >= 0 && file_is(e->fd, e->identity);
 }
 
 /* Closes the descriptor, if it is not another file's by now. */

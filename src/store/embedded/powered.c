@@ -25,7 +25,8 @@ enum {
 };
 
 struct guarded_file {
-    int                  file; /* 0: none; a journal is never standard input */
+    bool                 is_open;
+    int                  file;
     struct file_identity identity;
 };
 
@@ -95,15 +96,16 @@ static uint64_t segment_bytes_for(uint64_t users_max) {
  *
  * A program may also close descriptors that it does not know, and get their numbers for other files: then
  * nothing is read, written, synced or closed, and the file counts as failed, so that it is opened anew. */
-static bool guarded_is(int file, struct file_identity identity) {
-    struct file_facts facts;
-    return file_facts(file, &facts) == 0 && facts.identity.inode == identity.inode &&
-           facts.identity.device == identity.device;
-}
-
 static struct guarded_file *guarded_find(struct powered *p, int file) {
     for (int i = 0; i < GUARDED_FILES; i++) {
-        if (p->files[i].file == file) return &p->files[i];
+        if (p->files[i].is_open && p->files[i].file == file) return &p->files[i];
+    }
+    return NULL;
+}
+
+static struct guarded_file *guarded_find_free(struct powered *p) {
+    for (int i = 0; i < GUARDED_FILES; i++) {
+        if (!p->files[i].is_open) return &p->files[i];
     }
     return NULL;
 }
@@ -111,14 +113,14 @@ static struct guarded_file *guarded_find(struct powered *p, int file) {
 static bool guarded_has_file(struct powered *p, int file) {
     const struct guarded_file *known = guarded_find(p, file);
     if (atomic_load(p->has_failed)) return false;
-    if (known != NULL && guarded_is(file, known->identity)) return true;
+    if (known != NULL && file_is(file, known->identity)) return true;
     p->failed(p->context);
     return false;
 }
 
 static bool guarded_has_folder(struct powered *p) {
     if (atomic_load(p->has_failed)) return false;
-    if (guarded_is(disk_descriptor(&p->disk), p->folder_identity)) return true;
+    if (file_is(disk_descriptor(&p->disk), p->folder_identity)) return true;
     p->failed(p->context);
     return false;
 }
@@ -127,7 +129,7 @@ static enum disk_status guarded_open(void *context, const char *name, enum disk_
                                      int *file) {
     struct powered *p = context;
     if (!guarded_has_folder(p)) return DISK_FAILED;
-    struct guarded_file *known = guarded_find(p, 0);
+    struct guarded_file *known = guarded_find_free(p);
     INVARIANT(known != NULL);
     enum disk_status  status = p->disk.file_open(p->disk.context, name, mode, file);
     struct file_facts facts;
@@ -136,7 +138,7 @@ static enum disk_status guarded_open(void *context, const char *name, enum disk_
         p->disk.file_close(p->disk.context, *file);
         return DISK_FAILED;
     }
-    *known = (struct guarded_file){.file = *file, .identity = facts.identity};
+    *known = (struct guarded_file){.is_open = true, .file = *file, .identity = facts.identity};
     return DISK_OK;
 }
 
@@ -144,8 +146,8 @@ static void guarded_close(void *context, int file) {
     struct powered      *p     = context;
     struct guarded_file *known = guarded_find(p, file);
     if (known == NULL) return;
-    if (guarded_is(file, known->identity)) p->disk.file_close(p->disk.context, file);
-    known->file = 0;
+    if (file_is(file, known->identity)) p->disk.file_close(p->disk.context, file);
+    known->is_open = false;
 }
 
 static enum disk_status guarded_size(void *context, int file, uint64_t *bytes) {
@@ -263,7 +265,7 @@ free_all:
 void powered_close(struct powered *p) {
     if (p == NULL) return;
     if (p->has_joined) power_clear(&p->power);
-    if (guarded_is(disk_descriptor(&p->disk), p->folder_identity)) disk_close(&p->disk);
+    if (file_is(disk_descriptor(&p->disk), p->folder_identity)) disk_close(&p->disk);
     if (p->past != NULL) {
         guard_end(&p->guard);
         file_unmap(p->past, p->past_bytes);
