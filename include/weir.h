@@ -9,15 +9,19 @@
  *     weir_close(w);
  *
  * The strict promise. For every user and every half-open interval of time of length `window`, however
- * placed, at most `limit` is admitted, summed over all threads that share the handle and all processes
- * that share its file. A decision counts at one instant between the call and the return of the function
- * that made it. WEIR_STRICT, the default algorithm, keeps the promise. WEIR_GCRA and WEIR_FIXED do not,
- * and say so: weir_explain() tells the most that each admits in the worst window.
+ * placed, at most `limit` is admitted, summed over all threads that share the handle, all processes
+ * that share its file, and all hosts that share its Redis. A decision counts at one instant between the
+ * call and the return of the function that made it. WEIR_STRICT, the default algorithm, keeps the
+ * promise. WEIR_GCRA and WEIR_FIXED do not, and say so: weir_explain() tells the most that each admits
+ * in the worst window. Nor do decisions that the fault policy makes (WEIR_HOW_OPEN, WEIR_HOW_LOCAL).
+ * What a set-up of Redis keeps through a failover is told by `weir doctor` and docs/redis.md.
  *
  * The useful promise. A denial under WEIR_STRICT means that an exact log of every admission,
  * with a window longer by one time cell and a limit smaller by less than one quantum, would be
  * full too; weir_explain() tells both, and both are within 0.7 % (and a few
- * nanoseconds, which is more where the window is a few microseconds).
+ * nanoseconds, which is more where the window is a few microseconds). With Redis, permits that some
+ * process holds count as used until it gives them back, and each permit counts a little longer than its
+ * window: see docs/leases.md for how much.
  *
  * What is assumed. Time is what CLOCK_BOOTTIME of this host says: it never steps, and it counts
  * while the machine sleeps. If its rate may be wrong by up to e parts per million and windows
@@ -28,10 +32,10 @@
  * function that can fail returns a weir_status; a denial is an answer and not a failure. Unless a
  * function says otherwise, any thread may call it at any time on the same handle (not from a signal
  * handler), it keeps nothing that the caller owns, it does not block, and it does not allocate. A
- * decision waits for the disk only with WEIR_DURABILITY_POWER, and for a process that was stopped while
- * it held the same user's counter in a file. After fork() a child's copy of a handle on a file is a
- * process of its own on the same counts, from its first call on; on memory: it answers WEIR_FORKED, and
- * the child opens its own.
+ * decision waits for the disk only with WEIR_DURABILITY_POWER, for a process that was stopped while
+ * it held the same user's counter in a file, and for Redis no longer than its deadline. After fork() a
+ * child's copy of a handle on a file or on Redis is a process of its own on the same counts, from its
+ * first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
  *
  * Structures grow. Those that callers pass in one by one begin with their own size; those that
  * come in arrays have reserved space, which must be zero. A program built with this header runs
@@ -129,7 +133,45 @@ typedef enum weir_how {
                               it may deny too much */
     WEIR_HOW_SKETCH   = 5, /* WEIR_STRICT, from a sketch: never above the limit, but it may deny too
                               much */
+
+    /* On a store that many hosts share. */
+    WEIR_HOW_LEASE =
+        6, /* WEIR_STRICT, here: from permits that this process holds, or by the rule */
+    WEIR_HOW_STORE  = 7,  /* WEIR_STRICT, by a trip to the store */
+    WEIR_HOW_CACHED = 8,  /* denied: the store has said so a moment ago */
+    WEIR_HOW_CLOSED = 9,  /* degraded, see weir_why: denied, by WEIR_POLICY_CLOSED */
+    WEIR_HOW_OPEN   = 10, /* degraded: allowed, by WEIR_POLICY_OPEN; not counted */
+    WEIR_HOW_LOCAL  = 11, /* degraded: by this process's share alone, under WEIR_POLICY_LOCAL */
 } weir_how;
+
+/* Who decides while a store that many hosts share does not answer. Permits that this process holds serve
+ * first, under each: the store has counted them. */
+typedef enum weir_policy {
+    WEIR_POLICY_DEFAULT = 0, /* of a request: the limiter's; of a limiter: WEIR_POLICY_LOCAL */
+    WEIR_POLICY_CLOSED  = 1, /* denied: the strict promise holds */
+    WEIR_POLICY_OPEN    = 2, /* allowed: nothing holds */
+    WEIR_POLICY_LOCAL =
+        3, /* each process on its own up to limit / nodes, and at least 1: at most so
+                              much more than the limit for each that is cut off, in any window */
+} weir_policy;
+
+/* Why a decision was degraded. X(name, value, text) */
+#define WEIR_WHY_TABLE(X)                                                                          \
+    X(WEIR_WHY_NONE, 0, "it was not degraded")                                                     \
+    X(WEIR_WHY_LATE, 1, "the store did not answer before the deadline")                            \
+    X(WEIR_WHY_CUT, 2, "the store has not answered for a while, so nobody waits for it")           \
+    X(WEIR_WHY_FULL, 3, "users_max users have permits in hand; denied under each policy")          \
+    X(WEIR_WHY_FORKED, 4, "the store could not be opened anew after fork()")                       \
+    X(WEIR_WHY_ENDING, 5, "the limiter is being closed")
+
+typedef enum weir_why {
+#define WEIR_WHY_VALUE(name, value, text) name = value,
+    WEIR_WHY_TABLE(WEIR_WHY_VALUE)
+#undef WEIR_WHY_VALUE
+} weir_why;
+
+/* The text of a reason: static, without a final stop. Never NULL. */
+WEIR_API const char *weir_why_text(weir_why why);
 
 /* What a file keeps. See docs/embedded.md. */
 typedef enum weir_durability {
@@ -170,6 +212,11 @@ typedef struct weir_options {
                                  loss. 0: 16, or as an existing file has it */
     uint64_t limit_max;   /* sketch: the largest limit that will be asked; the smaller, the more
                                  users fit. 0: 255, which is the most */
+    int64_t  deadline_ns; /* Redis: how long a decision may wait for the store if its request names
+                             no other time. 0: 20 ms */
+    uint32_t policy;      /* Redis: enum weir_policy, if the request names no other */
+    uint32_t nodes;       /* Redis: how many processes share limits; what one of them takes ahead,
+                             and may allow under WEIR_POLICY_LOCAL, is a share of this size. 0: 8 */
     uint64_t reserved[4]; /* 0 */
 } weir_options;
 
@@ -188,6 +235,12 @@ typedef struct weir_options {
  *                length ("sketch:1m"), limits up to 255 and WEIR_STRICT: never above the limit, but
  *                it may deny too much (WEIR_HOW_SKETCH). Without weir_reset(), and without
  *                weir_decide_all() of several. See docs/sketch.md
+ *     redis://[user:password@]host[:port][/db][?name=value&...]
+ *     redis+sentinel://host[:port],.../name[?...]
+ *     redis+cluster://host[:port],...[?...]
+ *                on servers that any number of hosts share; rediss with TLS. WEIR_STRICT only. Permits
+ *                are leased, so that most decisions are made here; weir_open() does not wait for the
+ *                servers. What may follow the "?" is in docs/redis.md
  *
  * A NULL url means what the environment variable WEIR_STORE says, and file: if that is not set.
  *
@@ -220,7 +273,9 @@ typedef struct weir_request {
     uint32_t    algorithm;   /* enum weir_algorithm */
     uint32_t    flags;       /* 0 */
     uint8_t     request_id[16]; /* 0; for stores that charge a retry with the same id once */
-    uint64_t    reserved[2];    /* 0 */
+    uint32_t    policy;         /* enum weir_policy */
+    uint32_t    reserved_word;  /* 0 */
+    uint64_t    reserved;       /* 0 */
 } weir_request;
 
 /* One answer. 64 bytes. */
@@ -228,8 +283,11 @@ typedef struct weir_decision {
     uint32_t status; /* enum weir_status; what follows holds when it is WEIR_OK */
     uint8_t  how;    /* enum weir_how */
     bool     allowed;
-    uint8_t  reserved_bytes[2];
-    uint64_t remaining;      /* permits that could be taken at this instant, after this decision */
+    uint8_t  why; /* enum weir_why */
+    uint8_t  reserved_byte;
+    uint64_t remaining;      /* permits that could be taken at this instant, after this decision. On
+                                a store that many hosts share: so many without asking it again, and
+                                there may be more */
     int64_t  retry_after_ns; /* denied: this request passes after so long if nobody else takes
                                 permits meanwhile, and not earlier; WEIR_NEVER if its cost is above
                                 the limit (or burst). Allowed: 0 */
@@ -257,6 +315,22 @@ static inline weir_request weir_request_for(const void *user, size_t user_bytes,
  * with, whatever was admitted before under another. Each change of the limit may make what was
  * admitted before look younger by one time cell and one quantum: denials only. */
 WEIR_API weir_status weir_decide(weir *w, const weir_request *request, weir_decision *decision);
+
+/* A decision that nobody waits for in the call: for event loops. The caller keeps it where it is until it is
+ * done. */
+typedef struct weir_ticket {
+    weir_decision decision;
+    void (*done)(struct weir_ticket *ticket); /* set by the caller */
+    void    *context;                         /* the caller's */
+    uint64_t reserved[16];                    /* the library's; need not be set */
+} weir_ticket;
+
+/* As weir_decide(), but never waits for a store that many hosts share. True: ticket->decision is there, as
+ * with all other stores always, and done() will not be called. False: done() will be called once, on a
+ * thread of the library's and never inside this call, no later than the request's deadline and some
+ * milliseconds; it should be quick, may ask again, and must not close the limiter. `request` and its user
+ * are not kept. */
+WEIR_API bool weir_decide_async(weir *w, const weir_request *request, weir_ticket *ticket);
 
 /* Decides `count` independent requests, in order, with one reading of the clock and with memory
  * prefetched: several times faster than one by one when users are many. Each decision has its
@@ -298,6 +372,11 @@ typedef struct weir_statistics {
     bool     is_stuck;  /* file: there was no room on the disk when the table wanted to grow */
     uint8_t  reserved_bytes[3];
     uint64_t journal_bytes; /* file, WEIR_DURABILITY_POWER: of the files beside it */
+    uint64_t degraded;      /* Redis: decisions that the policy made, of both above */
+    uint64_t trips;         /* Redis: questions to the store, for decisions and reports */
+    uint64_t misses;     /* Redis: of these, and of looks at its clocks, those without an answer */
+    uint64_t permits;    /* Redis: that this process holds */
+    uint64_t shards_cut; /* Redis: parts of the store that do not answer now, of 64 */
     uint64_t reserved[3];
 } weir_statistics;
 

@@ -58,6 +58,16 @@ const char *weir_status_text(weir_status status) {
     return "unknown status";
 }
 
+const char *weir_why_text(weir_why why) {
+    switch (why) {
+#define WHY_TEXT(name, value, text)                                                                \
+    case name: return text;
+        WEIR_WHY_TABLE(WHY_TEXT)
+#undef WHY_TEXT
+    }
+    return "unknown reason";
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4))) static weir *open_fail(weir_error *error, weir_status status,
@@ -116,6 +126,16 @@ static bool options_are_sound(const weir_options *o, weir_error *error) {
     if (o->wall_error_ns < 0) {
         open_fail(error, WEIR_BAD_OPTIONS, "wall_error_ns is %lld; it cannot be negative",
                   (long long)o->wall_error_ns);
+        return false;
+    }
+    if (o->deadline_ns < 0) {
+        open_fail(error, WEIR_BAD_OPTIONS, "deadline_ns is %lld; it cannot be negative",
+                  (long long)o->deadline_ns);
+        return false;
+    }
+    if (o->policy > WEIR_POLICY_LOCAL) {
+        open_fail(error, WEIR_BAD_OPTIONS, "policy is %u; it is an enum weir_policy, 0 to %u",
+                  o->policy, (unsigned)WEIR_POLICY_LOCAL);
         return false;
     }
     return true;
@@ -383,6 +403,11 @@ bool weir_allow(weir *w, const char *user, uint64_t limit, int64_t window_ns) {
 
 weir_status weir_decide(weir *w, const weir_request *request, weir_decision *decision) {
     return limiter_decide(w->limiter, request, clock_now_ns(), decision);
+}
+
+bool weir_decide_async(weir *w, const weir_request *request, weir_ticket *ticket) {
+    (void)limiter_decide(w->limiter, request, clock_now_ns(), &ticket->decision);
+    return true;
 }
 
 weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count,

@@ -209,7 +209,8 @@ static weir_status rule_check_gcra(const weir_request *r, uint64_t clock_error_p
 static inline bool request_is_plain(const weir_request *r) {
     uint64_t id[2];
     memcpy(id, r->request_id, sizeof id);
-    return (r->flags | id[0] | id[1] | r->reserved[0] | r->reserved[1]) == 0 && r->deadline_ns >= 0;
+    return (r->flags | id[0] | id[1] | r->reserved_word | r->reserved) == 0 &&
+           r->policy <= WEIR_POLICY_LOCAL && r->deadline_ns >= 0;
 }
 
 weir_status limiter_rule_of(const weir_request *r, uint64_t clock_error_ppm, struct rule *rule) {

@@ -506,18 +506,20 @@ TEST(rules_are_checked_field_by_field) {
 
 TEST(reserved_fields_must_be_zero) {
     struct rule rule;
-    for (unsigned field = 0; field < 21; field++) {
+    for (unsigned field = 0; field < 22; field++) {
         weir_request r = request_for("ann", 1, WEIR_SECOND, 1);
         if (field < 16) r.request_id[field] = 1;
         if (field == 16) r.flags = 1;
-        if (field == 17) r.reserved[0] = 1;
-        if (field == 18) r.reserved[1] = UINT64_MAX;
+        if (field == 17) r.reserved_word = 1;
+        if (field == 18) r.reserved = UINT64_MAX;
         if (field == 19) r.deadline_ns = -1;
         if (field == 20) r.flags = UINT32_C(1) << 31;
+        if (field == 21) r.policy = WEIR_POLICY_LOCAL + 1;
         CHECK_EQ(limiter_rule_of(&r, 0, &rule), WEIR_BAD_REQUEST);
     }
     weir_request r = request_for("ann", 1, WEIR_SECOND, 1);
     r.deadline_ns  = INT64_MAX;
+    r.policy       = WEIR_POLICY_LOCAL;
     CHECK_EQ(limiter_rule_of(&r, 0, &rule), WEIR_OK);
 }
 

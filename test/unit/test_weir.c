@@ -77,6 +77,18 @@ TEST(options_are_checked) {
         CHECK_EQ(weir_open("memory:", &o, &error), NULL);
         CHECK_EQ(error.status, WEIR_BAD_OPTIONS);
     }
+    o        = (weir_options)WEIR_OPTIONS_DEFAULT;
+    o.policy = WEIR_POLICY_LOCAL + 1;
+    CHECK_EQ(weir_open("memory:", &o, &error), NULL);
+    CHECK_EQ(error.status, WEIR_BAD_OPTIONS);
+    CHECK_CONTAINS(error.text, "policy");
+
+    o             = (weir_options)WEIR_OPTIONS_DEFAULT;
+    o.deadline_ns = -1;
+    CHECK_EQ(weir_open("memory:", &o, &error), NULL);
+    CHECK_EQ(error.status, WEIR_BAD_OPTIONS);
+    CHECK_CONTAINS(error.text, "deadline_ns");
+
     o      = (weir_options)WEIR_OPTIONS_DEFAULT;
     o.size = 0;
     CHECK_EQ(weir_open("memory:", &o, &error), NULL);
@@ -197,7 +209,7 @@ TEST(each_field_out_of_range_has_its_status) {
         {{.limit = 1, .window_ns = WEIR_SECOND, .algorithm = 3}, WEIR_BAD_ALGORITHM},
         {{.limit = 1, .window_ns = WEIR_SECOND, .flags = 1}, WEIR_BAD_REQUEST},
         {{.limit = 1, .window_ns = WEIR_SECOND, .request_id = {[15] = 1}}, WEIR_BAD_REQUEST},
-        {{.limit = 1, .window_ns = WEIR_SECOND, .reserved = {0, 1}}, WEIR_BAD_REQUEST},
+        {{.limit = 1, .window_ns = WEIR_SECOND, .reserved = 1}, WEIR_BAD_REQUEST},
         {{.limit = 1, .window_ns = WEIR_SECOND, .deadline_ns = -1}, WEIR_BAD_REQUEST},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -274,6 +286,26 @@ TEST(each_algorithm_says_how_it_decided) {
         CHECK_EQ(d.how, a + 1);
         CHECK_EQ(d.remaining, 0);
     }
+    weir_close(w);
+}
+
+static void must_not_be_called(weir_ticket *ticket) {
+    (void)ticket;
+    CHECK(!"nobody waits for memory");
+}
+
+TEST(a_ticket_is_answered_at_once_where_no_store_is_asked) {
+    weir        *w      = open_default();
+    weir_request r      = weir_request_for("ann", 3, 1, WEIR_HOUR);
+    weir_ticket  ticket = {.done = must_not_be_called};
+    CHECK(weir_decide_async(w, &r, &ticket));
+    CHECK_EQ(ticket.decision.status, WEIR_OK);
+    CHECK(ticket.decision.allowed);
+    CHECK(weir_decide_async(w, &r, &ticket));
+    CHECK(!ticket.decision.allowed);
+    r.policy = UINT32_MAX;
+    CHECK(weir_decide_async(w, &r, &ticket));
+    CHECK_EQ(ticket.decision.status, WEIR_BAD_REQUEST);
     weir_close(w);
 }
 
@@ -428,6 +460,10 @@ TEST(every_status_has_a_text_of_its_own) {
         for (size_t k = 0; k < i; k++) CHECK_NE(strcmp(text, weir_status_text(all[k])), 0);
     }
     CHECK_NE(weir_status_text((weir_status)999), NULL);
+    for (int why = WEIR_WHY_NONE; why <= WEIR_WHY_ENDING; why++)
+        for (int other = WEIR_WHY_NONE; other < why; other++)
+            CHECK_NE(strcmp(weir_why_text((weir_why)why), weir_why_text((weir_why)other)), 0);
+    CHECK_NE(weir_why_text((weir_why)999), NULL);
     CHECK_STR_EQ(weir_version(), "0.1.0");
 }
 
