@@ -3,6 +3,8 @@
 #
 # Builds the peers that the benchmarks measure beside weir, each in its pinned version, into .deps/.
 # Says and does nothing when they are there.
+#
+# usage: bench/peers/install.sh [PEER...]     peers: throttlecrab governor redis_rate; all, if none is named
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -22,16 +24,28 @@ quietly() {
     rm -f "$log"
 }
 
+peers=${*:-throttlecrab governor redis_rate}
+is_wanted() { case " $peers " in *" $1 "*) ;; *) return 1 ;; esac; }
+
 mkdir -p .deps/peers
-if ! .deps/bin/throttlecrab-server --version 2>/dev/null | grep -qwF "$throttlecrab_version"; then
+if is_wanted throttlecrab &&
+   ! .deps/bin/throttlecrab-server --version 2>/dev/null | grep -qwF "$throttlecrab_version"; then
     quietly "throttlecrab-server $throttlecrab_version" \
         env CARGO_TARGET_DIR="$PWD/.deps/peers/target" cargo install --quiet --locked --force \
         --root .deps throttlecrab-server --version "$throttlecrab_version"
 fi
 built=.deps/peers/governor/release/weir-bench-governor
-if [ ! -x "$built" ] || [ -n "$(find bench/peers/governor -newer "$built" -type f)" ]; then
+if is_wanted governor &&
+   { [ ! -x "$built" ] || [ -n "$(find bench/peers/governor -newer "$built" -type f)" ]; }; then
     quietly "governor, $(grep '^governor' bench/peers/governor/Cargo.toml)" \
         cargo build --quiet --release --locked --manifest-path bench/peers/governor/Cargo.toml \
         --target-dir .deps/peers/governor
+    touch "$built"
+fi
+built=.deps/peers/redis_rate/redis_rate
+if is_wanted redis_rate &&
+   { [ ! -x "$built" ] || [ -n "$(find bench/peers/redis_rate -newer "$built" -type f)" ]; }; then
+    quietly "$(sed -n 's/.*\(redis_rate.v10 v\)/\1/p' bench/peers/redis_rate/go.mod)" \
+        env -C bench/peers/redis_rate go build -o "$PWD/$built" .
     touch "$built"
 fi
