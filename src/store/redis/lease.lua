@@ -32,6 +32,8 @@ if records[1] then
     shard = unpack_record(records[1])
     local passed = server - shard[3]
     if passed >= 0 and passed <= clamp then shard[2] = shard[2] + passed end
+    -- By a clock that jumped so far, records have expired that are still meant.
+    if passed > slack_ms * 1000 then shard[5], shard[1] = shard[2], 0 end
     shard[3] = server
 else
     shard = {0, server, server, server, server, 0, 0}
