@@ -26,3 +26,14 @@ else()
     message(FATAL_ERROR "hiredis of at least 1.0 is missing; tools/setup.sh run installs or builds it.")
 endif()
 list(JOIN weir_private_libraries " " weir_private_libraries)
+
+# lease_script[], the text of a script that servers run, for C: its bytes and a zero.
+function(weir_redis_script target script)
+    set(source ${PROJECT_BINARY_DIR}/lease_script.c)
+    file(READ ${script} bytes HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    file(CONFIGURE OUTPUT ${source} CONTENT
+         "#include \"store/redis/lease_script.h\"\nconst char lease_script[] = {${bytes}0};\n" @ONLY)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script})
+    target_sources(${target} PRIVATE ${source})
+endfunction()

@@ -376,7 +376,8 @@ typedef struct weir_statistics {
     uint64_t trips;         /* Redis: questions to the store, for decisions and reports */
     uint64_t misses;     /* Redis: of these, and of looks at its clocks, those without an answer */
     uint64_t permits;    /* Redis: that this process holds */
-    uint64_t shards_cut; /* Redis: parts of the store that do not answer now, of 64 */
+    uint64_t shards_cut; /* Redis: parts of the store that do not answer now: of 48 in a Cluster,
+                               else of one */
     uint64_t reserved[3];
 } weir_statistics;
 

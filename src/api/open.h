@@ -9,7 +9,8 @@
 
 struct limiter;
 
-/* Lives as long as `w`. */
+/* Lives as long as `w`. NULL: a store that many hosts share, which only the functions of weir.h know. */
 struct limiter *open_limiter(weir *w);
+bool            open_is_remote(const weir *w);
 
 #endif

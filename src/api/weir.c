@@ -11,11 +11,13 @@
 
 #include "api/open.h"
 #include "api/place.h"
+#include "api/shared.h"
 #include "base/contract.h"
 #include "base/text.h"
 #include "limit/gcra.h"
 #include "limit/window.h"
 #include "limiter/limiter.h"
+#include "limiter/remote.h"
 #include "os/clock.h"
 #include "os/entropy.h"
 #include "os/file.h"
@@ -33,7 +35,8 @@ enum {
 #define SKETCH_BYTES_DEFAULT (UINT64_C(1) << 30)
 
 struct weir {
-    struct limiter            *limiter;
+    struct limiter            *limiter; /* NULL: `shared` answers */
+    struct shared              shared;
     _Atomic(struct embedded *) embedded; /* NULL: in memory */
     _Atomic bool               is_healing;
     bool                       has_let_go; /* of a file that failed; changed by who is healing */
@@ -306,9 +309,10 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
         return open_file(w, url + strlen("file:"), o, error);
     if (strncmp(url, "sketch:", strlen("sketch:")) == 0)
         return open_sketch(w, url + strlen("sketch:"), o, error);
+    if (shared_is_url(url)) return shared_open(&w->shared, url, o, error);
     open_fail(error, WEIR_BAD_URL,
               "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\", "
-              "\"memory:\" and \"sketch:WINDOW\"",
+              "\"memory:\", \"sketch:WINDOW\" and \"redis://HOST\"",
               url_bytes_shown(url), url);
     return false;
 }
@@ -333,6 +337,7 @@ static weir_status child_asks(void *context) {
 
 static void child_begins(void *context) {
     weir *w = context;
+    if (w->limiter == NULL) return;      /* a fleet watches for itself */
     atomic_store(&w->is_healing, false); /* whoever was at it is in the parent */
     bool is_usable = w->embedded == NULL || embedded_is_usable(w->embedded);
     if (w->embedded != NULL) embedded_leave_to_parent(w->embedded);
@@ -364,6 +369,7 @@ weir *weir_open(const char *url, const weir_options *options, weir_error *error)
 
     w->forks = (struct process_fork_watch){.in_child = child_begins, .context = w};
     if (!process_watch_forks(&w->forks)) {
+        if (w->limiter == NULL) shared_close(&w->shared);
         open_fail(error, WEIR_NO_MEMORY, "out of memory");
         goto close;
     }
@@ -384,6 +390,7 @@ void weir_close(weir *w) {
     /* A child that is made meanwhile would keep locks that nobody lets go of. */
     bool holds_forks = process_hold_forks();
     process_unwatch_forks(&w->forks);
+    if (w->limiter == NULL) shared_close(&w->shared);
     embedded_close(w->embedded); /* which may still tell the limiter that the file fails */
     limiter_free(w->limiter);
     free(w);
@@ -394,33 +401,47 @@ struct limiter *open_limiter(weir *w) {
     return w->limiter;
 }
 
+bool open_is_remote(const weir *w) { return w->limiter == NULL; }
+
 /* --- deciding ------------------------------------------------------------------------------- */
 
 bool weir_allow(weir *w, const char *user, uint64_t limit, int64_t window_ns) {
     size_t user_bytes = user == NULL ? WEIR_USER_BYTES_MAX + 1 : strlen(user);
+    if (w->limiter == NULL)
+        return remote_allow(w->shared.remote, user, user_bytes, limit, window_ns);
     return limiter_allow(w->limiter, user, user_bytes, limit, window_ns, clock_now_ns());
 }
 
 weir_status weir_decide(weir *w, const weir_request *request, weir_decision *decision) {
+    if (w->limiter == NULL) return remote_decide(w->shared.remote, request, decision);
     return limiter_decide(w->limiter, request, clock_now_ns(), decision);
 }
 
 bool weir_decide_async(weir *w, const weir_request *request, weir_ticket *ticket) {
+    if (w->limiter == NULL) return remote_decide_async(w->shared.remote, request, ticket);
     (void)limiter_decide(w->limiter, request, clock_now_ns(), &ticket->decision);
     return true;
 }
 
 weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count,
                              weir_decision *decisions) {
+    if (w->limiter == NULL) return remote_decide_many(w->shared.remote, requests, count, decisions);
     return limiter_decide_many(w->limiter, requests, count, clock_now_ns(), decisions);
 }
 
 weir_status weir_decide_all(weir *w, const weir_request *requests, size_t count,
                             weir_decision *decisions) {
+    if (w->limiter == NULL) {
+        if (count <= 1) return remote_decide_many(w->shared.remote, requests, count, decisions);
+        for (size_t i = 0; i < count; i++)
+            decisions[i] = (weir_decision){.status = WEIR_UNSUPPORTED};
+        return WEIR_UNSUPPORTED;
+    }
     return limiter_decide_all(w->limiter, requests, count, clock_now_ns(), decisions);
 }
 
 weir_status weir_reset(weir *w, const weir_request *request) {
+    if (w->limiter == NULL) return remote_reset(w->shared.remote, request);
     return limiter_reset(w->limiter, request, clock_now_ns());
 }
 
@@ -431,7 +452,11 @@ weir_status weir_stats(weir *w, weir_statistics *statistics) {
     weir_statistics known = {.size = size};
     if (size < sizeof size) return WEIR_BAD_REQUEST;
 
-    limiter_stats(w->limiter, &known);
+    if (w->limiter == NULL) {
+        remote_stats(w->shared.remote, &known);
+    } else {
+        limiter_stats(w->limiter, &known);
+    }
     if (w->embedded != NULL) known.journal_bytes = embedded_journal_bytes(w->embedded);
     memset(statistics, 0, size);
     memcpy(statistics, &known, size < sizeof known ? size : sizeof known);

@@ -48,10 +48,13 @@ static void account_report(struct account *a, uint64_t now_us, const struct leas
                            struct lease_receipt *receipt);
 static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply);
-static bool account_make_room(struct account *a, uint64_t now_us);
-static void account_charge(struct account *a, const struct account_charge *charge);
-static void account_settle(struct account *a, uint64_t now_us, struct account_charge *charge,
-                           uint64_t age_us, uint64_t count);
+static uint64_t account_refusal_us(const struct account *a, const struct store_clock *clock,
+                                   const struct lease_request *q);
+static bool     account_has_room(const struct account *a, uint64_t now_us);
+static void     account_make_room(struct account *a, uint64_t now_us);
+static void     account_charge(struct account *a, const struct account_charge *charge);
+static void     account_settle(struct account *a, uint64_t now_us, struct account_charge *charge,
+                               uint64_t age_us, uint64_t count);
 static void account_count(struct account *a, uint64_t now_us, uint64_t stamp_us, uint64_t count);
 static uint64_t account_retry_us(const struct account *a, uint64_t now_us, uint64_t live,
                                  uint64_t room);
@@ -66,13 +69,17 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
 
     /* What another clock has stamped is older than this one's hold. */
     if (a->era_us != clock->era_us) *a = (struct account){.era_us = clock->era_us};
+    if (q->is_reset) *a = (struct account){.era_us = clock->era_us};
     if (a->hold_us < q->hold_us) a->hold_us = q->hold_us;
     account_expire(a, clock->now_us);
 
     *reply = (struct lease_reply){.id = q->id, .receipt_count = q->report_count};
     for (uint32_t i = 0; i < q->report_count; i++)
         account_report(a, clock->now_us, &q->reports[i], &reply->receipts[i]);
-    if (q->id.sequence != 0) account_acquire(a, clock, q, reply);
+    if (q->id.sequence != 0)
+        account_acquire(a, clock, q, reply);
+    else if (q->need > 0)
+        reply->retry_after_us = account_refusal_us(a, clock, q);
 
     uint64_t live     = account_live(a, clock->now_us);
     reply->free       = live < q->limit ? q->limit - live : 0;
@@ -210,54 +217,68 @@ static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply) {
     const struct account_charge *known = account_find(a, q->id);
     uint64_t                     live  = account_live(a, clock->now_us);
-    uint64_t                     free  = live < q->limit ? q->limit - live : 0;
-    uint64_t                     wait  = account_wait_us(a, clock, q);
     if (known != NULL) {
         /* Asked before: the same answer, or none if it has been used; nor if it would not be given now.
          * That is so if the clock was ahead when it was given, and has been rewound: whoever asks sees
          * the clock of this answer, and not of that one. */
-        bool holds     = known->settled == 0 && !known->is_over && live <= q->limit && wait == 0;
+        uint64_t wait  = account_wait_us(a, clock, q);
+        bool     holds = known->settled == 0 && !known->is_over && live <= q->limit && wait == 0;
         reply->granted = holds ? known->granted : 0;
         return;
     }
-    if (q->need > q->limit) {
-        reply->retry_after_us = LEASE_NEVER;
-    } else if (wait > 0) {
-        reply->retry_after_us = wait;
-    } else if (free < q->need) {
-        reply->retry_after_us = account_retry_us(a, clock->now_us, live, q->limit - q->need);
-    } else if (!account_make_room(a, clock->now_us)) {
-        reply->retry_after_us =
-            q->term_us < ACCOUNT_FULL_RETRY_MAX ? q->term_us : ACCOUNT_FULL_RETRY_MAX;
-    } else {
-        /* Half of what is free, so that others find some: shares follow demand within a few trips, and
-         * leases shrink to single permits where the limit is near and accuracy matters. */
-        uint64_t share = q->need > free / 2 ? q->need : free / 2;
-        reply->granted = q->want < share ? q->want : share;
-        account_charge(a, &(struct account_charge){.id      = q->id,
-                                                   .ends_us = clock->now_us + q->term_us,
-                                                   .granted = reply->granted});
-        clock->grants++;
-    }
+    reply->retry_after_us = account_refusal_us(a, clock, q);
+    if (reply->retry_after_us > 0) return;
+
+    /* Half of what is free, so that others find some: shares follow demand within a few trips, and
+     * leases shrink to single permits where the limit is near and accuracy matters. */
+    uint64_t free  = q->limit - live;
+    uint64_t share = q->need > free / 2 ? q->need : free / 2;
+    reply->granted = q->want < share ? q->want : share;
+    account_make_room(a, clock->now_us);
+    account_charge(a, &(struct account_charge){.id      = q->id,
+                                               .ends_us = clock->now_us + q->term_us,
+                                               .granted = reply->granted});
+    clock->grants++;
+}
+
+/* After how long `need` may fit. 0: it fits now, and there is room for its charge. */
+static uint64_t account_refusal_us(const struct account *a, const struct store_clock *clock,
+                                   const struct lease_request *q) {
+    if (q->need > q->limit) return LEASE_NEVER;
+    uint64_t wait = account_wait_us(a, clock, q);
+    if (wait > 0) return wait;
+    uint64_t live = account_live(a, clock->now_us);
+    uint64_t room = q->limit - q->need;
+    if (live > room) return account_retry_us(a, clock->now_us, live, room);
+    if (account_has_room(a, clock->now_us)) return 0;
+    return q->term_us < ACCOUNT_FULL_RETRY_MAX ? q->term_us : ACCOUNT_FULL_RETRY_MAX;
+}
+
+/* The first charge that is over, else the oldest. */
+static uint32_t account_dispensable(const struct account *a) {
+    for (uint32_t i = 0; i < a->charge_count; i++)
+        if (a->charges[i].is_over) return i;
+    return 0;
+}
+
+/* Whether there is room for a charge, or account_make_room() can make it: else all are running. */
+static bool account_has_room(const struct account *a, uint64_t now_us) {
+    if (a->charge_count < ACCOUNT_CHARGES_MAX) return true;
+    const struct account_charge *c = &a->charges[account_dispensable(a)];
+    return c->is_over || c->ends_us <= now_us;
 }
 
 /* When charges are full: one that is over goes first; then the oldest whose term has passed becomes
- * used permits of its latest time, and reports of it come too late. False: all are running. */
-static bool account_make_room(struct account *a, uint64_t now_us) {
-    if (a->charge_count < ACCOUNT_CHARGES_MAX) return true;
+ * used permits of its latest time, and reports of it come too late. */
+static void account_make_room(struct account *a, uint64_t now_us) {
+    if (a->charge_count < ACCOUNT_CHARGES_MAX) return;
 
-    uint32_t gone = 0;
-    while (gone < a->charge_count && !a->charges[gone].is_over) gone++;
-    if (gone == a->charge_count) {
-        gone = 0;
-        if (a->charges[0].ends_us > now_us) return false;
-        account_count(a, now_us, a->charges[0].ends_us,
-                      a->charges[0].granted - a->charges[0].settled);
-    }
+    uint32_t              gone = account_dispensable(a);
+    struct account_charge c    = a->charges[gone];
+    if (!c.is_over) account_count(a, now_us, c.ends_us, c.granted - c.settled);
     a->charge_count--;
     memmove(a->charges + gone, a->charges + gone + 1,
             (a->charge_count - gone) * sizeof a->charges[0]);
-    return true;
 }
 
 static void account_charge(struct account *a, const struct account_charge *charge) {

@@ -2,12 +2,14 @@
  *
  * message: what a holder and a store tell each other about one user under one rule.
  *
- * A request does up to four things, in this order and in one atomic step at the store: it may ask the
- * store's clock to step back, it reports uses, it gives back, and it acquires. Each part may come
- * twice, late, out of order or never, and strictness does not depend on it.
+ * A request does up to five things, in this order and in one atomic step at the store: it may ask the
+ * store's clock to step back, it empties the account, it reports uses, it gives back, and it acquires
+ * or looks. Each part may come twice, late, out of order or never, and strictness does not depend on
+ * it; but for a reset, whose purpose is to forget what was used: each one that comes does.
  *
- *     request  id          the lease to acquire; sequence 0: none, the request only reports
- *              need        grant at least so much, or nothing; 1 to limit
+ *     request  id          the lease to acquire; sequence 0: none, the request looks or only reports
+ *              need        grant at least so much, or nothing; 1 to limit. Of a look: 1 and more, nothing
+ *                          is granted but retry_after_us answered. 0: only reports
  *              want        and at most so much; need to limit
  *              limit       permits a window may hold, 0 to LIMIT_MAX; the one of this request decides
  *              term_us     T: how long after the grant the store expects uses
@@ -16,16 +18,18 @@
  *              grants_seen the largest `grants` that came with a replicated grant of that era
  *              rewind_us   how far the store's clock ran ahead of the sender's; 0: it did not
  *              rewind_generation   the `generation` that this was seen in
+ *              is_reset    the account is a new one before anything is reported: reports find no lease
  *              reports     of leases whose uses the store has not confirmed, or that are over
  *     report   base        uses that the store has confirmed; `uses` begin after these
  *              uses        oldest first: `count` permits, none of them used less than `age_us` of the
  *                          store's time before the request was sent
  *              is_final    the holder has stopped; what is neither in base nor in uses is given back
  *     reply    id          as asked
- *              granted     0: denied
+ *              granted     0: denied, or a look
  *              free        permits that nobody holds, after this
  *              retry_after_us      denied: after so long `need` fits, if nobody takes and nobody gives back.
- *                          LEASE_NEVER: need is above the limit
+ *                          LEASE_NEVER: need is above the limit. Of a look: what an acquire would be
+ *                          denied with now; 0: it would be granted
  *              store_us    C, the store's clock; `era_us` names the clock, `generation` counts its rewinds
  *              grants      how many grants the store had made, this one included
  *              receipts    one for each report, in their order
@@ -36,7 +40,11 @@
  * them: a Redis script holds numbers as doubles. Times are microseconds: 2^53 of them are 285 years,
  * of nanoseconds they would be 104 days. Only an id's incarnation has 64 bits: stores compare it and
  * do not calculate. A store adds, subtracts, compares, and divides when it chooses a cell; whatever
- * depends on clock rates has been done by the sender, in 128 bits. */
+ * depends on clock rates has been done by the sender, in 128 bits.
+ *
+ * A beat is a request without a user, for whoever has users on a shard (store_clock.h): era_seen_us,
+ * grants_seen and the rewind mean what they mean in any; store_us, era_us, generation and grants answer
+ * it, and all else is 0. */
 #ifndef WEIR_LEASE_MESSAGE_H
 #define WEIR_LEASE_MESSAGE_H
 
@@ -80,6 +88,7 @@ struct lease_request {
     uint64_t            term_us, hold_us;
     uint64_t            era_seen_us, grants_seen;
     uint64_t            rewind_us, rewind_generation;
+    bool                is_reset;
     uint32_t            report_count;
     struct lease_report reports[LEASE_REPORTS_MAX];
 };
@@ -125,6 +134,7 @@ static inline bool lease_report_is_sound(const struct lease_report *r) {
 static inline bool lease_request_is_sound(const struct lease_request *q) {
     if (q->limit > LIMIT_MAX || q->report_count > LEASE_REPORTS_MAX) return false;
     if (q->term_us > LEASE_NUMBER_MAX / 8 || q->hold_us > LEASE_NUMBER_MAX / 8) return false;
+    if (q->need > LIMIT_MAX) return false;
     if (q->id.sequence != 0 && (q->need == 0 || q->want < q->need || q->want > LIMIT_MAX))
         return false;
     if (q->rewind_us > LEASE_NUMBER_MAX) return false;

@@ -122,7 +122,8 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
 static void               shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns);
 static void               fleet_send(struct fleet *f, struct store_trip *trips);
 static void               trip_done(struct store_trip *trip);
-static void              *fleet_run(void *context);
+static void  fleet_forget(struct fleet *f, const struct store_name *name, uint64_t now_ns);
+static void *fleet_run(void *context);
 
 /* Adds without a locked instruction for threads that have a line of counts to themselves. */
 static inline void tally_add(struct fleet *f, unsigned which) {
@@ -278,16 +279,23 @@ static bool fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t 
 
 /* --- an entry: its bucket is locked ---------------------------------------------------------- */
 
+static uint32_t shard_of(const struct fleet *f, const struct store_name *name) {
+    return (uint32_t)((uint128)hash_load(name->bytes, 8) * f->store->shard_count >> 64);
+}
+
+static void entry_begin_holder(struct fleet *f, struct entry *e) {
+    uint64_t incarnation = hash_of(f->secret, atomic_fetch_add(&f->incarnations, 1), NULL, 0);
+    holder_begin(&e->holder, &e->terms, incarnation);
+}
+
 static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct fleet_question *q,
                                  uint64_t now_ns) {
     struct entry *e = roster_claim(&f->roster, b, &q->name, q->limit, q->window_ns, now_ns);
     if (e == NULL) return NULL;
 
-    uint128  shard       = (uint128)hash_load(q->name.bytes, 8) * f->store->shard_count >> 64;
-    uint64_t incarnation = hash_of(f->secret, atomic_fetch_add(&f->incarnations, 1), NULL, 0);
-    e->shard             = (uint32_t)shard;
+    e->shard = shard_of(f, &q->name);
     e->watch = shard_terms_make(&f->watches, q->limit, q->window_ns, &f->lease, &e->terms);
-    holder_begin(&e->holder, &e->terms, incarnation);
+    entry_begin_holder(f, e);
     e->local     = (struct counter){0};
     e->newest_ns = 0;
     e->trips_out = 0;
@@ -297,10 +305,14 @@ static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct
 }
 
 /* Whether nobody is to wait for the store, and why. */
-static inline enum fleet_why entry_cut(const struct fleet *f, const struct entry *e) {
+static inline enum fleet_why shard_cut(const struct fleet *f, uint32_t shard) {
     if (atomic_load_explicit(&f->is_storeless, memory_order_relaxed)) return FLEET_FORKED;
-    bool is_cut = atomic_load_explicit(&f->seats[e->shard].is_cut, memory_order_relaxed);
+    bool is_cut = atomic_load_explicit(&f->seats[shard].is_cut, memory_order_relaxed);
     return is_cut ? FLEET_CUT : FLEET_FINE;
+}
+
+static inline enum fleet_why entry_cut(const struct fleet *f, const struct entry *e) {
+    return shard_cut(f, e->shard);
 }
 
 /* Makes the timers come to the entry at due_ns. */
@@ -311,6 +323,11 @@ static void entry_arm(struct fleet *f, struct entry *e, uint64_t due_ns) {
     bool is_first = timers_hasten(&f->timers, e->number, due_ns);
     spin_unlock(&f->timer_lock);
     if (is_first) latch_open(&f->bell);
+}
+
+/* A permit that is taken now is free again by then. */
+static inline uint64_t terms_back_ns(const struct lease_terms *terms) {
+    return (terms->term_us + terms->hold_us) * 1000;
 }
 
 /* True: answered; false: parked. */
@@ -328,7 +345,8 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
         *a           = (struct fleet_answer){.allowed        = allowed,
                                              .how            = allowed ? FLEET_IN_HAND : FLEET_CACHED,
                                              .remaining      = holder_left(&e->holder, now_ns, &until_ns),
-                                             .retry_after_ns = answer.retry_after_ns};
+                                             .retry_after_ns = answer.retry_after_ns,
+                                             .back_after_ns  = terms_back_ns(&e->terms)};
         return true;
     }
     uint64_t wait_ns = q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
@@ -348,7 +366,8 @@ static void entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
                           enum fleet_policy policy, enum fleet_why why, uint64_t now_ns,
                           struct fleet_answer *a) {
     if (policy == FLEET_DEFAULT) policy = f->policy;
-    *a = (struct fleet_answer){.allowed = policy == FLEET_OPEN, .how = FLEET_DEGRADED, .why = why};
+    *a = (struct fleet_answer){
+        .allowed = policy == FLEET_OPEN, .how = FLEET_DEGRADED, .why = why, .policy = policy};
     if (e != NULL && policy == FLEET_LOCAL) {
         uint64_t share     = larger(1, e->limit / f->lease.nodes);
         uint64_t span_us   = lease_terms_store_us_max(e->terms.clock_error_ppm, e->window_ns, true);
@@ -371,6 +390,7 @@ static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct
     if (t == NULL) return NULL;
     t->fleet        = f;
     t->entry        = NULL;
+    t->visitor      = NULL;
     t->sent_ns      = now_ns;
     t->trip.name    = (struct store_name){{0}};
     t->trip.shard   = shard;
@@ -446,7 +466,8 @@ static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
         t->answer = (struct fleet_answer){.allowed   = answer.outcome == HOLDER_ALLOWED,
                                           .how       = FLEET_BY_TRIP,
                                           .remaining = holder_left(&e->holder, now_ns, &until_ns),
-                                          .retry_after_ns = answer.retry_after_ns};
+                                          .retry_after_ns = answer.retry_after_ns,
+                                          .back_after_ns  = terms_back_ns(&e->terms)};
         t->next   = NULL;
         *end      = t;
         end       = &t->next;
@@ -477,6 +498,25 @@ static struct fleet_ticket *entry_expire(const struct fleet *f, struct entry *e,
     return told;
 }
 
+/* The visitor's answer, but for telling it. */
+static void visit_end(struct fleet *f, const struct fleet_trip *t, uint64_t now_ns) {
+    struct fleet_ticket        *visitor = t->visitor;
+    const struct lease_request *q       = &t->trip.request;
+    if (t->trip.status != STORE_DONE) {
+        entry_degrade(f, NULL, 1, visitor->policy, FLEET_LATE, now_ns, &visitor->answer);
+    } else {
+        uint64_t retry_us = t->trip.reply.retry_after_us;
+        visitor->answer   = (struct fleet_answer){
+              .allowed        = retry_us == 0,
+              .how            = FLEET_BY_TRIP,
+              .remaining      = t->trip.reply.free,
+              .retry_after_ns = retry_us == LEASE_NEVER ? LIMIT_NEVER : retry_us * 1000,
+              .back_after_ns  = (q->term_us + q->hold_us) * 1000};
+        if (q->is_reset) fleet_forget(f, &t->trip.name, now_ns);
+    }
+    if (!q->is_reset) tally_answer(f, &visitor->answer);
+}
+
 /* On the store's thread. */
 static void trip_done(struct store_trip *trip) {
     struct fleet_trip  *t           = trip->context;
@@ -490,7 +530,7 @@ static void trip_done(struct store_trip *trip) {
     reply->sent_ns = t->sent_ns;
 
     spin_lock(&seat->lock);
-    shard_note(&seat->shard, e == NULL, is_answered, now_ns);
+    shard_note(&seat->shard, trip->is_beat, is_answered, now_ns);
     if (is_answered) shard_see(&seat->shard, reply, e == NULL ? SHARD_WATCHES : e->watch, now_ns);
     uint64_t beat_ns = shard_next_ns(&seat->shard);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
@@ -518,10 +558,109 @@ static void trip_done(struct store_trip *trip) {
         entry_arm(f, e, larger(holder_next_ns(&e->holder), e->newest_ns + TURN_NS));
         roster_unlock(b);
     }
+    struct fleet_ticket *visitor = t->visitor;
+    if (visitor != NULL) visit_end(f, t, now_ns);
     trips_put(&f->trips, t);
     fleet_send(f, trips);
     fleet_tell(f, told);
+    if (visitor != NULL) visitor->done(visitor);
     trips_end(&f->trips);
+}
+
+/* --- visits: looks and resets ---------------------------------------------------------------- */
+
+/* What this node has of an account is void: the store does not know it any more. Who waits asks anew. */
+static void fleet_forget(struct fleet *f, const struct store_name *name, uint64_t now_ns) {
+    struct store_trip *trips = NULL, **end = &trips;
+    struct bucket     *b = roster_lock(&f->roster, name);
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct entry *e = &f->roster.entries[b->entry[i]];
+        if (memcmp(&e->name, name, sizeof *name) != 0) continue;
+        e->newest_ns = larger(e->newest_ns, now_ns);
+        entry_begin_holder(f, e);
+        e->local = (struct counter){0};
+        for (struct fleet_ticket *t = e->first; t != NULL; t = t->next)
+            (void)holder_ask_again(&e->holder, t->cost,
+                                   e->newest_ns); /* nothing is in hand: it waits */
+        *end = entry_poll(f, e, e->newest_ns);
+        while (*end != NULL) end = &(*end)->next;
+    }
+    roster_unlock(b);
+    fleet_send(f, trips);
+}
+
+/* Asks the store about an account without an entry for it. True: the ticket is answered, by the policy. */
+static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is_reset,
+                        uint64_t now_ns, struct fleet_ticket *ticket) {
+    uint32_t           shard = shard_of(f, &q->name);
+    struct seat       *seat  = &f->seats[shard];
+    struct lease_terms terms;
+    (void)shard_terms_make(&f->watches, q->limit, q->window_ns, &f->lease, &terms);
+    struct lease_request request = {.need     = is_reset ? 0 : 1,
+                                    .want     = is_reset ? 0 : 1,
+                                    .limit    = q->limit,
+                                    .term_us  = terms.term_us,
+                                    .hold_us  = terms.hold_us,
+                                    .is_reset = is_reset};
+    uint64_t             wait_ns = q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
+    enum fleet_why       why     = shard_cut(f, shard);
+    struct fleet_trip   *t =
+        why == FLEET_FINE && wait_ns > 0 ? trip_new(f, shard, &request, now_ns) : NULL;
+    if (t == NULL) {
+        entry_degrade(f, NULL, 1, q->policy, why != FLEET_FINE ? why : FLEET_LATE, now_ns,
+                      &ticket->answer);
+        if (!is_reset) tally_answer(f, &ticket->answer);
+        return true;
+    }
+    spin_lock(&seat->lock);
+    shard_use(&seat->shard, &terms, now_ns);
+    shard_tell_seen(&seat->shard, &t->trip.request);
+    spin_unlock(&seat->lock);
+    ticket->policy      = q->policy;
+    t->visitor          = ticket;
+    t->trip.is_beat     = false;
+    t->trip.name        = q->name;
+    t->trip.deadline_ns = now_ns + smaller(wait_ns, LIMIT_NOW_MAX);
+    fleet_send(f, &t->trip);
+    return false;
+}
+
+bool fleet_look_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                      struct fleet_ticket *ticket) {
+    if (q->limit == 0 || !fleet_is_open(f)) {
+        struct fleet_question one = *q;
+        one.cost                  = 1;
+        return fleet_decide_async(f, &one, now_ns, ticket);
+    }
+    struct bucket *b    = roster_lock(&f->roster, &q->name);
+    struct entry  *e    = roster_find(&f->roster, b, &q->name, q->limit, q->window_ns);
+    uint64_t       left = 0, until_ns;
+    if (e != NULL) left = holder_left(&e->holder, larger(e->newest_ns, now_ns), &until_ns);
+    if (left > 0)
+        ticket->answer = (struct fleet_answer){.allowed       = true,
+                                               .how           = FLEET_IN_HAND,
+                                               .remaining     = left,
+                                               .back_after_ns = terms_back_ns(&e->terms)};
+    roster_unlock(b);
+    if (left == 0) return fleet_visit(f, q, false, now_ns, ticket);
+    tally_answer(f, &ticket->answer);
+    return true;
+}
+
+void fleet_look(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                struct fleet_answer *answer) {
+    struct sleeper s = {.ticket = {.done = sleeper_wake}};
+    latch_init(&s.latch);
+    if (!fleet_look_async(f, q, now_ns, &s.ticket)) latch_wait(&s.latch);
+    *answer = s.ticket.answer;
+}
+
+bool fleet_reset(struct fleet *f, const struct fleet_question *q, uint64_t now_ns) {
+    struct sleeper s = {.ticket = {.done = sleeper_wake}};
+    latch_init(&s.latch);
+    if (!fleet_is_open(f)) return false;
+    if (!fleet_visit(f, q, true, now_ns, &s.ticket)) latch_wait(&s.latch);
+    return s.ticket.answer.how == FLEET_BY_TRIP;
 }
 
 /* --- timers ---------------------------------------------------------------------------------- */
@@ -779,10 +918,12 @@ static uint64_t tally_sum(const struct fleet *f, unsigned which) {
 }
 
 void fleet_statistics(struct fleet *f, uint64_t now_ns, struct fleet_statistics *s) {
-    *s = (struct fleet_statistics){.allowed = tally_sum(f, TALLY_ALLOWED),
-                                   .trips   = tally_sum(f, TALLY_TRIPS),
-                                   .beats   = tally_sum(f, TALLY_BEATS),
-                                   .misses  = tally_sum(f, TALLY_MISSES)};
+    *s = (struct fleet_statistics){.allowed     = tally_sum(f, TALLY_ALLOWED),
+                                   .entries_max = f->roster.entries_max,
+                                   .bytes       = f->bytes,
+                                   .trips       = tally_sum(f, TALLY_TRIPS),
+                                   .beats       = tally_sum(f, TALLY_BEATS),
+                                   .misses      = tally_sum(f, TALLY_MISSES)};
     for (unsigned i = 0; i < FLEET_HOW_COUNT; i++) s->decisions[i] = tally_sum(f, TALLY_HOW + i);
     for (unsigned i = 0; i < FLEET_WHY_COUNT; i++) s->degraded[i] = tally_sum(f, TALLY_WHY + i);
     for (uint32_t i = 0; i < f->store->shard_count; i++)

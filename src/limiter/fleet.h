@@ -30,8 +30,8 @@
  *   - opens the store before the fleet and closes it after;
  *   - calls fleet_close() when no other call is under way.
  *
- * What a store does is written in store/store.h. Only strict rules are served, one at a time and with a
- * cost: the messages of leases know no other algorithm, no joint decision, no look and no reset.
+ * What a store does is written in store/store.h. Only strict rules are served, one at a time: the messages
+ * of leases know no other algorithm and no joint decision.
  *
  * A limit that changes is another entry for the same account, so a lower one holds at once, and permits
  * that are in hand under the higher one count against it. */
@@ -100,6 +100,8 @@ struct fleet_answer {
     uint64_t       remaining;      /* permits in hand after this: there may be more in the store */
     uint64_t       retry_after_ns; /* denied: surely not before; degraded: worth a try then.
                                       LIMIT_NEVER: the cost is above the limit */
+    uint64_t back_after_ns;   /* not degraded: all permits are back by then if nobody takes any */
+    enum fleet_policy policy; /* degraded: which one decided */
 };
 
 /* A caller who does not want to wait in the call. It owns the ticket, which must stay until done(). */
@@ -139,6 +141,18 @@ void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_
 bool fleet_decide_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                         struct fleet_ticket *ticket);
 
+/* Would one permit be granted now? As fleet_decide_async(), but nothing is counted, and q->cost is not looked
+ * at: the store is asked unless a permit is in hand. fleet_look() waits for the answer. */
+bool fleet_look_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                      struct fleet_ticket *ticket);
+void fleet_look(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                struct fleet_answer *answer);
+
+/* Forgets what was used under q->name, at the store and here; permits that other nodes have in hand stay
+ * there. Limit and cost are not looked at. False: the store did not say that it has done so within wait_ns;
+ * it may have, or do it yet. */
+bool fleet_reset(struct fleet *f, const struct fleet_question *q, uint64_t now_ns);
+
 struct fleet_statistics {
     uint64_t decisions[FLEET_HOW_COUNT];
     uint64_t degraded[FLEET_WHY_COUNT]; /* by reason; together they are decisions[FLEET_DEGRADED] */
@@ -146,7 +160,8 @@ struct fleet_statistics {
     uint64_t trips;  /* for accounts */
     uint64_t beats;  /* for shards' clocks, and probes */
     uint64_t misses; /* of either, that were not answered */
-    uint64_t entries, evicted;
+    uint64_t entries, entries_max, evicted;
+    uint64_t bytes; /* that the fleet can touch */
     uint64_t permits_in_hand;
     uint32_t shards_cut;
 };

@@ -13,10 +13,11 @@ struct fleet;
 struct entry;
 
 struct fleet_trip {
-    struct store_trip trip;
-    struct fleet     *fleet;
-    struct entry     *entry; /* whose account; NULL: a beat */
-    uint64_t          sent_ns;
+    struct store_trip    trip;
+    struct fleet        *fleet;
+    struct entry        *entry; /* whose account; NULL: a beat, or a visit */
+    uint64_t             sent_ns;
+    struct fleet_ticket *visitor; /* who looks or resets; NULL: nobody */
 };
 
 struct trips {

@@ -160,21 +160,29 @@ static struct lease_reply serve(const struct lease_request *q) {
 static void acquire(void) {
     /* What happens when charges are full is told in test_account; the naive account is never full. */
     if (t.lease_count == LEASES_MAX || t.account.charge_count == ACCOUNT_CHARGES_MAX) return;
-    struct lease_request q      = {.limit = t.limit, .term_us = t.term_us, .hold_us = t.hold_us};
-    uint64_t             now_us = t.clock.now_us;
-    q.id                        = (struct lease_id){1, t.lease_count + 1};
-    q.need                      = 1 + (below(4) == 0 ? below(t.limit) : 0);
-    q.want                      = q.need + below(USES_MAX);
+    struct lease_request q       = {.limit = t.limit, .term_us = t.term_us, .hold_us = t.hold_us};
+    uint64_t             now_us  = t.clock.now_us;
+    uint64_t             told_us = UINT64_MAX; /* what an acquire is told beforehand, by a look */
+    q.id                         = (struct lease_id){1, t.lease_count + 1};
+    q.need                       = 1 + (below(4) == 0 ? below(t.limit) : 0);
+    q.want                       = q.need + below(USES_MAX);
     if (q.want > USES_MAX) q.want = USES_MAX;
     if (q.need > q.want) q.need = q.want;
     if (below(2) == 0 && t.lease_count > 0) {
         q.report_count = 1;
         q.reports[0]   = report_of(any_lease(), now_us);
     }
-    struct lease_reply reply   = serve(&q);
-    uint64_t           cell_us = t.hold_us / ACCOUNT_CELLS_A_HOLD + 1;
-    uint64_t           surely  = naive_live(now_us, t.hold_us + cell_us);
-    uint64_t           least   = naive_live(now_us, t.hold_us);
+    if (below(2) == 0) {
+        struct lease_request look = q;
+        look.id.sequence          = 0;
+        q.report_count            = 0;
+        told_us                   = serve(&look).retry_after_us;
+    }
+    struct lease_reply reply = serve(&q);
+    if (told_us != UINT64_MAX) CHECK_EQ(reply.retry_after_us, told_us);
+    uint64_t cell_us = t.hold_us / ACCOUNT_CELLS_A_HOLD + 1;
+    uint64_t surely  = naive_live(now_us, t.hold_us + cell_us);
+    uint64_t least   = naive_live(now_us, t.hold_us);
     if (t.account.forgot_us > now_us) {
         CHECK_EQ(reply.granted, 0);
         CHECK_GE(reply.retry_after_us, t.account.forgot_us - now_us);

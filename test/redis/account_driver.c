@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reference for test_lease_script.py: an account and its shard's clock (src/lease), told by lines of
+ * The reference for test_lease_script.py: accounts and their shard's clock (src/lease), told by lines of
  * numbers.
  *
- *     new                                              both begin anew, with the past lost
+ *     new                                              all begin anew, with the past lost
  *     virgin SERVER                                    the clock begins, and nothing was granted before
- *     serve SERVER CLAMP WORDS...                      one request; answered by a line of numbers
+ *     serve SERVER CLAMP USER WORDS...                 one request; answered by a line of numbers
+ *     beat SERVER CLAMP ERA GRANTS BY GENERATION       a beat, so too
  *
  * WORDS are the words of a request and the reply as src/store/redis/lease.lua has them, incarnations in
  * hexadecimal, with the number of reports before the first of them. */
@@ -16,7 +17,9 @@
 
 #include "lease/account.h"
 
-static struct account     account;
+enum { USERS_MAX = 8 };
+
+static struct account     accounts[USERS_MAX];
 static struct store_clock shard;
 
 static uint64_t word(int base) {
@@ -52,40 +55,64 @@ static void read_request(struct lease_request *q) {
     q->grants_seen       = number();
     q->rewind_us         = number();
     q->rewind_generation = number();
+    q->is_reset          = number() != 0;
     q->report_count      = (uint32_t)number();
     if (q->report_count > LEASE_REPORTS_MAX) exit(2);
     for (uint32_t i = 0; i < q->report_count; i++) read_report(&q->reports[i]);
 }
 
+static void step(void) {
+    uint64_t server_us = number(), clamp_us = number();
+    (void)store_clock_step(&shard, server_us, clamp_us);
+}
+
+static void answer(const struct lease_reply *r) {
+    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
+           r->granted, r->free, r->retry_after_us, r->store_us, r->era_us, r->generation,
+           r->grants);
+    for (uint32_t i = 0; i < r->receipt_count; i++)
+        printf(" %" PRIu64 " %d", r->receipts[i].settled, r->receipts[i].is_over);
+    printf("\n");
+    (void)fflush(stdout);
+}
+
 static void serve(void) {
     struct lease_request q;
     struct lease_reply   reply;
-    uint64_t             server_us = number(), clamp_us = number();
+    step();
+    uint64_t user = number();
+    if (user >= USERS_MAX) exit(2);
+    struct account *a = &accounts[user];
     read_request(&q);
-    (void)store_clock_step(&shard, server_us, clamp_us);
-    account_serve(&account, &shard, &q, &reply);
-    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
-           reply.granted, reply.free, reply.retry_after_us, reply.store_us, reply.era_us,
-           reply.generation, reply.grants);
-    for (uint32_t i = 0; i < reply.receipt_count; i++)
-        printf(" %" PRIu64 " %d", reply.receipts[i].settled, reply.receipts[i].is_over);
-    printf("\n");
-    (void)fflush(stdout);
+    account_serve(a, &shard, &q, &reply);
+    answer(&reply);
     /* The store forgets an account of which there is nothing to know. */
-    bool is_empty = account.charge_count == 0 && account.cell_count == 0 && account.forgot_us == 0;
-    if (is_empty) account = (struct account){0};
+    if (a->charge_count == 0 && a->cell_count == 0 && a->forgot_us == 0) *a = (struct account){0};
+}
+
+static void beat(void) {
+    step();
+    uint64_t era_us = number(), grants = number(), by_us = number(), generation = number();
+    store_clock_rewind(&shard, generation, by_us);
+    store_clock_compare(&shard, era_us, grants);
+    answer(&(struct lease_reply){.store_us   = shard.now_us,
+                                 .era_us     = shard.era_us,
+                                 .generation = shard.generation,
+                                 .grants     = shard.grants});
 }
 
 int main(void) {
     char verb[16];
     while (scanf("%15s", verb) == 1) {
         if (strcmp(verb, "new") == 0) {
-            account = (struct account){0};
-            shard   = (struct store_clock){0};
+            memset(accounts, 0, sizeof accounts);
+            shard = (struct store_clock){0};
         } else if (strcmp(verb, "virgin") == 0) {
             store_clock_begin(&shard, number(), true);
         } else if (strcmp(verb, "serve") == 0) {
             serve();
+        } else if (strcmp(verb, "beat") == 0) {
+            beat();
         } else {
             return 2;
         }

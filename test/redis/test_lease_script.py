@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The script of the Redis store (src/store/redis/lease.lua), on a real server, against the account in C that is
-its reference (src/lease/account.c): random requests, clocks that jump both ways, rewinds, lost pasts. Every
-number of every reply must be the same."""
+its reference (src/lease/account.c): random requests, looks, resets and beats, clocks that jump both ways, rewinds,
+lost pasts. Every number of every reply must be the same."""
 
 import os
 import pathlib
@@ -19,6 +19,8 @@ DRIVER = os.path.join(os.environ["WEIR_BUILD_DIR"], "test/redis/account_driver")
 WORLDS = 40
 STEPS = 400
 CLAMP, SLACK_MS = 250_000, 3_600_000
+NOBODY = "0" * 16
+USERS = 3
 
 
 def tried(text, changes):
@@ -30,31 +32,34 @@ def tried(text, changes):
     return text
 
 
-# The server's clock is what the test says, and records are written after each request, as the reference does.
-TRIED = tried(SCRIPT, {"call('TIME')": "{call('HGET', 'time', 's'), call('HGET', 'time', 'us')}",
-                       "asked_hold, 0, false": "asked_hold, 0, true",
-                       "    changed = r[2] < asked_hold\n": ""})
+# The server's clock is what the test says.
+TRIED = tried(SCRIPT, {"call('TIME')": "{call('HGET', 'time', 's'), call('HGET', 'time', 'us')}"})
+# And records are written after each request, as the reference does. A store that does not, where nothing but time
+# has changed, remembers what the reference forgot, which shows when the clock is rewound or the hold made longer.
+WRITING = tried(TRIED, {"asked_hold, 0, record and is_reset": "asked_hold, 0, true",
+                        "    changed = r[2] < asked_hold\n": ""})
 
 
 def packed(words):
-    """As an array of MessagePack, which cmsgpack.unpack() reads."""
+    """As an array of MessagePack, which cmsgpack.unpack() reads. Incarnations are hexadecimal here, bytes there."""
     out = [b"\xdd" + struct.pack(">I", len(words))]
     for w in words:
-        out.append(bytes([0xA0 | len(w)]) + w.encode() if isinstance(w, str) else b"\xcf" + struct.pack(">Q", w))
+        out.append(b"\xa8" + bytes.fromhex(w) if isinstance(w, str) else b"\xcf" + struct.pack(">Q", w))
     return b"".join(out)
 
 
 class World:
-    """One user's requests by a few nodes, as odd as they come."""
+    """The requests of a few users by a few nodes, as odd as they come."""
 
     def __init__(self, dice):
         self.dice = dice
+        self.is_steady = dice.random() < 0.4  # neither rewinds nor longer holds: the script is tried as it is
         self.hold = dice.choice([1000, 10**5, 10**7, 6 * 10**7])
         self.term = max(self.hold // 10, 10)
         self.limit = dice.choice([1, 5, 100, 10**6, 2**40])
         self.pace = dice.choice([1, self.hold // 200 + 1, self.hold // 20 + 1])
         self.server = 1_764_000_000 * 10**6 + dice.randrange(10**6)
-        self.leases, self.sequence = [], 0
+        self.leases, self.sequence = [[] for _ in range(USERS)], 0
         self.era = self.generation = self.grants = 0
 
     def tick(self):
@@ -66,30 +71,47 @@ class World:
         elif luck < 0.97:
             self.server += self.dice.randrange(10**7)
 
-    def report(self):
+    def report(self, user):
         dice = self.dice
-        incarnation, sequence = dice.choice(self.leases)
+        incarnation, sequence = dice.choice(self.leases[user])
         uses = [dice.randrange(bound) for _ in range(dice.randrange(5)) for bound in (self.hold * 2, 5)]
         return [incarnation, sequence, dice.randrange(4), int(dice.random() < 0.3), len(uses) // 2, *uses]
 
-    def request(self):
+    def clock(self):
+        """What a request says of the clock."""
+        dice = self.dice
+        return [self.era + int(dice.random() < 0.003) if dice.random() < 0.9 else 0,
+                self.grants + (dice.randrange(1, 3) if dice.random() < 0.003 else 0),
+                dice.randrange(1, 10**5) if not self.is_steady and dice.random() < 0.02 else 0, self.generation]
+
+    def request(self, user):
         """Its words but for the number of reports, and its reports."""
         dice = self.dice
         self.sequence = self.sequence + 1 if dice.random() < 0.8 else dice.randrange(1, self.sequence + 2)
         need = dice.randrange(1, max(2, min(self.limit * 2, 50))) if dice.random() < 0.7 else 1
         incarnation = f"{dice.randrange(1, 6) * 0x1111111111111111:016x}"
-        words = [incarnation, 0 if dice.random() < 0.2 else self.sequence, need, need + dice.randrange(50), self.limit,
-                 self.term, self.hold + (dice.randrange(self.hold) if dice.random() < 0.01 else 0),
-                 self.era + int(dice.random() < 0.003) if dice.random() < 0.9 else 0,
-                 self.grants + (dice.randrange(1, 3) if dice.random() < 0.003 else 0),
-                 dice.randrange(1, 10**5) if dice.random() < 0.02 else 0, self.generation]
-        reports = [self.report() for _ in range(dice.randrange(5))] if self.leases else []
+        sequence = self.sequence
+        if dice.random() < 0.3:
+            sequence = 0
+            need *= dice.randrange(2)
+        words = [incarnation, sequence, need, need + dice.randrange(50), self.limit, self.term,
+                 self.hold + (dice.randrange(self.hold) if not self.is_steady and dice.random() < 0.01 else 0),
+                 *self.clock(), int(dice.random() < 0.01)]
+        reports = [self.report(user) for _ in range(dice.randrange(5))] if self.leases[user] else []
         return words, reports
 
-    def learn(self, words, reply):
-        self.era, self.generation, self.grants = reply[4:7]
-        if reply[0] > 0:
-            self.leases = [*self.leases, (words[0], words[1])][-12:]
+    def call(self):
+        """Users with the words and reports of each, and what beats say of the clock."""
+        dice = self.dice
+        users = dice.sample(range(USERS), dice.choice([0, 1, 1, 1, 1, 1, 2, 3]))
+        beats = [self.clock() for _ in range(dice.choice([0, 0, 0, 1, 2] if users else [1, 2]))]
+        return [(user, *self.request(user)) for user in users], beats
+
+    def learn(self, asked, replies):
+        self.era, self.generation, self.grants = replies[-1][4:7]
+        for (user, words, _), reply in zip(asked, replies):
+            if reply[0] > 0:
+                self.leases[user] = [*self.leases[user], (words[0], words[1])][-12:]
 
 
 class LeaseScript(unittest.TestCase):
@@ -102,9 +124,10 @@ class LeaseScript(unittest.TestCase):
         self.addCleanup(driver.stdin.close)
         self.addCleanup(driver.stdout.close)
         with Single() as site, site.one.connect() as redis:
-            name = redis.ask("SCRIPT", "LOAD", TRIED)
+            names = [redis.ask("SCRIPT", "LOAD", script) for script in (TRIED, WRITING)]
             for number in range(WORLDS):
-                granted += self.play(World(random.Random(seed + number)), redis, name, driver, number)
+                world = World(random.Random(seed + number))
+                granted += self.play(world, redis, names[not world.is_steady], driver, number)
         self.assertGreater(granted, 0)  # not all worlds wait for a lost past
 
     def play(self, world, redis, name, driver, number):
@@ -117,18 +140,28 @@ class LeaseScript(unittest.TestCase):
                               "ARGV[1] + 0, 0, 0}))", 1, "shard", world.server)
         for step in range(STEPS):
             world.tick()
-            words, reports = world.request()
-            told = [word for report in reports for word in report]
             redis.ask("HSET", "time", "s", world.server // 10**6, "us", world.server % 10**6)
-            line = " ".join(map(str, ["serve", world.server, CLAMP, *words, len(reports), *told]))
-            driver.stdin.write(line + "\n")
-            driver.stdin.flush()
-            expected = [int(n) for n in driver.stdout.readline().split()]
-            answer = redis.ask("EVALSHA", name, 2, "shard", "user", CLAMP, SLACK_MS, packed(words + told))
-            self.assertEqual([expected], answer, f"world {number}, step {step}: {line}")
-            world.learn(words, expected)
-            granted += expected[0] > 0
+            asked, beats = world.call()
+            arguments, lines, keys = [], [], ["shard"]
+            for user, words, reports in asked:
+                told = [word for report in reports for word in report]
+                arguments.append(packed(words + told))
+                lines.append(["serve", world.server, CLAMP, user, *words, len(reports), *told])
+                keys.append(f"user {user}")
+            for clock in beats:
+                arguments.append(packed([NOBODY, 0, 0, 0, 0, 0, 0, *clock, 0]))
+                lines.append(["beat", world.server, CLAMP, *clock])
+            expected = [self.told(driver, line) for line in lines]
+            answer = redis.ask("EVALSHA", name, len(keys), *keys, CLAMP, SLACK_MS, *arguments)
+            self.assertEqual(expected, answer, f"world {number}, step {step}: {lines}")
+            world.learn(asked, answer)
+            granted += sum(reply[0] > 0 for reply in answer)
         return granted
+
+    def told(self, driver, words):
+        driver.stdin.write(" ".join(map(str, words)) + "\n")
+        driver.stdin.flush()
+        return [int(n) for n in driver.stdout.readline().split()]
 
 
 if __name__ == "__main__":

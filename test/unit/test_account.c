@@ -2,6 +2,9 @@
  *
  * A store's account by example; test/model compares it with a log of every permit. */
 #include "lease/account.h"
+
+#include <string.h>
+
 #include "support/check.h"
 
 enum { TERM = 1000000, HOLD = 10000000, START = 50000000 };
@@ -148,6 +151,110 @@ TEST(a_denial_tells_exactly_when_it_would_fit) {
     CHECK_EQ(acquire(5, 11, 11, 10, 1000), 0);
     CHECK_EQ(reply.retry_after_us, LEASE_NEVER);
     CHECK_EQ(acquire(6, 5, 5, 10, 200 + HOLD), 5);
+}
+
+/* What an acquire of `need` is told that the account must not notice. */
+static uint64_t look(uint64_t need, uint64_t limit, uint64_t at_us) {
+    struct lease_request q = empty(limit);
+    q.need                 = need;
+    serve(&q, at_us);
+    CHECK_EQ(reply.granted, 0);
+    return reply.retry_after_us;
+}
+
+TEST(a_look_tells_what_an_acquire_is_told_and_takes_nothing) {
+    begin();
+    acquire(1, 5, 5, 10, 0);
+    report(1, 0, 0, 5, false, 200);
+    struct account before = account;
+    CHECK_EQ(look(5, 10, 1000), 0);
+    CHECK_EQ(reply.free, 5);
+    CHECK_EQ(look(6, 10, 1000), 200 + HOLD - 1000);
+    CHECK_EQ(look(11, 10, 1000), LEASE_NEVER);
+    CHECK_EQ(reply.grants, 1);
+    CHECK(memcmp(&before, &account, sizeof account) == 0);
+}
+
+TEST(a_look_sees_what_the_reports_beside_it_gave_back) {
+    begin();
+    acquire(1, 10, 10, 10, 0);
+    CHECK_GT(look(4, 10, 100), 0);
+    struct lease_request q = empty(10);
+    q.need                 = 4;
+    q.report_count         = 1;
+    q.reports[0]           = (struct lease_report){.id = {1, 1}, .is_final = true};
+    serve(&q, 100);
+    CHECK_EQ(reply.retry_after_us, 0);
+    CHECK_EQ(reply.free, 10);
+}
+
+TEST(who_only_reports_is_told_no_wait) {
+    begin();
+    store = (struct store_clock){0};
+    report(1, 0, 0, 1, true, 0);
+    CHECK_EQ(reply.retry_after_us, 0);
+}
+
+TEST(a_look_knows_of_a_lost_past) {
+    begin();
+    store = (struct store_clock){0};
+    CHECK_EQ(look(1, 10, 20), TERM + HOLD);
+    CHECK_EQ(look(1, 10, 20 + TERM + HOLD), 0);
+}
+
+TEST(a_look_at_a_full_account_makes_no_room) {
+    begin();
+    for (uint64_t i = 1; i <= ACCOUNT_CHARGES_MAX; i++) CHECK_EQ(acquire(i, 1, 1, 1000, i), 1);
+    CHECK_EQ(look(1, 1000, 200), TERM);
+    CHECK_EQ(look(1, 1000, TERM + 1), 0);
+    CHECK(!report(1, 0, 0, 0, false, TERM + 1).is_over);
+    CHECK_EQ(account.charge_count, ACCOUNT_CHARGES_MAX);
+}
+
+TEST(after_a_reset_the_account_is_a_new_one) {
+    begin();
+    acquire(1, 5, 5, 10, 0);
+    acquire(2, 5, 5, 10, 0);
+    report(1, 0, 0, 5, true, 100);
+    struct lease_request q = empty(10);
+    q.is_reset             = true;
+    serve(&q, 200);
+    CHECK_EQ(reply.free, 10);
+    CHECK_EQ(account_fresh_at_us(&account), 0);
+    CHECK_EQ(reply.grants, 2);
+    CHECK(report(2, 0, 0, 5, false, 300).is_over);
+    CHECK_EQ(live(300), 0);
+    CHECK_EQ(acquire(1, 8, 8, 10, 400), 8);
+}
+
+TEST(a_reset_comes_before_the_reports_and_the_grant_beside_it) {
+    begin();
+    acquire(1, 10, 10, 10, 0);
+    struct lease_request q = empty(10);
+    q.is_reset             = true;
+    q.id                   = (struct lease_id){1, 2};
+    q.need = q.want = 7;
+    q.report_count  = 1;
+    q.reports[0]    = (struct lease_report){.id = {1, 1}, .use_count = 1, .uses = {{0, 3}}};
+    serve(&q, 100);
+    CHECK_EQ(reply.granted, 7);
+    CHECK_EQ(reply.free, 3);
+    CHECK_EQ(reply.receipts[0].settled, 0);
+    CHECK(reply.receipts[0].is_over);
+}
+
+TEST(a_reset_ends_the_wait_for_what_a_rewind_brought_back) {
+    begin();
+    acquire(1, 10, 10, 10, 0);
+    report(1, 0, 0, 10, true, 0);
+    store.now_us += 2 * HOLD;
+    CHECK_EQ(look(1, 10, 0), 0);
+    store_clock_rewind(&store, 0, 2 * HOLD);
+    CHECK_EQ(look(1, 10, 0), HOLD);
+    struct lease_request q = empty(10);
+    q.is_reset             = true;
+    serve(&q, 0);
+    CHECK_EQ(look(1, 10, 0), 0);
 }
 
 TEST(a_lowered_limit_holds_at_once) {

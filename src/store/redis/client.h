@@ -33,6 +33,8 @@ struct redis {
     struct thread             thread;
     struct process_fork_watch forks;
 
+    void (*turn)(void *context); /* NULL: nobody wants to know */
+    void               *turn_context;
     struct url          url;
     uint64_t            deadline_ns;
     unsigned            connections;
@@ -42,6 +44,7 @@ struct redis {
     struct random       random;
     uint64_t            now_ns;
     bool                is_restless; /* a link was given something */
+    bool                is_woken;    /* by this thread itself: one more turn before it sleeps */
     struct due          due;
     struct request_list parked;
     struct node        *nodes[CLIENT_NODES_MAX];

@@ -5,14 +5,16 @@
 -- beside it. All numbers are whole and below 2^53 (lease/message.h), so that doubles hold them exactly.
 --
 --   KEYS   the shard's record {virgin, C, server, era, born, generation, grants}: see lease/store_clock.h;
---          then a record for each user {era, hold, forgot, charges, cells, then six values a charge and two a
---          cell}: see lease/account.h. All in one slot.
---   ARGV   clamp, slack in ms by which a user's record outlives its use, then for each user a request, packed:
---          incarnation, sequence (0: only report), need, want, limit, term, hold, era seen, grants seen, rewind
---          by, rewind generation, and for each report incarnation, sequence, base, is final (1 or 0), number of
---          uses, and for each of these age and count
---   reply  for each user {granted, free, retry after, C, era, generation, grants, and for each report settled
---          and is over}
+--          then a record for each user, none of them twice {era, hold, forgot, charges, cells, then six values a
+--          charge and two a cell}: see lease/account.h. All in one slot.
+--   ARGV   clamp, slack in ms by which a user's record outlives its use, then requests: one for each user, then
+--          beats, which mean no user: they step, rewind and compare the clock. A request is an array of
+--          MessagePack: incarnation (a string of 8 bytes), sequence (0: a look, or with need 0 only reports),
+--          need, want, limit, term, hold, era seen, grants seen, rewind by, rewind generation, is reset (1 or 0),
+--          and for each report incarnation, sequence, base, is final (1 or 0), number of uses, and for each of
+--          these age and count. Of a beat era seen, grants seen and the rewind are read.
+--   reply  for each request {granted, free, retry after, C, era, generation, grants, and for each report settled
+--          and is over}; for a beat {0, 0, 0, C, era, generation, grants}
 local CHARGES_MAX, CELLS_A_HOLD, CELLS_MAX, KEEP_PARTS = 64, 128, 144, 16
 local FULL_RETRY_MAX, NEVER = 1000000, 9007199254740991
 local ID, SEQUENCE, ENDS, GRANTED, SETTLED, OVER = 1, 2, 3, 4, 5, 6 -- of a charge
@@ -30,6 +32,8 @@ if records[1] then
     shard = unpack_record(records[1])
     local passed = server - shard[3]
     if passed >= 0 and passed <= clamp then shard[2] = shard[2] + passed end
+    -- By a clock that jumped so far, records have expired that are still meant.
+    if passed > slack_ms * 1000 then shard[5], shard[1] = shard[2], 0 end
     shard[3] = server
 else
     shard = {0, server, server, server, server, 0, 0}
@@ -98,9 +102,9 @@ local function live()
 end
 
 -- Reads a user's record. What another clock has stamped is older than this one's hold.
-local function read(record, asked_hold)
-    charges, cells, hold, forgot, changed = {}, {}, asked_hold, 0, false
-    local r = record and unpack_record(record)
+local function read(record, asked_hold, is_reset)
+    charges, cells, hold, forgot, changed = {}, {}, asked_hold, 0, record and is_reset
+    local r = record and not is_reset and unpack_record(record)
     if not r or r[1] ~= era then return end
     hold, forgot = max(r[2], asked_hold), r[3]
     changed = r[2] < asked_hold
@@ -157,20 +161,25 @@ local function retry_after(taken, room)
     return last - now
 end
 
+-- The first charge that is over, else the oldest.
+local function dispensable()
+    for i = 1, #charges do
+        if charges[i][OVER] == 1 then return i end
+    end
+    return 1
+end
+
+local function has_room()
+    if #charges < CHARGES_MAX then return true end
+    local c = charges[dispensable()]
+    return c[OVER] == 1 or c[ENDS] <= now
+end
+
 -- When charges are full: one that is over goes, or the oldest becomes used permits of its latest time.
 local function make_room()
-    if #charges < CHARGES_MAX then return true end
-    for i = 1, #charges do
-        if charges[i][OVER] == 1 then
-            table.remove(charges, i)
-            return true
-        end
-    end
-    local oldest = charges[1]
-    if oldest[ENDS] > now then return false end
-    count(oldest[ENDS], oldest[GRANTED] - oldest[SETTLED])
-    table.remove(charges, 1)
-    return true
+    if #charges < CHARGES_MAX then return end
+    local c = table.remove(charges, dispensable())
+    if c[OVER] == 0 then count(c[ENDS], c[GRANTED] - c[SETTLED]) end
 end
 
 -- One report, whose words begin at q[at]; returns where the next begins.
@@ -196,24 +205,35 @@ local function report(q, at, reply)
     return at + 5 + 2 * uses
 end
 
+-- How long nothing may be granted, since the past is not known.
+local function past_wait(q)
+    return max(shard[1] == 1 and 0 or shard[5] + q[6] + q[7] - now, forgot - now, 0)
+end
+
+-- After how long `need` may fit, with so many live. 0: it fits now, and there is room for its charge.
+local function refusal(q, taken)
+    local need, limit, term = q[3], q[5], q[6]
+    if need > limit then return NEVER end
+    local wait = past_wait(q)
+    if wait > 0 then return wait end
+    if taken > limit - need then return retry_after(taken, limit - need) end
+    return has_room() and 0 or min(term, FULL_RETRY_MAX)
+end
+
 -- Grants what can be granted; returns that, and after how long to try again.
 local function acquire(q)
-    local need, want, limit, term = q[3], q[4], q[5], q[6]
-    local wait = max(shard[1] == 1 and 0 or shard[5] + term + q[7] - now, forgot - now)
     local taken = live()
-    local free = max(limit - taken, 0)
     local known = #charges > 0 and find(q[1], q[2])
     if known then
-        local holds = known[SETTLED] == 0 and known[OVER] == 0 and taken <= limit and wait <= 0
+        local holds = known[SETTLED] == 0 and known[OVER] == 0 and taken <= q[5] and past_wait(q) == 0
         return holds and known[GRANTED] or 0, 0
     end
-    if need > limit then return 0, NEVER end
+    local wait = refusal(q, taken)
     if wait > 0 then return 0, wait end
-    if free < need then return 0, retry_after(taken, limit - need) end
-    if not make_room() then return 0, min(term, FULL_RETRY_MAX) end
 
-    local granted = min(want, max(need, floor(free / 2)))
-    local at, ends = #charges, now + term
+    make_room()
+    local granted = min(q[4], max(q[3], floor((q[5] - taken) / 2)))
+    local at, ends = #charges, now + q[6]
     while at > 0 and charges[at][ENDS] > ends do at = at - 1 end
     table.insert(charges, at + 1, {q[1], q[2], ends, granted, 0, 0})
     shard[7] = shard[7] + 1
@@ -222,8 +242,8 @@ local function acquire(q)
 end
 
 local replies = {}
-for user = 2, #KEYS do
-    local q = unpack_record(ARGV[user + 1])
+for i = 1, #ARGV - 2 do
+    local q, key = unpack_record(ARGV[i + 2]), KEYS[i + 1]
     if q[10] > 0 and q[11] == shard[6] then
         shard[2], shard[6] = now - min(q[10], now), shard[6] + 1
         now = shard[2]
@@ -232,14 +252,20 @@ for user = 2, #KEYS do
         if q[8] == era then shard[7] = q[9] end
         shard[5], shard[1] = now, 0
     end
-    read(records[user], q[7])
-    local reply, at = {0, 0, 0, now, era, shard[6], 0}, 12
-    while q[at] do at = report(q, at, reply) end
-    if q[2] ~= 0 then reply[1], reply[3] = acquire(q) end
-    reply[2] = max(q[5] - live(), 0)
+    local reply, at = {0, 0, 0, now, era, shard[6], 0}, 13
+    if key then
+        read(records[i + 1], q[7], q[12] == 1)
+        while q[at] do at = report(q, at, reply) end
+        if q[2] ~= 0 then
+            reply[1], reply[3] = acquire(q)
+        elseif q[3] > 0 then
+            reply[3] = refusal(q, live())
+        end
+        reply[2] = max(q[5] - live(), 0)
+        if changed then write(key) end
+    end
     reply[7] = shard[7]
-    if changed then write(KEYS[user]) end
-    replies[user - 1] = reply
+    replies[i] = reply
 end
 call('SET', KEYS[1], pack(shard))
 return replies

@@ -24,7 +24,6 @@
 #define RETRY_NS_MAX    (5 * NS_PER_MS)
 
 enum {
-    COMMANDS       = 16384,
     COMMANDS_LIMIT = 1 << 20,
     TRIES_MAX      = 16, /* redirections of one request */
     HOPELESS_ASKING =
@@ -54,7 +53,9 @@ static void redis_fork_in_child(void *context) {
 static bool redis_set_options(struct redis *r, const struct redis_options *options, char *problem) {
     r->deadline_ns  = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
     r->connections  = options->connections > 0 ? options->connections : 1;
-    r->commands_max = options->commands_max > 0 ? options->commands_max : COMMANDS;
+    r->commands_max = options->commands_max > 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT;
+    r->turn         = options->turn;
+    r->turn_context = options->turn_context;
     if (r->connections > REDIS_CONNECTIONS_MAX || r->commands_max > COMMANDS_LIMIT) {
         (void)snprintf(
             problem, REDIS_PROBLEM_BYTES_MAX,
@@ -200,7 +201,15 @@ static void redis_push(struct redis *r, struct request *request) {
         request->next = top;
     } while (!atomic_compare_exchange_weak_explicit(&r->submitted, &top, request,
                                                     memory_order_release, memory_order_relaxed));
-    if (top == NULL) (void)loop_post(&r->loop, POST_WAKE);
+    if (top == NULL) redis_wake(r);
+}
+
+void redis_wake(struct redis *r) {
+    if (thread_is_this(&r->thread)) {
+        r->is_woken = true;
+    } else {
+        (void)loop_post(&r->loop, POST_WAKE);
+    }
 }
 
 enum redis_status redis_submit(struct redis *r, const struct redis_command *command) {
@@ -370,7 +379,9 @@ static uint64_t redis_work(struct redis *r) {
 
 static void redis_turn(struct redis *r) {
     struct loop_event events[LOOP_EVENTS_MAX];
-    r->now_ns = clock_now_ns();
+    r->now_ns   = clock_now_ns();
+    r->is_woken = false;
+    if (r->turn != NULL) r->turn(r->turn_context);
     redis_take_submitted(r);
     uint64_t next_ns = redis_work(r);
 
@@ -381,6 +392,7 @@ static void redis_turn(struct redis *r) {
     }
     if (atomic_load_explicit(&r->is_closing, memory_order_acquire) && due_first(&r->due) == NULL)
         next_ns = 0;
+    if (r->is_woken) next_ns = 0;
     r->now_ns    = clock_now_ns();
     size_t count = loop_wait(&r->loop, events, next_ns > r->now_ns ? next_ns - r->now_ns : 0);
     r->now_ns    = clock_now_ns();

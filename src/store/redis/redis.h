@@ -42,6 +42,7 @@ enum {
     REDIS_SERVER_BYTES_MAX  = 272,       /* "host:port" */
     REDIS_COMMAND_BYTES_MAX = 64 * 1024, /* as sent, a script's text apart */
     REDIS_CONNECTIONS_MAX   = 16,
+    REDIS_COMMANDS_DEFAULT  = 16384,
     REDIS_SCRIPT_NAME_BYTES = 40,
 };
 
@@ -76,12 +77,17 @@ struct redis_options {
     uint64_t deadline_ns;  /* of a command that names none: 20 ms */
     uint64_t connect_ns;   /* to connect and greet, and how long a connection may be silent: 1 s */
     unsigned connections;  /* to each server: 1 */
-    unsigned commands_max; /* that are not yet answered: 16384 */
+    unsigned commands_max; /* that are not yet answered: REDIS_COMMANDS_DEFAULT */
 
     /* WAIT: before answers are shown, so many replicas have them, or so much time has passed. One WAIT for
      * all commands that were sent together. */
     unsigned replicas;    /* 0: no WAIT */
     uint64_t replicas_ns; /* 10 ms; at most connect_ns / 2 */
+
+    /* Called on the client's thread in each of its turns, before it sends: what is submitted there goes out
+     * together. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody is. */
+    void (*turn)(void *context);
+    void *turn_context;
 
     /* TLS. Without ca_file: those that the system trusts. */
     const char *ca_file;
@@ -145,6 +151,9 @@ enum redis_status redis_submit(struct redis *r, const struct redis_command *comm
  * by redis_result_clear(). */
 void redis_call(struct redis *r, const struct redis_command *command, struct redis_result *result);
 void redis_result_clear(struct redis_result *result);
+
+/* Makes the client's thread take a turn, soon. Any thread. */
+void redis_wake(struct redis *r);
 
 /* Waits until there is a server that takes commands: REDIS_DONE; else `result` says what is wrong. */
 void redis_ready(struct redis *r, uint64_t deadline_ns, struct redis_result *result);

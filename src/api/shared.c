@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/shared.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "limiter/remote.h"
+
+enum {
+    NODES_MAX    = 1000000,
+    REPLICAS_MAX = 1000,
+    USERS_MAX    = 1 << 24, /* entries that a fleet can number */
+};
+
+#define CLOSE_WAIT_NS UINT64_C(1000000000) /* to give back what is in hand */
+
+/* What the text after "?" says. */
+struct query {
+    struct redis_options redis;
+    uint64_t             nodes; /* 0: not said, as all below */
+    int64_t              deadline_ns;
+    uint32_t             policy;
+    const char          *secret;
+};
+
+bool shared_is_url(const char *url) {
+    return strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL;
+}
+
+static bool fail(weir_error *error, weir_status status, const char *text) {
+    if (error == NULL) return false;
+    error->status = status;
+    (void)snprintf(error->text, sizeof error->text, "%.*s", (int)sizeof error->text - 1, text);
+    return false;
+}
+
+static bool fail_value(weir_error *error, const char *name, const char *wanted) {
+    char text[sizeof error->text];
+    (void)snprintf(text, sizeof text, "the URL's %s should be %s", name, wanted);
+    return fail(error, WEIR_BAD_URL, text);
+}
+
+/* --- the query ------------------------------------------------------------------------------- */
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* In place. False: a % without two hexadecimal digits, or a zero byte. */
+static bool unescape(char *text) {
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        int high = hex_digit(from[1]), low = high < 0 ? -1 : hex_digit(from[2]);
+        if (low < 0 || (high == 0 && low == 0)) return false;
+        *to++ = (char)(high * 16 + low);
+        from += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+static bool read_policy(const char *value, uint32_t *policy) {
+    static const char *const names[] = {[WEIR_POLICY_CLOSED] = "closed",
+                                        [WEIR_POLICY_OPEN]   = "open",
+                                        [WEIR_POLICY_LOCAL]  = "local"};
+    for (uint32_t i = WEIR_POLICY_CLOSED; i <= WEIR_POLICY_LOCAL; i++) {
+        if (strcmp(value, names[i]) != 0) continue;
+        *policy = i;
+        return true;
+    }
+    return false;
+}
+
+static bool query_set(struct query *q, const char *name, const char *value, weir_error *error) {
+    const struct {
+        const char  *name;
+        const char **into;
+    } texts[] = {{"secret", &q->secret},
+                 {"ca-file", &q->redis.ca_file},
+                 {"cert-file", &q->redis.cert_file},
+                 {"key-file", &q->redis.key_file},
+                 {"sentinel-user", &q->redis.sentinel_user},
+                 {"sentinel-password", &q->redis.sentinel_password}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strcmp(name, texts[i].name) != 0) continue;
+        *texts[i].into = value;
+        return value[0] != '\0' || fail_value(error, name, "a text that is not empty");
+    }
+    uint64_t number = 0;
+    if (strcmp(name, "replicas") == 0) {
+        if (!text_number_parse(view_of(value), &number) || number > REPLICAS_MAX)
+            return fail_value(error, name, "a number of replicas to wait for, 0 to 1000");
+        q->redis.replicas = (unsigned)number;
+    } else if (strcmp(name, "nodes") == 0) {
+        if (!text_number_parse(view_of(value), &q->nodes) || q->nodes == 0 || q->nodes > NODES_MAX)
+            return fail_value(error, name, "how many processes share limits, 1 to 1000000");
+    } else if (strcmp(name, "deadline") == 0) {
+        if (!text_duration_parse(view_of(value), &q->deadline_ns) || q->deadline_ns <= 0)
+            return fail_value(error, name, "a length of time, such as 20ms");
+    } else if (strcmp(name, "policy") == 0) {
+        if (!read_policy(value, &q->policy))
+            return fail_value(error, name, "closed, open or local");
+    } else {
+        return fail(
+            error, WEIR_BAD_URL,
+            "after the URL's \"?\" only these are known: replicas, nodes, deadline, policy, secret, "
+            "ca-file, cert-file, key-file, sentinel-user, sentinel-password");
+    }
+    return true;
+}
+
+/* Cuts `text` up. */
+static bool query_read(struct query *q, char *text, weir_error *error) {
+    char *rest = NULL;
+    for (char *pair = strtok_r(text, "&", &rest); pair != NULL; pair = strtok_r(NULL, "&", &rest)) {
+        char *equals = strchr(pair, '=');
+        if (equals == NULL)
+            return fail(error, WEIR_BAD_URL,
+                        "what follows the URL's \"?\" is name=value, joined by \"&\"");
+        *equals = '\0';
+        if (!unescape(equals + 1))
+            return fail_value(error, pair, "written with %XX for special bytes");
+        if (!query_set(q, pair, equals + 1, error)) return false;
+    }
+    return true;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* Without a secret of their own all nodes have this one: users then are not in clear in the store, but
+ * whoever can name users can look for names that share a place. */
+static struct hash_secret secret_of(const char *text) {
+    static const char               standard[] = "weir: users are not in clear";
+    static const struct hash_secret first = {0, 0}, second = {1, 0};
+    if (text == NULL) text = standard;
+    return (struct hash_secret){hash_of(first, 0, text, strlen(text)),
+                                hash_of(second, 0, text, strlen(text))};
+}
+
+static bool open_store(struct shared *s, const char *url, struct query *q, weir_error *error) {
+    *s = (struct shared){.texts = strdup(url)};
+    char problem[REDIS_PROBLEM_BYTES_MAX];
+    if (s->texts == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
+    char *question = strchr(s->texts, '?');
+    if (question != NULL) *question = '\0';
+    if (question == NULL || query_read(q, question + 1, error)) {
+        s->store = lease_store_open(view_of(s->texts), &q->redis, problem);
+        if (s->store != NULL) return true;
+        fail(error, WEIR_BAD_URL, problem);
+    }
+    free(s->texts);
+    return false;
+}
+
+bool shared_open_store(struct shared *s, const char *url, weir_error *error) {
+    struct query q = {.policy = WEIR_POLICY_DEFAULT};
+    return open_store(s, url, &q, error);
+}
+
+bool shared_open(struct shared *s, const char *url, const weir_options *o, weir_error *error) {
+    struct query q = {.policy = o->policy, .deadline_ns = o->deadline_ns, .nodes = o->nodes};
+    if (o->users_max > USERS_MAX)
+        return fail(
+            error, WEIR_BAD_OPTIONS,
+            "users_max is above 16777216, the most users of whom one process can have permits");
+    if (!open_store(s, url, &q, error)) return false;
+    struct fleet_options options = {
+        .users_max = (uint32_t)o->users_max,
+        .wait_ns   = (uint64_t)q.deadline_ns,
+        .policy    = (enum fleet_policy)q.policy,
+        .lease     = {.clock_error_ppm = o->clock_error_ppm, .nodes = q.nodes}};
+    s->remote = remote_open(lease_store_interface(s->store), &options, secret_of(q.secret));
+    if (s->remote != NULL) return true;
+    shared_close(s);
+    return fail(error, WEIR_NO_MEMORY, "no memory for users_max users, or no thread");
+}
+
+void shared_close(struct shared *s) {
+    if (s->remote != NULL) remote_close(s->remote, CLOSE_WAIT_NS);
+    struct store *store = lease_store_interface(s->store);
+    store->close(store->context);
+    memset(s->texts, 0, strlen(s->texts));
+    free(s->texts);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shared: a store that many hosts share, from its URL.
+ *
+ * What follows the "?" of the URL is for us and not for the servers: name=value, joined by &, with %XX for a
+ * byte in values. See docs/redis.md for the names. */
+#ifndef WEIR_API_SHARED_H
+#define WEIR_API_SHARED_H
+
+#include <stdbool.h>
+
+#include <weir.h>
+
+#include "store/redis/lease_store.h"
+
+struct remote;
+
+struct shared {
+    struct lease_store *store;
+    struct remote      *remote;
+    char               *texts; /* the URL and its values, which the store refers to */
+};
+
+/* Whether the URL names such a store. */
+bool shared_is_url(const char *url);
+
+/* False: `error` says why, and never quotes a password. */
+bool shared_open(struct shared *s, const char *url, const weir_options *options, weir_error *error);
+
+/* Only the store; for those who ask about it. */
+bool shared_open_store(struct shared *s, const char *url, weir_error *error);
+
+void shared_close(struct shared *s);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/redis/lease_store.h"
+
+#include <hiredis/hiredis.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/contract.h"
+#include "base/range.h"
+#include "os/clock.h"
+#include "store/redis/lease_script.h"
+#include "store/redis/lease_words.h"
+#include "store/redis/slot.h"
+#include "store/redis/url.h"
+
+/* How much a step of a shard's clock may be; nodes step it every half of this. Each second that a server is
+ * away longer than this is a second that permits count longer. */
+#define CLAMP_NS UINT64_C(250000000)
+
+/* Records expire by the server's clock, which may jump. One that jumps by more has lost the past. */
+#define SLACK_MS UINT64_C(86400000)
+
+#define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
+
+enum {
+    CALL_TRIPS_MAX   = 64, /* a script keeps its server for some microseconds a user */
+    TAG_BYTES        = 8,
+    KEY_BYTES_MAX    = 48,
+    NUMBER_BYTES     = 24,
+    COMMAND_WORDS    = 2, /* clamp and slack */
+    COMMAND_OVERHEAD = 512,
+};
+
+_Static_assert(CALL_TRIPS_MAX *(LEASE_WORDS_BYTES_MAX + KEY_BYTES_MAX + 2 * NUMBER_BYTES) +
+                       COMMAND_OVERHEAD <=
+                   REDIS_COMMAND_BYTES_MAX,
+               "a whole call can be sent");
+
+/* Trips that are out as one command, in the order of its keys; beats come last. */
+struct call {
+    struct lease_store *store;
+    struct store_trip  *trips;
+};
+
+struct lease_store {
+    struct store                 interface;
+    struct redis                *redis;
+    struct view                  url;
+    struct redis_options         options;
+    struct redis_script          script;
+    char                         tags[LEASE_STORE_SHARDS][TAG_BYTES];
+    char                         clamp[NUMBER_BYTES], slack[NUMBER_BYTES];
+    _Atomic(struct store_trip *) arrived; /* a stack */
+    _Atomic(const char *)        trouble; /* of the last trip; NULL: it was done */
+
+    /* The client's thread's. */
+    struct store_trip *first[LEASE_STORE_SHARDS]; /* that go out in this turn */
+    struct view        keys[1 + CALL_TRIPS_MAX], words[COMMAND_WORDS + CALL_TRIPS_MAX];
+    char               key_bytes[1 + CALL_TRIPS_MAX][KEY_BYTES_MAX];
+    char               word_bytes[CALL_TRIPS_MAX][LEASE_WORDS_BYTES_MAX];
+};
+
+/* ---- keys ---- */
+
+static struct view shard_key(const struct lease_store *s, uint32_t shard, char out[KEY_BYTES_MAX]) {
+    static const char prefix[] = "weir:{";
+    size_t            at = sizeof prefix - 1, bytes = strlen(s->tags[shard]);
+    memcpy(out, prefix, at);
+    memcpy(out + at, s->tags[shard], bytes);
+    out[at + bytes] = '}';
+    return (struct view){out, at + bytes + 1};
+}
+
+static struct view account_key(const struct lease_store *s, const struct store_trip *trip,
+                               char out[KEY_BYTES_MAX]) {
+    struct view key  = shard_key(s, trip->shard, out);
+    out[key.bytes++] = ':';
+    memcpy(out + key.bytes, trip->name.bytes, STORE_NAME_BYTES);
+    key.bytes += STORE_NAME_BYTES;
+    return key;
+}
+
+/* Each tag is the first number whose slot lies in the shard's part of all slots. */
+static void choose_tags(struct lease_store *s) {
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        unsigned number = 0, part;
+        do {
+            (void)snprintf(s->tags[shard], TAG_BYTES, "%u", number++);
+            part = slot_crc(view_of(s->tags[shard])) % SLOT_COUNT * s->interface.shard_count /
+                   SLOT_COUNT;
+        } while (part != shard);
+    }
+}
+
+/* ---- the end of a trip: on the client's thread ---- */
+
+static void trip_end(struct lease_store *s, struct store_trip *trip, enum store_status status,
+                     const char *reason) {
+    trip->status = status;
+    trip->reason = status == STORE_REFUSED ? reason : NULL;
+    atomic_store_explicit(&s->trouble, status == STORE_DONE ? NULL : reason, memory_order_relaxed);
+    trip->done(trip);
+}
+
+static void trips_end(struct lease_store *s, struct store_trip *trips, enum store_status status,
+                      const char *reason) {
+    while (trips != NULL) {
+        struct store_trip *trip = trips;
+        trips                   = trip->next;
+        trip_end(s, trip, status, reason);
+    }
+}
+
+static enum store_status status_of(const struct redis_result *result) {
+    switch (result->status) {
+    case REDIS_REFUSED:
+    case REDIS_FAILED: return STORE_REFUSED;
+    case REDIS_UNREADY:
+    case REDIS_UNREACHABLE: return STORE_IS_DOWN;
+    default: return result->fate == REDIS_NOT_EXECUTED ? STORE_NOT_SENT : STORE_UNKNOWN;
+    }
+}
+
+static const char *reason_of(const struct redis_result *result) {
+    bool has_trouble = result->status == REDIS_REFUSED || result->status == REDIS_FAILED;
+    return has_trouble ? trouble_text(result->trouble) : redis_status_text(result->status);
+}
+
+static void call_done(void *context, struct redis_result *result) {
+    static const char   foreign[] = "the server's answer is not that of the script";
+    struct call        *call      = context;
+    struct lease_store *s         = call->store;
+    struct store_trip  *trips     = call->trips;
+    struct redisReply  *said      = result->reply;
+    free(call);
+    if (result->status != REDIS_DONE) {
+        trips_end(s, trips, status_of(result), reason_of(result));
+        return;
+    }
+    bool is_replicated = s->options.replicas == 0 || result->is_confirmed;
+    for (size_t i = 0; trips != NULL; i++) {
+        struct store_trip *trip = trips;
+        trips                   = trip->next;
+        bool is_ours            = said->type == REDIS_REPLY_ARRAY && i < said->elements &&
+                       lease_words_read(&trip->request, said->element[i], &trip->reply);
+        trip->reply.is_replicated = is_replicated;
+        trip_end(s, trip, is_ours ? STORE_DONE : STORE_REFUSED, foreign);
+    }
+}
+
+/* ---- sending: on the client's thread ---- */
+
+/* Whether an account may go into a call: a script has each key once, since it reads all before it writes. */
+static bool call_has(const struct store_trip *trips, const struct store_trip *trip) {
+    for (; trips != NULL; trips = trips->next)
+        if (memcmp(&trips->name, &trip->name, sizeof trip->name) == 0) return true;
+    return false;
+}
+
+/* Unlinks from *from what one call can take, accounts before beats; the rest keeps its order. */
+static struct store_trip *call_choose(struct store_trip **from) {
+    struct store_trip *accounts = NULL, **accounts_end = &accounts;
+    struct store_trip *beats = NULL, **beats_end = &beats;
+    unsigned           count = 0;
+    while (*from != NULL && count < CALL_TRIPS_MAX) {
+        struct store_trip *trip = *from;
+        if (!trip->is_beat && call_has(accounts, trip)) {
+            from = &trip->next;
+            continue;
+        }
+        *from                    = trip->next;
+        trip->next               = NULL;
+        struct store_trip ***end = trip->is_beat ? &beats_end : &accounts_end;
+        **end                    = trip;
+        *end                     = &trip->next;
+        count++;
+    }
+    *accounts_end = beats;
+    return accounts;
+}
+
+static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *trips) {
+    struct call *call = malloc(sizeof *call);
+    if (call == NULL) {
+        trips_end(s, trips, STORE_NOT_SENT, redis_status_text(REDIS_NO_MEMORY));
+        return;
+    }
+    *call         = (struct call){.store = s, .trips = trips};
+    s->keys[0]    = shard_key(s, shard, s->key_bytes[0]);
+    unsigned keys = 1, words = COMMAND_WORDS;
+    uint64_t deadline_ns = UINT64_MAX;
+    bool     acquires    = false;
+    for (struct store_trip *trip = trips; trip != NULL; trip = trip->next) {
+        char *out = s->word_bytes[words - COMMAND_WORDS];
+        if (!trip->is_beat) {
+            s->keys[keys] = account_key(s, trip, s->key_bytes[keys]);
+            keys++;
+        }
+        s->words[words++] = (struct view){out, lease_words_write(&trip->request, out)};
+        deadline_ns       = smaller(deadline_ns, trip->deadline_ns);
+        acquires          = acquires || trip->request.id.sequence != 0;
+    }
+    enum redis_status status =
+        redis_submit(s->redis, &(struct redis_command){.script         = &s->script,
+                                                       .keys           = s->keys,
+                                                       .words          = s->words,
+                                                       .key_count      = keys,
+                                                       .word_count     = words,
+                                                       .deadline_ns    = deadline_ns,
+                                                       .wants_replicas = acquires,
+                                                       .done           = call_done,
+                                                       .context        = call});
+    if (status == REDIS_DONE) return;
+    free(call);
+    trips_end(s, trips, STORE_NOT_SENT, redis_status_text(status));
+}
+
+static void store_turn(void *context) {
+    struct lease_store *s    = context;
+    struct store_trip  *trip = atomic_load_explicit(&s->arrived, memory_order_relaxed);
+    if (trip == NULL) return;
+    trip = atomic_exchange_explicit(&s->arrived, NULL, memory_order_acquire);
+
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) s->first[shard] = NULL;
+    while (trip != NULL) { /* the last to arrive is first here, and last in its list */
+        struct store_trip *next = trip->next;
+        trip->next              = s->first[trip->shard];
+        s->first[trip->shard]   = trip;
+        trip                    = next;
+    }
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        struct store_trip *trips = s->first[shard];
+        while (trips != NULL) {
+            struct store_trip *chosen = call_choose(&trips);
+            call_send(s, shard, chosen);
+        }
+    }
+}
+
+/* ---- what a fleet calls ---- */
+
+static void store_serve(void *context, struct store_trip *trip) {
+    struct lease_store *s   = context;
+    struct store_trip  *top = atomic_load_explicit(&s->arrived, memory_order_relaxed);
+    REQUIRE(trip->shard < s->interface.shard_count);
+    do {
+        trip->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&s->arrived, &top, trip, memory_order_release,
+                                                    memory_order_relaxed));
+    if (top == NULL) redis_wake(s->redis);
+}
+
+static void store_health(void *context, struct store_health *health) {
+    struct lease_store *s    = context;
+    const char         *text = atomic_load_explicit(&s->trouble, memory_order_relaxed);
+    health->is_up            = text == NULL;
+    (void)snprintf(health->text, sizeof health->text, "%s", text != NULL ? text : "it answers");
+}
+
+static bool store_reopen(void *context) {
+    struct lease_store *s = context;
+    char                problem[REDIS_PROBLEM_BYTES_MAX];
+    redis_close(s->redis); /* the parent's */
+    atomic_store_explicit(&s->arrived, NULL, memory_order_relaxed);
+    s->redis = redis_open(s->url, &s->options, problem);
+    return s->redis != NULL;
+}
+
+static void store_close(void *context) {
+    struct lease_store *s = context;
+    if (s->redis != NULL) redis_close(s->redis);
+    trips_end(s, atomic_load_explicit(&s->arrived, memory_order_acquire), STORE_NOT_SENT,
+              redis_status_text(REDIS_CLOSED));
+    free(s);
+}
+
+/* ---- opening ---- */
+
+struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
+                                     char problem[REDIS_PROBLEM_BYTES_MAX]) {
+    struct url parsed;
+    char       url_problem[URL_PROBLEM_BYTES_MAX];
+    if (!url_parse(url, &parsed, url_problem)) {
+        (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "%s", url_problem);
+        return NULL;
+    }
+    struct lease_store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "out of memory");
+        return NULL;
+    }
+    s->url                  = url;
+    s->options              = *options;
+    s->options.turn         = store_turn;
+    s->options.turn_context = s;
+    (void)snprintf(s->clamp, sizeof s->clamp, "%llu", (unsigned long long)(CLAMP_NS / 1000));
+    (void)snprintf(s->slack, sizeof s->slack, "%llu", (unsigned long long)SLACK_MS);
+    s->words[0] = view_of(s->clamp);
+    s->words[1] = view_of(s->slack);
+    redis_script_init(&s->script, lease_script);
+    s->interface = (struct store){
+        .context     = s,
+        .shard_count = parsed.kind == URL_CLUSTER ? LEASE_STORE_SHARDS : 1,
+        .trips_max   = options->commands_max != 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT,
+        .round_trip_ns = ROUND_TRIP_NS,
+        .clamp_ns      = CLAMP_NS,
+        .serve         = store_serve,
+        .health        = store_health,
+        .reopen        = store_reopen,
+        .close         = store_close};
+    choose_tags(s);
+    s->redis = redis_open(url, &s->options, problem);
+    if (s->redis != NULL) return s;
+    free(s);
+    return NULL;
+}
+
+struct store *lease_store_interface(struct lease_store *s) {
+    return &s->interface;
+}
+struct redis *lease_store_client(struct lease_store *s) {
+    return s->redis;
+}
+
+bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
+                       struct redis_result *result) {
+    static const char text[] =
+        "local t = redis.call('TIME')\n"
+        "local c = t[1] * 1000000 + t[2]\n"
+        "return redis.call('SET', KEYS[1], cmsgpack.pack({1, c, c, c, c, 0, 0}), 'NX') and 1 or 0\n";
+    struct redis_script script;
+    redis_script_init(&script, text);
+    *begun = 0;
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        char        bytes[KEY_BYTES_MAX];
+        struct view key = shard_key(s, shard, bytes);
+        redis_call(s->redis,
+                   &(struct redis_command){.script         = &script,
+                                           .keys           = &key,
+                                           .key_count      = 1,
+                                           .deadline_ns    = deadline_ns,
+                                           .wants_replicas = true},
+                   result);
+        if (result->status != REDIS_DONE) return false;
+        if (result->reply->type == REDIS_REPLY_INTEGER && result->reply->integer == 1) (*begun)++;
+        redis_result_clear(result);
+    }
+    return true;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lease_store: the accounts of a fleet on Redis: store/store.h over the client and lease.lua.
+ *
+ * Trips that are there when the client's thread takes its turn go out together, those of one shard as one
+ * call of the script, so that servers do less for each the more there is to do.
+ *
+ * Keys: weir:{TAG} is a shard's clock and weir:{TAG}:NAME an account of it; the braces keep them in one slot
+ * of a Cluster. A server alone, or behind Sentinels, is one shard. A Cluster is LEASE_STORE_SHARDS, whose
+ * tags are chosen so that their slots are evenly spread. Accounts expire some time after they equal new
+ * ones; clocks never do. */
+#ifndef WEIR_STORE_REDIS_LEASE_STORE_H
+#define WEIR_STORE_REDIS_LEASE_STORE_H
+
+#include "store/redis/redis.h"
+#include "store/store.h"
+
+enum { LEASE_STORE_SHARDS = 48 };
+
+struct lease_store;
+
+/* `options` are those of the client but for its turn, and copied: texts in it, and the URL, must stay until
+ * the store is closed, since a child of fork() opens it anew. Does not wait for a server. NULL: see
+ * `problem`. */
+struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
+                                     char problem[REDIS_PROBLEM_BYTES_MAX]);
+
+/* For fleet_open(); its close() frees all. */
+struct store *lease_store_interface(struct lease_store *s);
+
+/* The first word about a set-up that has never been used: no permit is out, so nothing need be waited for.
+ * Says so on each shard whose clock is not there yet; counts these. Waits until the deadline at most.
+ * False: `result` says what is wrong. */
+bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
+                       struct redis_result *result);
+
+/* The client, for questions of the caller's own; not in a child of fork(). */
+struct redis *lease_store_client(struct lease_store *s);
+
+#endif
