@@ -286,8 +286,8 @@ typedef struct weir_decision {
     uint8_t  why; /* enum weir_why */
     uint8_t  reserved_byte;
     uint64_t remaining;      /* permits that could be taken at this instant, after this decision. On
-                                a store that many hosts share: so many without asking it again, and
-                                there may be more */
+                                a store that many hosts share: those in this process's hand, and with
+                                WEIR_HOW_STORE those that were free there; there may be more */
     int64_t  retry_after_ns; /* denied: this request passes after so long if nobody else takes
                                 permits meanwhile, and not earlier; WEIR_NEVER if its cost is above
                                 the limit (or burst). Allowed: 0 */

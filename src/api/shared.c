@@ -16,15 +16,6 @@ enum {
 
 #define CLOSE_WAIT_NS UINT64_C(1000000000) /* to give back what is in hand */
 
-/* What the text after "?" says. */
-struct query {
-    struct redis_options redis;
-    uint64_t             nodes; /* 0: not said, as all below */
-    int64_t              deadline_ns;
-    uint32_t             policy;
-    const char          *secret;
-};
-
 bool shared_is_url(const char *url) {
     return strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL;
 }
@@ -80,7 +71,8 @@ static bool read_policy(const char *value, uint32_t *policy) {
     return false;
 }
 
-static bool query_set(struct query *q, const char *name, const char *value, weir_error *error) {
+static bool query_set(struct shared_url *q, const char *name, const char *value,
+                      weir_error *error) {
     const struct {
         const char  *name;
         const char **into;
@@ -119,7 +111,7 @@ static bool query_set(struct query *q, const char *name, const char *value, weir
 }
 
 /* Cuts `text` up. */
-static bool query_read(struct query *q, char *text, weir_error *error) {
+static bool query_read(struct shared_url *q, char *text, weir_error *error) {
     char *rest = NULL;
     for (char *pair = strtok_r(text, "&", &rest); pair != NULL; pair = strtok_r(NULL, "&", &rest)) {
         char *equals = strchr(pair, '=');
@@ -146,39 +138,47 @@ static struct hash_secret secret_of(const char *text) {
                                 hash_of(second, 0, text, strlen(text))};
 }
 
-static bool open_store(struct shared *s, const char *url, struct query *q, weir_error *error) {
-    *s = (struct shared){.texts = strdup(url)};
-    char problem[REDIS_PROBLEM_BYTES_MAX];
-    if (s->texts == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
-    char *question = strchr(s->texts, '?');
-    if (question != NULL) *question = '\0';
-    if (question == NULL || query_read(q, question + 1, error)) {
-        s->store = lease_store_open(view_of(s->texts), &q->redis, problem);
-        if (s->store != NULL) return true;
-        fail(error, WEIR_BAD_URL, problem);
-    }
-    free(s->texts);
+bool shared_url_read(const char *url, struct shared_url *read, weir_error *error) {
+    *read = (struct shared_url){.servers = strdup(url)};
+    if (read->servers == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
+    char *question = strchr(read->servers, '?');
+    if (question == NULL) return true;
+    *question = '\0';
+    if (query_read(read, question + 1, error)) return true;
+    shared_url_clear(read);
     return false;
 }
 
+void shared_url_clear(struct shared_url *url) {
+    free(url->servers);
+    url->servers = NULL;
+}
+
 bool shared_open_store(struct shared *s, const char *url, weir_error *error) {
-    struct query q = {.policy = WEIR_POLICY_DEFAULT};
-    return open_store(s, url, &q, error);
+    char problem[REDIS_PROBLEM_BYTES_MAX];
+    *s = (struct shared){.store = NULL};
+    if (!shared_url_read(url, &s->url, error)) return false;
+    s->store = lease_store_open(view_of(s->url.servers), &s->url.redis, problem);
+    if (s->store != NULL) return true;
+    shared_url_clear(&s->url);
+    return fail(error, WEIR_BAD_URL, problem);
 }
 
 bool shared_open(struct shared *s, const char *url, const weir_options *o, weir_error *error) {
-    struct query q = {.policy = o->policy, .deadline_ns = o->deadline_ns, .nodes = o->nodes};
     if (o->users_max > USERS_MAX)
         return fail(
             error, WEIR_BAD_OPTIONS,
             "users_max is above 16777216, the most users of whom one process can have permits");
-    if (!open_store(s, url, &q, error)) return false;
-    struct fleet_options options = {
-        .users_max = (uint32_t)o->users_max,
-        .wait_ns   = (uint64_t)q.deadline_ns,
-        .policy    = (enum fleet_policy)q.policy,
-        .lease     = {.clock_error_ppm = o->clock_error_ppm, .nodes = q.nodes}};
-    s->remote = remote_open(lease_store_interface(s->store), &options, secret_of(q.secret));
+    if (!shared_open_store(s, url, error)) return false;
+    const struct shared_url *said    = &s->url;
+    int64_t              deadline_ns = said->deadline_ns != 0 ? said->deadline_ns : o->deadline_ns;
+    uint32_t             policy      = said->policy != 0 ? said->policy : o->policy;
+    struct fleet_options options     = {.users_max = (uint32_t)o->users_max,
+                                        .wait_ns   = (uint64_t)deadline_ns,
+                                        .policy    = (enum fleet_policy)policy,
+                                        .lease     = {.clock_error_ppm = o->clock_error_ppm,
+                                                      .nodes = said->nodes != 0 ? said->nodes : o->nodes}};
+    s->remote = remote_open(lease_store_interface(s->store), &options, secret_of(said->secret));
     if (s->remote != NULL) return true;
     shared_close(s);
     return fail(error, WEIR_NO_MEMORY, "no memory for users_max users, or no thread");
@@ -188,6 +188,5 @@ void shared_close(struct shared *s) {
     if (s->remote != NULL) remote_close(s->remote, CLOSE_WAIT_NS);
     struct store *store = lease_store_interface(s->store);
     store->close(store->context);
-    memset(s->texts, 0, strlen(s->texts));
-    free(s->texts);
+    shared_url_clear(&s->url);
 }

@@ -15,14 +15,28 @@
 
 struct remote;
 
+/* What a URL says. Zero, or NULL: nothing. */
+struct shared_url {
+    char                *servers; /* up to the "?"; the texts of the others are behind it */
+    struct redis_options redis;
+    uint64_t             nodes;
+    int64_t              deadline_ns;
+    uint32_t             policy; /* enum weir_policy */
+    const char          *secret;
+};
+
 struct shared {
     struct lease_store *store;
-    struct remote      *remote;
-    char               *texts; /* the URL and its values, which the store refers to */
+    struct remote      *remote; /* NULL: opened by shared_open_store() */
+    struct shared_url   url;
 };
 
 /* Whether the URL names such a store. */
 bool shared_is_url(const char *url);
+
+/* False: `error` says why, and never quotes a password. shared_url_clear() takes the texts back. */
+bool shared_url_read(const char *url, struct shared_url *read, weir_error *error);
+void shared_url_clear(struct shared_url *url);
 
 /* False: `error` says why, and never quotes a password. */
 bool shared_open(struct shared *s, const char *url, const weir_options *options, weir_error *error);

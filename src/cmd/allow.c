@@ -76,8 +76,9 @@ int allow_main(int count, char **words) {
          .kind   = ARGS_TEXT,
          .value  = "URL",
          .into   = &store,
-         .text   = "where to count: file:PATH, memory:, or file: for the\n"
-                   "default place (default $WEIR_STORE, or else file:)"},
+         .text   = "where to count: file:PATH, memory:, redis://HOST, or\n"
+                   "file: for the default place (default $WEIR_STORE, or\n"
+                   "else file:)"},
         {.name   = "json",
          .letter = 'j',
          .kind   = ARGS_FLAG,
@@ -147,6 +148,10 @@ static void print_decision(const weir_request *request, const weir_decision *dec
                         : request->limit;
     printf("%s%s%s", terminal_colour(decision->allowed ? TERMINAL_GREEN : TERMINAL_RED),
            decision->allowed ? "allowed" : "denied", terminal_colour(TERMINAL_PLAIN));
+    if (decision->why != WEIR_WHY_NONE) {
+        printf(" by this process alone: %s\n", weir_why_text((weir_why)decision->why));
+        return;
+    }
     if (decision->allowed) {
         printf(", %llu left of %llu\n", (unsigned long long)decision->remaining,
                (unsigned long long)most);
@@ -206,6 +211,10 @@ static void print_json(struct json_writer *out, const weir_request *request,
     }
     json_write_name(out, "reset_after_ns");
     json_write_i64(out, decision->reset_after_ns);
+    if (decision->why != WEIR_WHY_NONE) {
+        json_write_name(out, "degraded");
+        json_write_text(out, view_of(weir_why_text((weir_why)decision->why)));
+    }
     json_write_object_end(out);
     json_write_line_end(out);
 }

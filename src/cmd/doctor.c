@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/shared.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/doctor_opinion.h"
@@ -30,6 +31,8 @@ static const char epilogue[] =
     "exit codes: 0 strict; 1 strict until something happens, or not strict; 2 wrong usage;\n"
     "3 trouble, such as no server that answers.\n";
 
+#define REPLICAS_AS_URL UINT64_MAX
+
 static const char *const marks[]  = {"+", "!", "x"};
 static const char *const levels[] = {"strict", "strict until failover", "not strict"};
 
@@ -38,7 +41,7 @@ static void print_json(const struct doctor_opinion *opinion);
 
 int doctor_main(int count, char **words) {
     bool                     as_json  = false;
-    uint64_t                 replicas = 0;
+    uint64_t                 replicas = REPLICAS_AS_URL;
     const char              *ca_file = NULL, *cert_file = NULL, *key_file = NULL;
     const struct args_option options[] = {
         {.name   = "replicas",
@@ -47,7 +50,7 @@ int doctor_main(int count, char **words) {
          .value  = "N",
          .into   = &replicas,
          .max    = 1000,
-         .text   = "judge as if weir waited for N replicas (default 0)"},
+         .text   = "judge as if weir waited for N replicas (default: as the URL\nsays, or 0)"},
         {.name  = "ca-file",
          .kind  = ARGS_TEXT,
          .value = "FILE",
@@ -79,14 +82,23 @@ int doctor_main(int count, char **words) {
     int         code;
     if (!args_parse(&args, count, words, &code)) return code;
 
+    weir_error                   error = {.status = WEIR_OK};
+    struct shared_url            said;
     static struct doctor_facts   facts;
     static struct doctor_opinion opinion;
     const char                  *text = args.operand_count > 0 ? args.operands[0] : store_default();
     struct url                   url;
     char                         problem[REDIS_PROBLEM_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
     struct redis                *r = NULL;
-    struct redis_options wants = {.ca_file = ca_file, .cert_file = cert_file, .key_file = key_file};
-    if (url_parse(view_of(text), &url, problem)) r = redis_open(view_of(text), &wants, problem);
+    if (!shared_url_read(text, &said, &error)) return store_complain("doctor", &error);
+    if (ca_file != NULL) said.redis.ca_file = ca_file;
+    if (cert_file != NULL) said.redis.cert_file = cert_file;
+    if (key_file != NULL) said.redis.key_file = key_file;
+    if (replicas == REPLICAS_AS_URL) replicas = said.redis.replicas;
+    said.redis.replicas = 0; /* judged, not waited for */
+    if (url_parse(view_of(said.servers), &url, problem))
+        r = redis_open(view_of(said.servers), &said.redis, problem);
+    shared_url_clear(&said);
     if (r == NULL) {
         terminal_complain("doctor", "%s", terminal_quote(view_of(problem), quoted));
         return COMMAND_USAGE;

@@ -301,6 +301,13 @@ static int serve_run(struct serve *serve) {
     connections_fit(serve);
     weir *w = serve_open(serve, &code);
     if (w == NULL) return code;
+    if (open_is_remote(w)) {
+        terminal_complain("serve",
+                          "this version serves file:, memory: and sketch: stores only; programs "
+                          "use Redis by the library");
+        weir_close(w);
+        return COMMAND_USAGE;
+    }
 
     char                        problem[SOCKET_PROBLEM_BYTES_MAX];
     const struct server_options options = {.limiter = open_limiter(w),

@@ -454,8 +454,8 @@ static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
     }
 }
 
-/* The store has answered: those who wait ask again, in their order. */
-static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
+/* The store has answered, and has so many free: those who wait ask again, in their order. */
+static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t free, uint64_t now_ns) {
     struct fleet_ticket *told = NULL, **end = &told;
     for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
         next                        = t->next;
@@ -463,14 +463,15 @@ static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
         if (answer.outcome == HOLDER_WAIT) continue;
         uint64_t until_ns;
         ticket_unlink(t);
-        t->answer = (struct fleet_answer){.allowed   = answer.outcome == HOLDER_ALLOWED,
-                                          .how       = FLEET_BY_TRIP,
-                                          .remaining = holder_left(&e->holder, now_ns, &until_ns),
-                                          .retry_after_ns = answer.retry_after_ns,
-                                          .back_after_ns  = terms_back_ns(&e->terms)};
-        t->next   = NULL;
-        *end      = t;
-        end       = &t->next;
+        t->answer =
+            (struct fleet_answer){.allowed   = answer.outcome == HOLDER_ALLOWED,
+                                  .how       = FLEET_BY_TRIP,
+                                  .remaining = free + holder_left(&e->holder, now_ns, &until_ns),
+                                  .retry_after_ns = answer.retry_after_ns,
+                                  .back_after_ns  = terms_back_ns(&e->terms)};
+        t->next = NULL;
+        *end    = t;
+        end     = &t->next;
     }
     return told;
 }
@@ -549,7 +550,7 @@ static void trip_done(struct store_trip *trip) {
             bool is_news =
                 holder_take(&e->holder, &seat->shard.watches[e->watch], reply, e->newest_ns);
             spin_unlock(&seat->lock);
-            if (is_news) told = entry_ask_again(e, e->newest_ns);
+            if (is_news) told = entry_ask_again(e, reply->free, e->newest_ns);
         } else {
             uint64_t deadline_ns; /* a timer or a sleeper looks after it */
             told = entry_expire(f, e, e->newest_ns, &deadline_ns);

@@ -97,8 +97,9 @@ struct fleet_answer {
     bool           allowed;
     enum fleet_how how;
     enum fleet_why why;
-    uint64_t       remaining;      /* permits in hand after this: there may be more in the store */
-    uint64_t       retry_after_ns; /* denied: surely not before; degraded: worth a try then.
+    uint64_t
+        remaining; /* permits in hand after this, and by a trip those that are free in the store */
+    uint64_t retry_after_ns;  /* denied: surely not before; degraded: worth a try then.
                                       LIMIT_NEVER: the cost is above the limit */
     uint64_t back_after_ns;   /* not degraded: all permits are back by then if nobody takes any */
     enum fleet_policy policy; /* degraded: which one decided */

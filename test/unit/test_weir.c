@@ -38,7 +38,7 @@ TEST(a_limiter_opens_and_closes) {
 
 TEST(a_url_that_is_no_store_is_refused_by_name) {
     static const char *const urls[] = {
-        "", "memory", "memory:x", "memory: ", "file", "redis://", "MEMORY:", " memory:"};
+        "", "memory", "memory:x", "memory: ", "file", "cassandra://h", "MEMORY:", " memory:"};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         weir_error error;
         CHECK_EQ(weir_open(urls[i], NULL, &error), NULL);
@@ -47,15 +47,84 @@ TEST(a_url_that_is_no_store_is_refused_by_name) {
         CHECK_CONTAINS(error.text, "memory:");
     }
     weir_error error;
-    CHECK_EQ(weir_open("redis://ann:secret@host/0", NULL, &error), NULL);
-    CHECK_CONTAINS(error.text, "redis:");
+    CHECK_EQ(weir_open("postgres://ann:secret@host/0", NULL, &error), NULL);
+    CHECK_CONTAINS(error.text, "postgres:");
     CHECK_EQ(strstr(error.text, "secret"), NULL);
-    CHECK_EQ(weir_open("redis://", NULL, NULL), NULL);
+    CHECK_EQ(weir_open("postgres://", NULL, NULL), NULL);
     char long_url[4096];
     memset(long_url, 'x', sizeof long_url - 1);
     long_url[sizeof long_url - 1] = 0;
     CHECK_EQ(weir_open(long_url, NULL, &error), NULL);
     CHECK_LT(strlen(error.text), sizeof error.text);
+}
+
+TEST(a_redis_url_that_makes_no_sense_is_refused_without_its_password) {
+    static const struct {
+        const char *url, *says;
+    } cases[] = {
+        {"redis://", "host"},
+        {"redis://ann:hunter2@", "host"},
+        {"redis://ann:hunter2@h/many", "database"},
+        {"redis://h?colour=red", "replicas, nodes"},
+        {"redis://ann:hunter2@h?policy=maybe", "closed, open or local"},
+        {"redis://h?policy", "name=value"},
+        {"redis://h?deadline=0s", "deadline"},
+        {"redis://h?deadline=soon", "deadline"},
+        {"redis://h?nodes=0", "nodes"},
+        {"redis://h?replicas=-1", "replicas"},
+        {"redis://h?replicas=1001", "replicas"},
+        {"redis://h?secret=", "secret"},
+        {"redis://h?secret=%zz", "%XX"},
+        {"redis://h?secret=%00", "%XX"},
+        {"rediss://h?ca-file=/not/there", "/not/there"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        weir_error error = {.status = WEIR_OK};
+        CHECK_EQ(weir_open(cases[i].url, NULL, &error), NULL);
+        CHECK_EQ(error.status, WEIR_BAD_URL);
+        CHECK_CONTAINS(error.text, cases[i].says);
+        CHECK_EQ(strstr(error.text, "hunter2"), NULL);
+    }
+}
+
+/* Nobody listens at port 1. */
+TEST(the_policy_decides_while_redis_is_away) {
+    weir_options options = WEIR_OPTIONS_DEFAULT;
+    options.nodes        = 2;
+    weir *w = weir_open("redis://127.0.0.1:1?policy=closed&deadline=10ms", &options, NULL);
+    CHECK_NE(w, NULL);
+    weir_request  r = weir_request_for("ann", 3, 4, WEIR_HOUR);
+    weir_decision d = decide(w, &r);
+    CHECK(!d.allowed);
+    CHECK_EQ(d.how, WEIR_HOW_CLOSED);
+    CHECK_NE(d.why, WEIR_WHY_NONE);
+
+    r.policy = WEIR_POLICY_OPEN;
+    d        = decide(w, &r);
+    CHECK(d.allowed);
+    CHECK_EQ(d.how, WEIR_HOW_OPEN);
+
+    r.policy = WEIR_POLICY_LOCAL; /* a half of 4 */
+    for (unsigned i = 0; i < 4; i++) {
+        d = decide(w, &r);
+        CHECK_EQ(d.allowed, i < 2);
+        CHECK_EQ(d.how, WEIR_HOW_LOCAL);
+    }
+    r.cost = 5; /* above the limit, whatever the store would say */
+    d      = decide(w, &r);
+    CHECK(!d.allowed);
+    CHECK_EQ(d.retry_after_ns, WEIR_NEVER);
+    CHECK_EQ(d.how, WEIR_HOW_LEASE);
+    CHECK_EQ(weir_reset(w, &r), WEIR_STORE_DOWN);
+
+    r.cost      = 1;
+    r.algorithm = WEIR_GCRA;
+    CHECK_EQ(decide(w, &r).status, WEIR_UNSUPPORTED);
+    weir_statistics s = {.size = sizeof s};
+    CHECK_EQ(weir_stats(w, &s), WEIR_OK);
+    CHECK_EQ(s.degraded, 6);
+    CHECK_EQ(s.refused, 1);
+    weir_close(w);
 }
 
 TEST(options_are_checked) {
