@@ -200,11 +200,20 @@ bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
     return true;
 }
 
+void holder_keep(struct holder *h, uint64_t until_ns) {
+    h->kept_until_ns = larger(h->kept_until_ns, until_ns);
+}
+
+/* When what is in hand goes back if nobody asks for it. */
+static uint64_t holder_idle_ns(const struct holder *h) {
+    if (h->terms->mode == LEASE_MODE_EACH) return h->kept_until_ns;
+    return larger(h->kept_until_ns, h->called_ns + h->terms->idle_ns);
+}
+
 /* Takes out of use what has ended, what nobody asks for, and with LEASE_MODE_EACH what was left by
  * those who waited. Forgets leases of which the store knows all. */
 static void holder_close(struct holder *h, uint64_t now_ns) {
-    bool is_idle = h->waiting == 0 && (h->terms->mode == LEASE_MODE_EACH ||
-                                       now_ns >= h->called_ns + h->terms->idle_ns);
+    bool is_idle = h->waiting == 0 && now_ns >= holder_idle_ns(h);
     for (uint32_t i = 0; i < HOLDER_LEASES; i++) {
         struct holder_lease *l = &h->leases[i];
         if (l->state == LEASE_OPEN && (is_idle || now_ns >= l->ends_ns)) {
@@ -318,7 +327,7 @@ uint64_t holder_next_ns(const struct holder *h) {
             next_ns = smaller(next_ns, h->sent_ns + backoff_ns(h, h->sends));
         if (l->state != LEASE_OPEN) continue;
         next_ns = smaller(next_ns, l->ends_ns);
-        if (h->waiting == 0) next_ns = smaller(next_ns, h->called_ns + h->terms->idle_ns);
+        if (h->waiting == 0) next_ns = smaller(next_ns, holder_idle_ns(h));
     }
     return next_ns;
 }

@@ -76,6 +76,8 @@ struct holder {
     uint64_t
         demand; /* permits asked for in a part, with older parts counting half as much each time */
 
+    uint64_t kept_until_ns; /* what is in hand is not given back for being idle before this */
+
     uint64_t denied_until_ns; /* before this, denials are given without asking ... */
     uint64_t denied_need;     /* ... to who needs so many and more */
     uint64_t retry_at_ns;     /* and told to come back then */
@@ -106,6 +108,10 @@ struct holder_answer holder_ask(struct holder *h, uint64_t cost, uint64_t now_ns
 
 /* The same for a caller who was parked. */
 struct holder_answer holder_ask_again(struct holder *h, uint64_t cost, uint64_t now_ns);
+
+/* Somebody is about to take what is in hand, together with others' permits: it is not given back as idle
+ * before until_ns. */
+void holder_keep(struct holder *h, uint64_t until_ns);
 
 /* True: *request is to be sent to the store; ask once more. The driver notes now_ns as the time of
  * sending, for `sent_ns` of the reply, and sends now or never. */

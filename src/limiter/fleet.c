@@ -40,6 +40,9 @@
 /* Whoever is due and could do nothing is not looked at again before so much has passed; nor are tickets. */
 #define TURN_NS MILLISECOND
 
+/* What was gathered is kept for so long, until the rest is there too. */
+#define GATHERED_NS (20 * MILLISECOND)
+
 enum {
     USERS_DEFAULT    = 65536,
     TRIPS_DEFAULT    = 1024,
@@ -105,6 +108,8 @@ struct sleeper {
     struct latch        latch;
 };
 
+static bool fleet_ask_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                            struct fleet_ticket *ticket);
 /* True: answered. False: the ticket is parked. */
 static bool          fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                                struct fleet_ticket *t, struct fleet_answer *a);
@@ -203,7 +208,8 @@ static void ticket_park(struct entry *e, struct fleet_ticket *t, uint64_t deadli
 void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                   struct fleet_answer *answer) {
     struct sleeper s;
-    s.ticket.done = sleeper_wake;
+    s.ticket.done    = sleeper_wake;
+    s.ticket.gathers = false;
     latch_init(&s.latch);
     if (fleet_ask(f, q, now_ns, &s.ticket, answer)) return;
 
@@ -228,6 +234,12 @@ void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_
 bool fleet_decide_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                         struct fleet_ticket *ticket) {
     REQUIRE(ticket->done != NULL);
+    ticket->gathers = false;
+    return fleet_ask_async(f, q, now_ns, ticket);
+}
+
+static bool fleet_ask_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                            struct fleet_ticket *ticket) {
     struct fleet_answer answer; /* the ticket may be answered and gone before this returns */
     if (!fleet_ask(f, q, now_ns, ticket, &answer)) return false;
     ticket->answer = answer;
@@ -247,7 +259,7 @@ static bool fleet_ask(struct fleet *f, const struct fleet_question *q, uint64_t 
     REQUIRE(q->cost > 0);
 
     bool is_answered = fleet_try(f, q, now_ns, t, a);
-    if (is_answered) tally_answer(f, a);
+    if (is_answered && !t->gathers) tally_answer(f, a);
     return is_answered;
 }
 
@@ -330,6 +342,19 @@ static inline uint64_t terms_back_ns(const struct lease_terms *terms) {
     return (terms->term_us + terms->hold_us) * 1000;
 }
 
+/* True: what is gathered is in hand, and stays there for a while. */
+static bool entry_gather(struct entry *e, uint64_t cost, enum fleet_how how, uint64_t now_ns,
+                         struct fleet_answer *a) {
+    uint64_t until_ns, left = holder_left(&e->holder, now_ns, &until_ns);
+    if (left < cost) return false;
+    holder_keep(&e->holder, now_ns + GATHERED_NS);
+    *a = (struct fleet_answer){.allowed       = true,
+                               .how           = how,
+                               .remaining     = left - cost,
+                               .back_after_ns = terms_back_ns(&e->terms)};
+    return true;
+}
+
 /* True: answered; false: parked. */
 static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_question *q,
                          uint64_t now_ns, struct fleet_ticket *t, struct fleet_answer *a) {
@@ -339,6 +364,7 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
         entry_degrade(f, e, q->cost, q->policy, why, now_ns, a);
         return true;
     }
+    if (t->gathers && entry_gather(e, q->cost, FLEET_IN_HAND, now_ns, a)) return true;
     struct holder_answer answer = holder_ask(&e->holder, q->cost, now_ns);
     if (answer.outcome != HOLDER_WAIT) {
         bool allowed = answer.outcome == HOLDER_ALLOWED;
@@ -449,7 +475,7 @@ static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
     while (tickets != NULL) {
         struct fleet_ticket *t = tickets;
         tickets                = t->next; /* it is gone when it is told */
-        tally_answer(f, &t->answer);
+        if (!t->gathers) tally_answer(f, &t->answer);
         t->done(t);
     }
 }
@@ -458,17 +484,19 @@ static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
 static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t free, uint64_t now_ns) {
     struct fleet_ticket *told = NULL, **end = &told;
     for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
-        next                        = t->next;
-        struct holder_answer answer = holder_ask_again(&e->holder, t->cost, now_ns);
-        if (answer.outcome == HOLDER_WAIT) continue;
-        uint64_t until_ns;
+        next = t->next;
+        if (!t->gathers || !entry_gather(e, t->cost, FLEET_BY_TRIP, now_ns, &t->answer)) {
+            struct holder_answer answer = holder_ask_again(&e->holder, t->cost, now_ns);
+            if (answer.outcome == HOLDER_WAIT) continue;
+            uint64_t until_ns;
+            t->answer = (struct fleet_answer){.allowed = answer.outcome == HOLDER_ALLOWED,
+                                              .how     = FLEET_BY_TRIP,
+                                              .remaining =
+                                                  free + holder_left(&e->holder, now_ns, &until_ns),
+                                              .retry_after_ns = answer.retry_after_ns,
+                                              .back_after_ns  = terms_back_ns(&e->terms)};
+        }
         ticket_unlink(t);
-        t->answer =
-            (struct fleet_answer){.allowed   = answer.outcome == HOLDER_ALLOWED,
-                                  .how       = FLEET_BY_TRIP,
-                                  .remaining = free + holder_left(&e->holder, now_ns, &until_ns),
-                                  .retry_after_ns = answer.retry_after_ns,
-                                  .back_after_ns  = terms_back_ns(&e->terms)};
         t->next = NULL;
         *end    = t;
         end     = &t->next;
@@ -566,6 +594,92 @@ static void trip_done(struct store_trip *trip) {
     fleet_tell(f, told);
     if (visitor != NULL) visitor->done(visitor);
     trips_end(&f->trips);
+}
+
+/* --- together -------------------------------------------------------------------------------- */
+
+bool fleet_gather_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                        struct fleet_ticket *ticket) {
+    struct fleet_question mine = *q;
+    if (mine.policy == FLEET_DEFAULT) mine.policy = f->policy;
+    if (mine.policy == FLEET_LOCAL) mine.policy = FLEET_CLOSED;
+    ticket->gathers = true;
+    return fleet_ask_async(f, &mine, now_ns, ticket);
+}
+
+void fleet_note(struct fleet *f, const struct fleet_answer *answer) { tally_answer(f, answer); }
+
+/* The entry of each question, with the buckets of all locked, in the order of their addresses. */
+struct joined {
+    struct bucket *buckets[FLEET_JOINED_MAX];
+    size_t         bucket_count;
+    struct entry  *entries[FLEET_JOINED_MAX];
+    uint64_t       cost[FLEET_JOINED_MAX]; /* of all questions for the same entry up to this one */
+};
+
+static void joined_lock(struct fleet *f, const struct fleet_question *const *q, size_t count,
+                        struct joined *j) {
+    j->bucket_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct bucket *b  = roster_bucket(&f->roster, &q[i]->name);
+        size_t         at = j->bucket_count;
+        while (at > 0 && j->buckets[at - 1] > b) at--;
+        if (at > 0 && j->buckets[at - 1] == b) continue;
+        memmove(&j->buckets[at + 1], &j->buckets[at], (j->bucket_count - at) * sizeof b);
+        j->buckets[at] = b;
+        j->bucket_count++;
+    }
+    for (size_t i = 0; i < j->bucket_count; i++) spin_lock(&j->buckets[i]->lock);
+}
+
+/* Whether all is in hand at *now_ns, which becomes the newest time that any of them has seen. */
+static bool joined_is_there(struct fleet *f, const struct fleet_question *const *q, size_t count,
+                            struct joined *j, uint64_t *now_ns) {
+    for (size_t i = 0; i < count; i++) {
+        const struct bucket *b = roster_bucket(&f->roster, &q[i]->name);
+        j->entries[i] = roster_find(&f->roster, b, &q[i]->name, q[i]->limit, q[i]->window_ns);
+        if (j->entries[i] == NULL) return false;
+        *now_ns    = larger(*now_ns, j->entries[i]->newest_ns);
+        j->cost[i] = q[i]->cost;
+        for (size_t k = i; k-- > 0;) {
+            if (j->entries[k] != j->entries[i]) continue;
+            j->cost[i] += j->cost[k];
+            break;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t until_ns;
+        if (holder_left(&j->entries[i]->holder, *now_ns, &until_ns) < j->cost[i]) return false;
+    }
+    return true;
+}
+
+bool fleet_take_all(struct fleet *f, const struct fleet_question *const *q, size_t count,
+                    uint64_t now_ns, struct fleet_answer *const *answers) {
+    REQUIRE(count <= FLEET_JOINED_MAX);
+    struct joined      j;
+    struct store_trip *trips = NULL;
+    if (!fleet_is_open(f)) return false;
+    joined_lock(f, q, count, &j);
+    bool is_there = joined_is_there(f, q, count, &j, &now_ns);
+    for (size_t i = 0; is_there && i < count; i++) {
+        struct entry        *e = j.entries[i];
+        uint64_t             until_ns;
+        struct holder_answer taken = holder_ask(&e->holder, q[i]->cost, now_ns);
+        INVARIANT(taken.outcome == HOLDER_ALLOWED);
+        e->newest_ns            = now_ns;
+        *answers[i]             = (struct fleet_answer){.allowed   = true,
+                                                        .how       = FLEET_IN_HAND,
+                                                        .remaining = holder_left(&e->holder, now_ns, &until_ns),
+                                                        .back_after_ns = terms_back_ns(&e->terms)};
+        struct store_trip **end = &trips;
+        while (*end != NULL) end = &(*end)->next;
+        *end = entry_poll(f, e, now_ns);
+    }
+    for (size_t i = 0; i < j.bucket_count; i++) spin_unlock(&j.buckets[i]->lock);
+    fleet_send(f, trips);
+    for (size_t i = 0; is_there && i < count; i++) tally_answer(f, answers[i]);
+    return is_there;
 }
 
 /* --- visits: looks and resets ---------------------------------------------------------------- */

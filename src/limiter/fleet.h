@@ -30,8 +30,8 @@
  *   - opens the store before the fleet and closes it after;
  *   - calls fleet_close() when no other call is under way.
  *
- * What a store does is written in store/store.h. Only strict rules are served, one at a time: the messages
- * of leases know no other algorithm and no joint decision.
+ * What a store does is written in store/store.h. Only strict rules are served: the messages of leases know no
+ * other algorithm.
  *
  * A limit that changes is another entry for the same account, so a lower one holds at once, and permits
  * that are in hand under the higher one count against it. */
@@ -117,7 +117,7 @@ struct fleet_ticket {
     struct entry        *entry;
     uint64_t             cost, deadline_ns;
     enum fleet_policy    policy;
-    bool                 is_parked;
+    bool                 is_parked, gathers;
 };
 
 /* Two keyed hashes make a name. No two users ever share one: 128 bits. */
@@ -141,6 +141,21 @@ void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_
  * this call, no later than wait_ns and some milliseconds. */
 bool fleet_decide_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                         struct fleet_ticket *ticket);
+
+/* Decides some questions together: all are allowed and counted at one instant, or nothing is counted. First
+ * permits are gathered, for all at the same time; then all are taken under the locks of all, or, if others
+ * have taken some meanwhile, gathered anew.
+ *
+ * fleet_gather_async() makes sure that q->cost is in hand and takes nothing: as fleet_decide_async(), with
+ * FLEET_LOCAL as FLEET_CLOSED, since a share of one rule says nothing about the others. fleet_take_all() takes
+ * all that is asked, up to FLEET_JOINED_MAX, or nothing; the answers are written if it does. Questions for
+ * the same name and rule add up. fleet_note() counts an answer of a decision that was made so. */
+enum { FLEET_JOINED_MAX = 64 };
+bool fleet_gather_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
+                        struct fleet_ticket *ticket);
+bool fleet_take_all(struct fleet *f, const struct fleet_question *const *q, size_t count,
+                    uint64_t now_ns, struct fleet_answer *const *answers);
+void fleet_note(struct fleet *f, const struct fleet_answer *answer);
 
 /* Would one permit be granted now? As fleet_decide_async(), but nothing is counted, and q->cost is not looked
  * at: the store is asked unless a permit is in hand. fleet_look() waits for the answer. */

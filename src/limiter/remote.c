@@ -204,12 +204,90 @@ weir_status remote_decide_many(struct remote *r, const weir_request *requests, s
     return first;
 }
 
+enum { TOGETHER_ROUNDS_MAX = 16 }; /* of others taking what was gathered */
+
+struct together {
+    struct fleet_question        question[WEIR_RULES_MAX];
+    const struct fleet_question *asked[WEIR_RULES_MAX];
+    struct fleet_answer          answer[WEIR_RULES_MAX], *answers[WEIR_RULES_MAX];
+    struct fleet_ticket          ticket[WEIR_RULES_MAX];
+};
+
+_Static_assert((size_t)FLEET_JOINED_MAX >= WEIR_RULES_MAX, "all rules can be taken together");
+
+static bool question_is_same(const struct fleet_question *a, const struct fleet_question *b) {
+    return memcmp(&a->name, &b->name, sizeof a->name) == 0 && a->limit == b->limit;
+}
+
+/* Gathers for all at the same time; true: nobody was denied. */
+static bool gather(struct remote *r, struct together *t, size_t count, uint64_t now_ns) {
+    struct many many    = {.left = (uint32_t)count + 1};
+    bool        allowed = true;
+    latch_init(&many.latch);
+    for (size_t i = 0; i < count; i++) {
+        struct fleet_question sum = t->question[i]; /* with those before it that ask for the same */
+        for (size_t k = 0; k < i; k++)
+            if (question_is_same(&sum, &t->question[k]))
+                sum.cost = smaller(sum.cost + t->question[k].cost, LIMIT_MAX);
+        t->ticket[i] = (struct fleet_ticket){.done = many_done, .context = &many};
+        if (fleet_gather_async(r->fleet, &sum, now_ns, &t->ticket[i])) many_count(&many);
+    }
+    many_count(&many);
+    latch_wait(&many.latch);
+    for (size_t i = 0; i < count; i++) {
+        t->answer[i] = t->ticket[i].answer;
+        allowed      = allowed && t->answer[i].allowed;
+    }
+    return allowed;
+}
+
+/* All are allowed and taken, or none is taken. What FLEET_OPEN has allowed is not counted anywhere. */
+static void decide_together(struct remote *r, struct together *t, size_t count) {
+    for (unsigned round = 0; round < TOGETHER_ROUNDS_MAX; round++) {
+        size_t asked   = 0;
+        bool   allowed = gather(r, t, count, clock_now_ns());
+        for (size_t i = 0; i < count; i++) {
+            if (allowed && t->answer[i].how != FLEET_DEGRADED) {
+                t->asked[asked]     = &t->question[i];
+                t->answers[asked++] = &t->answer[i];
+            } else {
+                fleet_note(r->fleet, &t->answer[i]);
+            }
+        }
+        if (!allowed || asked == 0) return;
+        if (fleet_take_all(r->fleet, t->asked, asked, clock_now_ns(), t->answers)) return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        t->answer[i] =
+            (struct fleet_answer){.how = FLEET_DEGRADED, .why = FLEET_LATE, .policy = FLEET_CLOSED};
+        fleet_note(r->fleet, &t->answer[i]);
+    }
+}
+
+weir_status remote_decide_all(struct remote *r, const weir_request *requests, size_t count,
+                              weir_decision *decisions) {
+    struct together t;
+    weir_status     first = WEIR_OK;
+    if (count > WEIR_RULES_MAX) return WEIR_BAD_REQUEST;
+    for (size_t i = 0; i < count; i++) {
+        weir_status status = question_of(r, &requests[i], &t.question[i]);
+        if (status == WEIR_OK && requests[i].cost == 0) status = WEIR_UNSUPPORTED;
+        decisions[i] = (weir_decision){.status = status};
+        if (first == WEIR_OK) first = status;
+    }
+    if (first != WEIR_OK || count == 0) return first;
+    decide_together(r, &t, count);
+    for (size_t i = 0; i < count; i++) decision_of(&decisions[i], &t.answer[i]);
+    return WEIR_OK;
+}
+
 weir_status remote_reset(struct remote *r, const weir_request *request) {
     struct fleet_question q;
-    weir_request          plain  = {.user       = request->user,
-                                    .user_bytes = request->user_bytes,
-                                    .window_ns  = request->window_ns,
-                                    .algorithm  = request->algorithm};
+    weir_request          plain  = {.user        = request->user,
+                                    .user_bytes  = request->user_bytes,
+                                    .window_ns   = request->window_ns,
+                                    .deadline_ns = request->deadline_ns,
+                                    .algorithm   = request->algorithm};
     weir_status           status = question_of(r, &plain, &q);
     if (status != WEIR_OK) return status;
     return fleet_reset(r->fleet, &q, clock_now_ns()) ? WEIR_OK : WEIR_STORE_DOWN;

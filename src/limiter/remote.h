@@ -27,6 +27,8 @@ weir_status remote_decide(struct remote *r, const weir_request *request, weir_de
 bool        remote_decide_async(struct remote *r, const weir_request *request, weir_ticket *ticket);
 weir_status remote_decide_many(struct remote *r, const weir_request *requests, size_t count,
                                weir_decision *decisions);
+weir_status remote_decide_all(struct remote *r, const weir_request *requests, size_t count,
+                              weir_decision *decisions);
 weir_status remote_reset(struct remote *r, const weir_request *request);
 void        remote_stats(struct remote *r, weir_statistics *statistics);
 

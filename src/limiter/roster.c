@@ -59,8 +59,12 @@ void roster_wipe(struct roster *r) {
     roster_init(r, r->buckets, r->entries_max);
 }
 
+struct bucket *roster_bucket(struct roster *r, const struct store_name *name) {
+    return &r->buckets[name_word(name, 1) & (r->bucket_count - 1)];
+}
+
 struct bucket *roster_lock(struct roster *r, const struct store_name *name) {
-    struct bucket *b = &r->buckets[name_word(name, 1) & (r->bucket_count - 1)];
+    struct bucket *b = roster_bucket(r, name);
     spin_lock(&b->lock);
     return b;
 }

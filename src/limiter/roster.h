@@ -68,6 +68,7 @@ void   roster_init(struct roster *r, void *memory, uint32_t users_max);
 /* Forgets everybody and every lock: for the child of a fork, before it has threads. */
 void roster_wipe(struct roster *r);
 
+struct bucket     *roster_bucket(struct roster *r, const struct store_name *name);
 struct bucket     *roster_lock(struct roster *r, const struct store_name *name);
 static inline void roster_unlock(struct bucket *b) { spin_unlock(&b->lock); }
 

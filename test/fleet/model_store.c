@@ -188,7 +188,7 @@ static void *run(void *context) {
     while (!m->is_ending || m->event_count > 0) {
         if (m->event_count == 0) {
             pthread_cond_wait(&m->wake, &m->lock);
-        } else if (m->events[0].at_ns > clock_now_ns()) {
+        } else if (!m->is_ending && m->events[0].at_ns > clock_now_ns()) {
             wait_until(m, m->events[0].at_ns);
         } else {
             happen(m, take_first(m));
