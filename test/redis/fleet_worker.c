@@ -66,16 +66,23 @@ static void *work(void *context) {
                     ",\"received_ns\":%" PRId64 "}\n",
                     rules[which].user, q.limit, q.window_ns, q.cost, sent, received);
         }
-        usleep(200 + (useconds_t)(rand_r(&seed) % 400));
+        (void)nanosleep(&(struct timespec){.tv_nsec = 200000 + rand_r(&seed) % 400000}, NULL);
     }
+}
+
+/* 0: not a number from 1 to `most`. */
+static long number(const char *word, long most) {
+    char *end;
+    long  value = strtol(word, &end, 10);
+    return *end == '\0' && value >= 1 && value <= most ? value : 0;
 }
 
 int main(int count, char **words) {
     pthread_t  threads[THREADS_MAX];
     weir_error error;
     if (count != 5) return 2;
-    int thread_count = atoi(words[3]);
-    if (thread_count < 1 || thread_count > THREADS_MAX) return 2;
+    long seconds = number(words[2], 3600), thread_count = number(words[3], THREADS_MAX);
+    if (seconds == 0 || thread_count == 0) return 2;
     limiter = weir_open(words[1], NULL, &error);
     lines   = fopen(words[4], "a");
     if (limiter == NULL || lines == NULL) {
@@ -85,11 +92,11 @@ int main(int count, char **words) {
     }
     setvbuf(lines, NULL, _IOLBF,
             4096); /* a line is there before the next decision, even after kill -9 */
-    end_ns = now_ns() + atoi(words[2]) * WEIR_SECOND;
-    for (int i = 0; i < thread_count; i++)
-        if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(getpid() * 100 + i)) != 0)
+    end_ns = now_ns() + seconds * WEIR_SECOND;
+    for (long i = 0; i < thread_count; i++)
+        if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(getpid() * 100L + i)) != 0)
             return 3;
-    for (int i = 0; i < thread_count; i++) pthread_join(threads[i], NULL);
+    for (long i = 0; i < thread_count; i++) pthread_join(threads[i], NULL);
     weir_close(limiter);
     printf("{\"decisions\":%" PRIu64 ",\"admissions\":%" PRIu64 ",\"degraded\":%" PRIu64
            ",\"late_admissions\":%" PRIu64 "}\n",
