@@ -668,9 +668,10 @@ bool fleet_take_all(struct fleet *f, const struct fleet_question *const *q, size
         struct holder_answer taken = holder_ask(&e->holder, q[i]->cost, now_ns);
         INVARIANT(taken.outcome == HOLDER_ALLOWED);
         e->newest_ns            = now_ns;
-        *answers[i]             = (struct fleet_answer){.allowed   = true,
-                                                        .how       = FLEET_IN_HAND,
-                                                        .remaining = holder_left(&e->holder, now_ns, &until_ns),
+        uint64_t left           = holder_left(&e->holder, now_ns, &until_ns);
+        *answers[i]             = (struct fleet_answer){.allowed       = true,
+                                                        .how           = FLEET_IN_HAND,
+                                                        .remaining     = left,
                                                         .back_after_ns = terms_back_ns(&e->terms)};
         struct store_trip **end = &trips;
         while (*end != NULL) end = &(*end)->next;
