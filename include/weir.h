@@ -195,7 +195,8 @@ typedef struct weir_options {
     size_t   size;            /* sizeof(weir_options); set by WEIR_OPTIONS_DEFAULT */
     uint64_t users_max;       /* counters held at once; a hard bound on memory, about 76 bytes
                                  each. 0: 10,000,000, or as an existing file has it. One user
-                                 under two windows or two algorithms is two counters. */
+                                 under two windows or two algorithms is two counters. Redis: users
+                                 of whom this process has permits at once, 1.1 KiB each. 0: 65,536 */
     uint64_t clock_error_ppm; /* how wrong the rate of the host's clock may be; windows are
                                  lengthened by as much. 0 to 100,000. A file keeps what it was
                                  created with, and 0 then means that. */

@@ -40,6 +40,10 @@
 /* Whoever is due and could do nothing is not looked at again before so much has passed; nor are tickets. */
 #define TURN_NS MILLISECOND
 
+/* A store may send trips together, and gives up a connection that misses their deadlines: nobody's impatience
+ * may cost the others theirs. */
+#define VISIT_NS_MIN (10 * MILLISECOND)
+
 /* What was gathered is kept for so long, until the rest is there too. */
 #define GATHERED_NS (20 * MILLISECOND)
 
@@ -736,7 +740,7 @@ static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is
     t->visitor          = ticket;
     t->trip.is_beat     = false;
     t->trip.name        = q->name;
-    t->trip.deadline_ns = now_ns + smaller(wait_ns, LIMIT_NOW_MAX);
+    t->trip.deadline_ns = now_ns + larger(VISIT_NS_MIN, smaller(wait_ns, LIMIT_NOW_MAX));
     fleet_send(f, &t->trip);
     return false;
 }

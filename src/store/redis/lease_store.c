@@ -85,12 +85,13 @@ static struct view account_key(const struct lease_store *s, const struct store_t
 /* Each tag is the first number whose slot lies in the shard's part of all slots. */
 static void choose_tags(struct lease_store *s) {
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        char     tag[TAG_BYTES];
         unsigned number = 0, part;
         do {
-            (void)snprintf(s->tags[shard], TAG_BYTES, "%u", number++);
-            part = slot_crc(view_of(s->tags[shard])) % SLOT_COUNT * s->interface.shard_count /
-                   SLOT_COUNT;
+            (void)snprintf(tag, sizeof tag, "%u", number++);
+            part = slot_crc(view_of(tag)) % SLOT_COUNT * s->interface.shard_count / SLOT_COUNT;
         } while (part != shard);
+        memcpy(s->tags[shard], tag, sizeof tag);
     }
 }
 
@@ -268,11 +269,11 @@ static bool store_reopen(void *context) {
     return s->redis != NULL;
 }
 
+/* What has arrived is taken by the client's last turn, and answered before it ends. In a child of fork() it is
+ * the parent's, and nobody's here. */
 static void store_close(void *context) {
     struct lease_store *s = context;
     if (s->redis != NULL) redis_close(s->redis);
-    trips_end(s, atomic_load_explicit(&s->arrived, memory_order_acquire), STORE_NOT_SENT,
-              redis_status_text(REDIS_CLOSED));
     free(s);
 }
 
