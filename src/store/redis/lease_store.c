@@ -269,8 +269,8 @@ static bool store_reopen(void *context) {
     return s->redis != NULL;
 }
 
-/* What has arrived is taken by the client's last turn, and answered before it ends. In a child of fork() it is
- * the parent's, and nobody's here. */
+/* What has arrived is taken by the client's last turn, and answered before it ends. In a child of fork() it
+ * is the parent's, and nobody's here. */
 static void store_close(void *context) {
     struct lease_store *s = context;
     if (s->redis != NULL) redis_close(s->redis);
