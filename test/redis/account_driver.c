@@ -4,6 +4,7 @@
  * numbers.
  *
  *     new                                              all begin anew, with the past lost
+ *     lose                                             the clock is lost
  *     virgin SERVER                                    the clock begins, and nothing was granted before
  *     serve SERVER CLAMP USER WORDS...                 one request; answered by a line of numbers
  *     beat SERVER CLAMP ERA GRANTS BY GENERATION       a beat, so too
@@ -106,6 +107,8 @@ int main(void) {
     while (scanf("%15s", verb) == 1) {
         if (strcmp(verb, "new") == 0) {
             memset(accounts, 0, sizeof accounts);
+            shard = (struct store_clock){0};
+        } else if (strcmp(verb, "lose") == 0) {
             shard = (struct store_clock){0};
         } else if (strcmp(verb, "virgin") == 0) {
             store_clock_begin(&shard, number(), true);

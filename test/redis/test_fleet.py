@@ -78,7 +78,7 @@ class FleetOnRedis(unittest.TestCase):
     def test_a_limit_is_used_up_and_never_broken(self):
         with Single() as site:
             self.init(site.url)
-            fleet = Fleet(site.folder, site.url + "?policy=closed&nodes=4", 6)
+            fleet = Fleet(site.folder, site.url + "?policy=closed&nodes=4&deadline=5s", 6)
             sums = fleet.end()
             self.holds(fleet)
             self.assertEqual(sums["degraded"], 0)

@@ -9,6 +9,7 @@ import random
 import struct
 import subprocess
 import sys
+import time
 import unittest
 
 from servers import Single
@@ -18,7 +19,7 @@ SCRIPT = (SOURCE / "src/store/redis/lease.lua").read_text()
 DRIVER = os.path.join(os.environ["WEIR_BUILD_DIR"], "test/redis/account_driver")
 WORLDS = 40
 STEPS = 400
-CLAMP, SLACK_MS = 250_000, 3_600_000
+CLAMP, KEEP_MS = 250_000, 7_200_000
 NOBODY = "0" * 16
 USERS = 3
 
@@ -37,12 +38,15 @@ TRIED = tried(SCRIPT, {"call('TIME')": "{call('HGET', 'time', 's'), call('HGET',
 # And records are written after each request, as the reference does. A store that does not, where nothing but time
 # has changed, remembers what the reference forgot, which shows when the clock is rewound or the hold made longer.
 WRITING = tried(TRIED, {"asked_hold, 0, record and is_reset": "asked_hold, 0, true",
-                        "    changed = r[2] < asked_hold\n": ""})
+                        "        changed = its_hold < asked_hold\n": "",
+                        "fresh_at <= now and its_hold >= hold": "false"})
 
 
-def packed(words):
-    """As an array of MessagePack, which cmsgpack.unpack() reads. Incarnations are hexadecimal here, bytes there."""
-    out = [b"\xdd" + struct.pack(">I", len(words))]
+def packed(words, form=0):
+    """As an array of MessagePack, whose head has three forms. Incarnations are hexadecimal here, bytes there."""
+    heads = [b"\xdc" + struct.pack(">H", len(words)), b"\xdd" + struct.pack(">I", len(words))]
+    heads.insert(0, bytes([0x90 | len(words)]) if len(words) < 16 else heads[0])
+    out = [heads[form]]
     for w in words:
         out.append(b"\xa8" + bytes.fromhex(w) if isinstance(w, str) else b"\xcf" + struct.pack(">Q", w))
     return b"".join(out)
@@ -58,6 +62,9 @@ class World:
         self.term = max(self.hold // 10, 10)
         self.limit = dice.choice([1, 5, 100, 10**6, 2**40])
         self.pace = dice.choice([1, self.hold // 200 + 1, self.hold // 20 + 1])
+        self.user_count = dice.choice([1, 1, USERS])
+        self.report_count_max = dice.choice([0, 1, 4])
+        self.reset_share, self.loss_share = dice.choice([0, 0.01]), dice.choice([0, 0.003])
         self.server = 1_764_000_000 * 10**6 + dice.randrange(10**6)
         self.leases, self.sequence = [[] for _ in range(USERS)], 0
         self.era = self.generation = self.grants = 0
@@ -80,8 +87,8 @@ class World:
     def clock(self):
         """What a request says of the clock."""
         dice = self.dice
-        return [self.era + int(dice.random() < 0.003) if dice.random() < 0.9 else 0,
-                self.grants + (dice.randrange(1, 3) if dice.random() < 0.003 else 0),
+        return [self.era + int(dice.random() < self.loss_share) if dice.random() < 0.9 else 0,
+                self.grants + (dice.randrange(1, 3) if dice.random() < self.loss_share else 0),
                 dice.randrange(1, 10**5) if not self.is_steady and dice.random() < 0.02 else 0, self.generation]
 
     def request(self, user):
@@ -96,14 +103,21 @@ class World:
             need *= dice.randrange(2)
         words = [incarnation, sequence, need, need + dice.randrange(50), self.limit, self.term,
                  self.hold + (dice.randrange(self.hold) if not self.is_steady and dice.random() < 0.01 else 0),
-                 *self.clock(), int(dice.random() < 0.01)]
-        reports = [self.report(user) for _ in range(dice.randrange(5))] if self.leases[user] else []
-        return words, reports
+                 *self.clock(), int(dice.random() < self.reset_share)]
+        report_count = dice.randrange(self.report_count_max + 1) if self.leases[user] else 0
+        return words, [self.report(user) for _ in range(report_count)]
+
+    def form(self):
+        return self.dice.choice([0, 0, 0, 1, 2])
+
+    def is_lost(self):
+        """Whether the shard's record is, now."""
+        return self.dice.random() < self.loss_share
 
     def call(self):
         """Users with the words and reports of each, and what beats say of the clock."""
         dice = self.dice
-        users = dice.sample(range(USERS), dice.choice([0, 1, 1, 1, 1, 1, 2, 3]))
+        users = dice.sample(range(self.user_count), min(self.user_count, dice.choice([0, 1, 1, 1, 1, 1, 2, 3])))
         beats = [self.clock() for _ in range(dice.choice([0, 0, 0, 1, 2] if users else [1, 2]))]
         return [(user, *self.request(user)) for user in users], beats
 
@@ -112,6 +126,12 @@ class World:
         for (user, words, _), reply in zip(asked, replies):
             if reply[0] > 0:
                 self.leases[user] = [*self.leases[user], (words[0], words[1])][-12:]
+
+
+def begin(redis, server):
+    """A shard of which nothing was ever granted."""
+    redis.ask("EVAL", "redis.call('SET', KEYS[1], struct.pack('<ddddddd', 1, ARGV[1], ARGV[1], ARGV[1], ARGV[1], 0, 0))",
+              1, "shard", server)
 
 
 class LeaseScript(unittest.TestCase):
@@ -136,27 +156,40 @@ class LeaseScript(unittest.TestCase):
         driver.stdin.write("new\n")
         if world.dice.random() < 0.8:
             driver.stdin.write(f"virgin {world.server}\n")
-            redis.ask("EVAL", "redis.call('SET', KEYS[1], cmsgpack.pack({1, ARGV[1] + 0, ARGV[1] + 0, ARGV[1] + 0, "
-                              "ARGV[1] + 0, 0, 0}))", 1, "shard", world.server)
+            begin(redis, world.server)
         for step in range(STEPS):
             world.tick()
             redis.ask("HSET", "time", "s", world.server // 10**6, "us", world.server % 10**6)
+            if world.is_lost():
+                driver.stdin.write("lose\n")
+                redis.ask("DEL", "shard")
             asked, beats = world.call()
             arguments, lines, keys = [], [], ["shard"]
             for user, words, reports in asked:
                 told = [word for report in reports for word in report]
-                arguments.append(packed(words + told))
+                arguments.append(packed(words + told, world.form()))
                 lines.append(["serve", world.server, CLAMP, user, *words, len(reports), *told])
                 keys.append(f"user {user}")
             for clock in beats:
-                arguments.append(packed([NOBODY, 0, 0, 0, 0, 0, 0, *clock, 0]))
+                arguments.append(packed([NOBODY, 0, 0, 0, 0, 0, 0, *clock, 0], world.form()))
                 lines.append(["beat", world.server, CLAMP, *clock])
             expected = [self.told(driver, line) for line in lines]
-            answer = redis.ask("EVALSHA", name, len(keys), *keys, CLAMP, SLACK_MS, *arguments)
+            answer = redis.ask("EVALSHA", name, len(keys), *keys, CLAMP, KEEP_MS, *arguments)
             self.assertEqual(expected, answer, f"world {number}, step {step}: {lines}")
             world.learn(asked, answer)
             granted += sum(reply[0] > 0 for reply in answer)
         return granted
+
+    def test_a_record_is_kept_for_long_and_for_longer_than_it_is_of_use(self):
+        with Single() as site, site.one.connect() as redis:
+            begin(redis, time.time_ns() // 1000)
+            for hold_s, kept_s in ((60, KEEP_MS // 1000), (86400, 2 * (1 + 2 * 86400))):
+                words = [NOBODY, hold_s, 1, 2, 100, 10**6, hold_s * 10**6, 0, 0, 0, 0, 0]
+                for told in ([], [NOBODY, hold_s, 0, 0, 1, 0, 1]):
+                    reply = redis.ask("EVAL", SCRIPT, 2, "shard", f"{hold_s}", CLAMP, KEEP_MS,
+                                      packed(words + told))
+                    self.assertEqual(2 if not told else 0, reply[0][0])
+                    self.assertAlmostEqual(kept_s, redis.ask("PTTL", f"{hold_s}") / 1000, delta=30)
 
     def told(self, driver, words):
         driver.stdin.write(" ".join(map(str, words)) + "\n")

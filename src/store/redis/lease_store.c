@@ -19,8 +19,9 @@
  * away longer than this is a second that permits count longer. */
 #define CLAMP_NS UINT64_C(250000000)
 
-/* Records expire by the server's clock, which may jump. One that jumps by more has lost the past. */
-#define SLACK_MS UINT64_C(86400000)
+/* How long a server keeps an account, or twice as long as it is of use if that is longer. It does so by its own
+ * clock, which may jump: a jump of more than half of this is taken for a lost past. */
+#define KEEP_MS UINT64_C(172800000)
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
@@ -29,7 +30,7 @@ enum {
     TAG_BYTES        = 8,
     KEY_BYTES_MAX    = 48,
     NUMBER_BYTES     = 24,
-    COMMAND_WORDS    = 2, /* clamp and slack */
+    COMMAND_WORDS    = 2, /* clamp and keep */
     COMMAND_OVERHEAD = 512,
 };
 
@@ -51,7 +52,7 @@ struct lease_store {
     struct redis_options         options;
     struct redis_script          script;
     char                         tags[LEASE_STORE_SHARDS][TAG_BYTES];
-    char                         clamp[NUMBER_BYTES], slack[NUMBER_BYTES];
+    char                         clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
     _Atomic(struct store_trip *) arrived; /* a stack */
     _Atomic(const char *)        trouble; /* of the last trip; NULL: it was done */
 
@@ -297,9 +298,9 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
     s->options.turn         = store_turn;
     s->options.turn_context = s;
     (void)snprintf(s->clamp, sizeof s->clamp, "%llu", (unsigned long long)(CLAMP_NS / 1000));
-    (void)snprintf(s->slack, sizeof s->slack, "%llu", (unsigned long long)SLACK_MS);
+    (void)snprintf(s->keep, sizeof s->keep, "%llu", (unsigned long long)KEEP_MS);
     s->words[0] = view_of(s->clamp);
-    s->words[1] = view_of(s->slack);
+    s->words[1] = view_of(s->keep);
     redis_script_init(&s->script, lease_script);
     s->interface = (struct store){
         .context     = s,
@@ -327,10 +328,10 @@ struct redis *lease_store_client(struct lease_store *s) {
 
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result) {
-    static const char text[] =
-        "local t = redis.call('TIME')\n"
-        "local c = t[1] * 1000000 + t[2]\n"
-        "return redis.call('SET', KEYS[1], cmsgpack.pack({1, c, c, c, c, 0, 0}), 'NX') and 1 or 0\n";
+    static const char   text[] = "local t = redis.call('TIME')\n"
+                                 "local c = t[1] * 1000000 + t[2]\n"
+                                 "local record = struct.pack('<ddddddd', 1, c, c, c, c, 0, 0)\n"
+                                 "return redis.call('SET', KEYS[1], record, 'NX') and 1 or 0\n";
     struct redis_script script;
     redis_script_init(&script, text);
     *begun = 0;

@@ -9,11 +9,12 @@
 #include "base/contract.h"
 
 enum {
-    PACK_FIX_MAX  = 0x7f,
-    PACK_UINT8    = 0xcc, /* then 16, 32 and 64 bits */
-    PACK_FIX_TEXT = 0xa0, /* plus its bytes, to 31 */
-    PACK_ARRAY16  = 0xdc,
-    REPLY_FIXED   = 7, /* numbers of a reply; then two for each report */
+    PACK_FIX_MAX   = 0x7f,
+    PACK_UINT8     = 0xcc, /* then 16, 32 and 64 bits */
+    PACK_FIX_TEXT  = 0xa0, /* plus its bytes, to 31 */
+    PACK_FIX_ARRAY = 0x90, /* plus its elements, to 15 */
+    PACK_ARRAY16   = 0xdc,
+    REPLY_FIXED    = 7, /* numbers of a reply; then two for each report */
 };
 
 static char *write_big_endian(char *out, uint64_t number, unsigned bytes) {
@@ -43,20 +44,24 @@ size_t lease_words_write(const struct lease_request *q, char out[LEASE_WORDS_BYT
     for (uint32_t i = 0; i < q->report_count; i++) words += 5 + 2 * q->reports[i].use_count;
 
     char *at = out;
-    *at++    = (char)PACK_ARRAY16;
-    at       = write_big_endian(at, words, 2);
-    at       = write_incarnation(at, q->id.incarnation);
-    at       = write_number(at, q->id.sequence);
-    at       = write_number(at, q->need);
-    at       = write_number(at, q->want);
-    at       = write_number(at, q->limit);
-    at       = write_number(at, q->term_us);
-    at       = write_number(at, q->hold_us);
-    at       = write_number(at, q->era_seen_us);
-    at       = write_number(at, q->grants_seen);
-    at       = write_number(at, q->rewind_us);
-    at       = write_number(at, q->rewind_generation);
-    at       = write_number(at, q->is_reset);
+    if (q->report_count == 0) {
+        *at++ = (char)(PACK_FIX_ARRAY + LEASE_WORDS_FIXED); /* by which the script knows it */
+    } else {
+        *at++ = (char)PACK_ARRAY16;
+        at    = write_big_endian(at, words, 2);
+    }
+    at = write_incarnation(at, q->id.incarnation);
+    at = write_number(at, q->id.sequence);
+    at = write_number(at, q->need);
+    at = write_number(at, q->want);
+    at = write_number(at, q->limit);
+    at = write_number(at, q->term_us);
+    at = write_number(at, q->hold_us);
+    at = write_number(at, q->era_seen_us);
+    at = write_number(at, q->grants_seen);
+    at = write_number(at, q->rewind_us);
+    at = write_number(at, q->rewind_generation);
+    at = write_number(at, q->is_reset);
     for (uint32_t i = 0; i < q->report_count; i++) {
         const struct lease_report *r = &q->reports[i];
         at                           = write_incarnation(at, r->id.incarnation);
