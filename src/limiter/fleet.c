@@ -629,9 +629,8 @@ static void joined_lock(struct fleet *f, const struct fleet_question *const *q, 
         size_t         at = j->bucket_count;
         while (at > 0 && j->buckets[at - 1] > b) at--;
         if (at > 0 && j->buckets[at - 1] == b) continue;
-        memmove(&j->buckets[at + 1], &j->buckets[at], (j->bucket_count - at) * sizeof b);
+        for (size_t k = j->bucket_count++; k > at; k--) j->buckets[k] = j->buckets[k - 1];
         j->buckets[at] = b;
-        j->bucket_count++;
     }
     for (size_t i = 0; i < j->bucket_count; i++) spin_lock(&j->buckets[i]->lock);
 }

@@ -89,7 +89,7 @@ static bool read_numbers(const struct redisReply *said, size_t count, uint64_t *
 
 bool lease_words_read(const struct lease_request *q, const struct redisReply *said,
                       struct lease_reply *reply) {
-    uint64_t numbers[REPLY_FIXED + 2 * LEASE_REPORTS_MAX];
+    uint64_t numbers[REPLY_FIXED + 2 * LEASE_REPORTS_MAX] = {0};
     if (!read_numbers(said, REPLY_FIXED + 2 * (size_t)q->report_count, numbers)) return false;
     *reply = (struct lease_reply){.id             = q->id,
                                   .granted        = numbers[0],
