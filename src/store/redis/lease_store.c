@@ -19,8 +19,8 @@
  * away longer than this is a second that permits count longer. */
 #define CLAMP_NS UINT64_C(250000000)
 
-/* How long a server keeps an account, or twice as long as it is of use if that is longer. It does so by its own
- * clock, which may jump: a jump of more than half of this is taken for a lost past. */
+/* How long a server keeps an account, or twice as long as it is of use if that is longer. It does so by its
+ * own clock, which may jump: a jump of more than half of this is taken for a lost past. */
 #define KEEP_MS UINT64_C(172800000)
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
