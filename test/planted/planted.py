@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Plants known bugs into copies of sources and demands that the tests convict each of them.
 
-usage: planted.py FILE.bugs --program NAME=OBJECT[:OBJECT...]... [BUG...]
+usage: planted.py FILE.bugs --program NAME=OBJECT[:OBJECT...]... --libraries WORD[:WORD...] [BUG...]
 
 A .bugs file holds, for each bug, its name, the file, the test programs that must find it (each of
 them must; PROGRAM/PATTERN runs some of its tests) and the text to replace, which must be there
@@ -97,10 +97,13 @@ def compile_planted(directory, bug):
     return objects
 
 
+LIBRARIES = []  # of others, as the linker takes them
+
+
 def build(directory, program, objects, extra):
     archives = [str(a) for a in (BUILD / "test").glob("libweir_*_archive.a")]
     command = [CC, "-o", str(directory / program), *extra, *objects,
-               "-Wl,--start-group", *archives, "-Wl,--end-group", "-lcmocka", "-lz", "-lm", "-pthread"]
+               "-Wl,--start-group", *archives, "-Wl,--end-group", *LIBRARIES, "-lcmocka", "-lz", "-lm", "-pthread"]
     subprocess.run(command, check=True)
 
 
@@ -137,6 +140,8 @@ def main():
         if argument == "--program":
             name, _, objects = arguments.pop(0).partition("=")
             programs[name] = objects.split(":")
+        elif argument == "--libraries":
+            LIBRARIES.extend(arguments.pop(0).split(":"))
         else:
             wanted.append(argument)
 
