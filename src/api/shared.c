@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/text.h"
 #include "limiter/remote.h"
 
@@ -35,13 +36,6 @@ static bool fail_value(weir_error *error, const char *name, const char *wanted) 
 
 /* --- the query ------------------------------------------------------------------------------- */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* In place. False: a % without two hexadecimal digits, or a zero byte. */
 static bool unescape(char *text) {
     char *to = text;
@@ -50,9 +44,9 @@ static bool unescape(char *text) {
             *to++ = *from;
             continue;
         }
-        int high = hex_digit(from[1]), low = high < 0 ? -1 : hex_digit(from[2]);
-        if (low < 0 || (high == 0 && low == 0)) return false;
-        *to++ = (char)(high * 16 + low);
+        int byte = hex_byte(from + 1);
+        if (byte <= 0) return false;
+        *to++ = (char)byte;
         from += 2;
     }
     *to = '\0';

@@ -11,6 +11,7 @@
 #include "wire/json.h"
 
 #include "base/contract.h"
+#include "base/hex.h"
 
 static void   skip_blanks(struct json_reader *reader);
 static bool   fail(struct json_reader *reader, enum json_problem problem);
@@ -22,7 +23,6 @@ static bool   read_word(struct json_reader *reader, struct json_value *value);
 static bool   read_scalar(struct json_reader *reader, struct json_value *value);
 static bool   read_nested(struct json_reader *reader, struct json_value *value);
 static bool   hex4(const char *at, uint32_t *code);
-static int    hex_digit(char c);
 static size_t utf8_length(const unsigned char *at, size_t left);
 static size_t utf8_write(uint32_t code, char *out);
 
@@ -461,20 +461,12 @@ bool json_is_utf8(struct view text) {
 bool json_hex_decode(struct view hex, char *buffer, size_t room, struct view *bytes) {
     if (hex.bytes % 2 != 0 || hex.bytes / 2 > room) return false;
     for (size_t i = 0; i < hex.bytes; i += 2) {
-        int high = hex_digit(hex.data[i]);
-        int low  = hex_digit(hex.data[i + 1]);
-        if (high < 0 || low < 0) return false;
-        buffer[i / 2] = (char)(high << 4 | low);
+        int byte = hex_byte(hex.data + i);
+        if (byte < 0) return false;
+        buffer[i / 2] = (char)byte;
     }
     *bytes = (struct view){.data = buffer, .bytes = hex.bytes / 2};
     return true;
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
 }
 
 static bool hex4(const char *at, uint32_t *code) {

@@ -2,6 +2,7 @@
 #include "wire/resp.h"
 
 #include "base/contract.h"
+#include "base/hex.h"
 
 static enum resp_outcome read_array(char *data, size_t bytes, struct view *words,
                                     struct resp_request *request);
@@ -95,13 +96,6 @@ struct line {
 
 static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* The byte that the escape after a backslash stands for. */
 static char read_escape(struct line *line) {
     char c = *line->at++;
@@ -113,11 +107,10 @@ static char read_escape(struct line *line) {
     case 'a': return '\a';
     case 'x':
         if (line->end - line->at >= 2) {
-            int high = hex_value(line->at[0]);
-            int low  = hex_value(line->at[1]);
-            if (high >= 0 && low >= 0) {
+            int byte = hex_byte(line->at);
+            if (byte >= 0) {
                 line->at += 2;
-                return (char)(high * 16 + low);
+                return (char)byte;
             }
         }
         return c;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/contract.h"
+#include "base/hex.h"
 #include "base/text.h"
 
 enum { PORT_REDIS = 6379, PORT_SENTINEL = 26379 };
@@ -85,28 +86,19 @@ bool url_parse(struct view text, struct url *url, char problem[URL_PROBLEM_BYTES
     return parse_hosts(hosts, url, problem) && parse_path(path, url, problem);
 }
 
-static int digit_of(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* Puts what `text` stands for into `out` with a NUL. */
 static bool decode(struct view text, const char *what, char *out, size_t room, char *problem) {
     size_t used = 0;
     for (size_t i = 0; i < text.bytes; i++) {
         char c = text.data[i];
         if (c == '%') {
-            bool has_two = text.bytes - i > 2;
-            int  high    = has_two ? digit_of(text.data[i + 1]) : -1;
-            int  low     = has_two ? digit_of(text.data[i + 2]) : -1;
-            if (high < 0 || low < 0)
+            int byte = text.bytes - i > 2 ? hex_byte(text.data + i + 1) : -1;
+            if (byte < 0)
                 return problem_set(problem,
                                    "in the %s, %% must be followed by two hexadecimal digits; a "
                                    "percent sign itself is %%25",
                                    what);
-            c = (char)(high * 16 + low);
+            c = (char)byte;
             i += 2;
         }
         if (c == '\0') return problem_set(problem, "the %s holds a NUL byte", what);
@@ -148,7 +140,7 @@ static bool is_host_byte(char c) {
            c == '-' || c == '_';
 }
 
-static bool is_ip6_byte(char c) { return digit_of(c) >= 0 || c == ':' || c == '.'; }
+static bool is_ip6_byte(char c) { return hex_digit(c) >= 0 || c == ':' || c == '.'; }
 
 /* Takes the host off `text`; what is left begins with the port's colon, if there is one. */
 static bool parse_host_name(struct view *text, struct view *name, char *problem) {
