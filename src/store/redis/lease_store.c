@@ -13,7 +13,6 @@
 #include "store/redis/lease_script.h"
 #include "store/redis/lease_words.h"
 #include "store/redis/slot.h"
-#include "store/redis/url.h"
 
 /* How much a step of a shard's clock may be; nodes step it every half of this. Each second that a server is
  * away longer than this is a second that permits count longer. */
@@ -282,12 +281,6 @@ static void store_close(void *context) {
 
 struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
                                      char problem[REDIS_PROBLEM_BYTES_MAX]) {
-    struct url parsed;
-    char       url_problem[URL_PROBLEM_BYTES_MAX];
-    if (!url_parse(url, &parsed, url_problem)) {
-        (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "%s", url_problem);
-        return NULL;
-    }
     struct lease_store *s = calloc(1, sizeof *s);
     if (s == NULL) {
         (void)snprintf(problem, REDIS_PROBLEM_BYTES_MAX, "out of memory");
@@ -302,9 +295,14 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
     s->words[0] = view_of(s->clamp);
     s->words[1] = view_of(s->keep);
     redis_script_init(&s->script, lease_script);
+    s->redis = redis_open(url, &s->options, problem);
+    if (s->redis == NULL) {
+        free(s);
+        return NULL;
+    }
     s->interface = (struct store){
         .context     = s,
-        .shard_count = parsed.kind == URL_CLUSTER ? LEASE_STORE_SHARDS : 1,
+        .shard_count = redis_is_cluster(s->redis) ? LEASE_STORE_SHARDS : 1,
         .trips_max   = options->commands_max != 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT,
         .round_trip_ns = ROUND_TRIP_NS,
         .clamp_ns      = CLAMP_NS,
@@ -312,18 +310,12 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
         .health        = store_health,
         .reopen        = store_reopen,
         .close         = store_close};
-    choose_tags(s);
-    s->redis = redis_open(url, &s->options, problem);
-    if (s->redis != NULL) return s;
-    free(s);
-    return NULL;
+    choose_tags(s); /* before anybody can serve: until then the client's turns find nothing */
+    return s;
 }
 
 struct store *lease_store_interface(struct lease_store *s) {
     return &s->interface;
-}
-struct redis *lease_store_client(struct lease_store *s) {
-    return s->redis;
 }
 
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,

@@ -34,7 +34,4 @@ struct store *lease_store_interface(struct lease_store *s);
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result);
 
-/* The client, for questions of the caller's own; not in a child of fork(). */
-struct redis *lease_store_client(struct lease_store *s);
-
 #endif

@@ -4,7 +4,6 @@
 #include "store/redis/lease_words.h"
 
 #include <hiredis/hiredis.h>
-#include <string.h>
 
 #include "base/contract.h"
 

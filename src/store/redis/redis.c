@@ -168,6 +168,8 @@ void redis_close(struct redis *r) {
     free(r);
 }
 
+bool redis_is_cluster(const struct redis *r) { return r->url.kind == URL_CLUSTER; }
+
 void redis_script_init(struct redis_script *script, const char *text) {
     static const char hex[] = "0123456789abcdef";
     unsigned char     digest[EVP_MAX_MD_SIZE];

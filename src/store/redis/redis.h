@@ -141,6 +141,9 @@ struct redis *redis_open(struct view url, const struct redis_options *options,
  * using `r`. In a child of fork() it gives back nothing but the handle: the rest was never the child's. */
 void redis_close(struct redis *r);
 
+/* Whether its URL is of a Cluster, where the keys of a command must be in one slot. */
+bool redis_is_cluster(const struct redis *r);
+
 void redis_script_init(struct redis_script *script, const char *text);
 
 /* REDIS_DONE: taken; the views are not needed any longer, and `done` will be called. All else: not taken, and
