@@ -431,8 +431,6 @@ weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count
 
 weir_status weir_decide_all(weir *w, const weir_request *requests, size_t count,
                             weir_decision *decisions) {
-    if (w->limiter == NULL && count == 1)
-        return remote_decide(w->shared.remote, requests, decisions);
     if (w->limiter == NULL) return remote_decide_all(w->shared.remote, requests, count, decisions);
     return limiter_decide_all(w->limiter, requests, count, clock_now_ns(), decisions);
 }

@@ -183,6 +183,12 @@ static void sleeper_wake(struct fleet_ticket *t) {
     latch_open(&((struct sleeper *)(void *)t)->latch);
 }
 
+static inline void sleeper_begin(struct sleeper *s) {
+    s->ticket.done    = sleeper_wake;
+    s->ticket.gathers = false;
+    latch_init(&s->latch);
+}
+
 static void ticket_unlink(struct fleet_ticket *t) {
     struct entry *e = t->entry;
     if (t->previous != NULL)
@@ -212,9 +218,7 @@ static void ticket_park(struct entry *e, struct fleet_ticket *t, uint64_t deadli
 void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                   struct fleet_answer *answer) {
     struct sleeper s;
-    s.ticket.done    = sleeper_wake;
-    s.ticket.gathers = false;
-    latch_init(&s.latch);
+    sleeper_begin(&s);
     if (fleet_ask(f, q, now_ns, &s.ticket, answer)) return;
 
     if (!latch_wait_until(&s.latch, s.ticket.deadline_ns)) {
@@ -341,9 +345,23 @@ static void entry_arm(struct fleet *f, struct entry *e, uint64_t due_ns) {
     if (is_first) latch_open(&f->bell);
 }
 
+static inline uint64_t question_wait_ns(const struct fleet *f, const struct fleet_question *q) {
+    return q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
+}
+
 /* A permit that is taken now is free again by then. */
-static inline uint64_t terms_back_ns(const struct lease_terms *terms) {
-    return (terms->term_us + terms->hold_us) * 1000;
+static inline uint64_t back_after_ns(uint64_t term_us, uint64_t hold_us) {
+    return (term_us + hold_us) * 1000;
+}
+
+static inline uint64_t entry_back_ns(const struct entry *e) {
+    return back_after_ns(e->terms.term_us, e->terms.hold_us);
+}
+
+static inline struct fleet_answer entry_allows(const struct entry *e, enum fleet_how how,
+                                               uint64_t remaining) {
+    return (struct fleet_answer){
+        .allowed = true, .how = how, .remaining = remaining, .back_after_ns = entry_back_ns(e)};
 }
 
 /* True: what is gathered is in hand, and stays there for a while. */
@@ -352,10 +370,7 @@ static bool entry_gather(struct entry *e, uint64_t cost, enum fleet_how how, uin
     uint64_t until_ns, left = holder_left(&e->holder, now_ns, &until_ns);
     if (left < cost) return false;
     holder_keep(&e->holder, now_ns + GATHERED_NS);
-    *a = (struct fleet_answer){.allowed       = true,
-                               .how           = how,
-                               .remaining     = left - cost,
-                               .back_after_ns = terms_back_ns(&e->terms)};
+    *a = entry_allows(e, how, left - cost);
     return true;
 }
 
@@ -376,10 +391,10 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
                                              .how            = allowed ? FLEET_IN_HAND : FLEET_CACHED,
                                              .remaining      = holder_left(&e->holder, now_ns, &until_ns),
                                              .retry_after_ns = answer.retry_after_ns,
-                                             .back_after_ns  = terms_back_ns(&e->terms)};
+                                             .back_after_ns  = entry_back_ns(e)};
         return true;
     }
-    uint64_t wait_ns = q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
+    uint64_t wait_ns = question_wait_ns(f, q);
     if (wait_ns == 0) {
         entry_degrade(f, e, q->cost, q->policy, FLEET_LATE, now_ns, a);
         return true;
@@ -465,6 +480,11 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
     return list;
 }
 
+static void trips_append(struct store_trip **list, struct store_trip *more) {
+    while (*list != NULL) list = &(*list)->next;
+    *list = more;
+}
+
 static void fleet_send(struct fleet *f, struct store_trip *trips) {
     while (trips != NULL) {
         struct store_trip *trip = trips;
@@ -498,7 +518,7 @@ static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t free, uint
                                               .remaining =
                                                   free + holder_left(&e->holder, now_ns, &until_ns),
                                               .retry_after_ns = answer.retry_after_ns,
-                                              .back_after_ns  = terms_back_ns(&e->terms)};
+                                              .back_after_ns  = entry_back_ns(e)};
         }
         ticket_unlink(t);
         t->next = NULL;
@@ -544,7 +564,7 @@ static void visit_end(struct fleet *f, const struct fleet_trip *t, uint64_t now_
               .how            = FLEET_BY_TRIP,
               .remaining      = t->trip.reply.free,
               .retry_after_ns = retry_us == LEASE_NEVER ? LIMIT_NEVER : retry_us * 1000,
-              .back_after_ns  = (q->term_us + q->hold_us) * 1000};
+              .back_after_ns  = back_after_ns(q->term_us, q->hold_us)};
         if (q->is_reset) fleet_forget(f, &t->trip.name, now_ns);
     }
     if (!q->is_reset) tally_answer(f, &visitor->answer);
@@ -670,19 +690,12 @@ bool fleet_take_all(struct fleet *f, const struct fleet_question *const *q, size
         uint64_t             until_ns;
         struct holder_answer taken = holder_ask(&e->holder, q[i]->cost, now_ns);
         INVARIANT(taken.outcome == HOLDER_ALLOWED);
-        e->newest_ns            = now_ns;
-        uint64_t left           = holder_left(&e->holder, now_ns, &until_ns);
-        *answers[i]             = (struct fleet_answer){.allowed       = true,
-                                                        .how           = FLEET_IN_HAND,
-                                                        .remaining     = left,
-                                                        .back_after_ns = terms_back_ns(&e->terms)};
-        struct store_trip **end = &trips;
-        while (*end != NULL) end = &(*end)->next;
-        *end = entry_poll(f, e, now_ns);
+        e->newest_ns = now_ns;
+        *answers[i]  = entry_allows(e, FLEET_IN_HAND, holder_left(&e->holder, now_ns, &until_ns));
+        trips_append(&trips, entry_poll(f, e, now_ns));
     }
     for (size_t i = 0; i < j.bucket_count; i++) spin_unlock(&j.buckets[i]->lock);
     fleet_send(f, trips);
-    for (size_t i = 0; is_there && i < count; i++) tally_answer(f, answers[i]);
     return is_there;
 }
 
@@ -690,8 +703,8 @@ bool fleet_take_all(struct fleet *f, const struct fleet_question *const *q, size
 
 /* What this node has of an account is void: the store does not know it any more. Who waits asks anew. */
 static void fleet_forget(struct fleet *f, const struct store_name *name, uint64_t now_ns) {
-    struct store_trip *trips = NULL, **end = &trips;
-    struct bucket     *b = roster_lock(&f->roster, name);
+    struct store_trip *trips = NULL;
+    struct bucket     *b     = roster_lock(&f->roster, name);
     for (uint32_t i = 0; i < b->count; i++) {
         struct entry *e = &f->roster.entries[b->entry[i]];
         if (memcmp(&e->name, name, sizeof *name) != 0) continue;
@@ -701,8 +714,7 @@ static void fleet_forget(struct fleet *f, const struct store_name *name, uint64_
         for (struct fleet_ticket *t = e->first; t != NULL; t = t->next)
             (void)holder_ask_again(&e->holder, t->cost,
                                    e->newest_ns); /* nothing is in hand: it waits */
-        *end = entry_poll(f, e, e->newest_ns);
-        while (*end != NULL) end = &(*end)->next;
+        trips_append(&trips, entry_poll(f, e, e->newest_ns));
     }
     roster_unlock(b);
     fleet_send(f, trips);
@@ -721,7 +733,7 @@ static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is
                                     .term_us  = terms.term_us,
                                     .hold_us  = terms.hold_us,
                                     .is_reset = is_reset};
-    uint64_t             wait_ns = q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
+    uint64_t             wait_ns = question_wait_ns(f, q);
     enum fleet_why       why     = shard_cut(f, shard);
     struct fleet_trip   *t =
         why == FLEET_FINE && wait_ns > 0 ? trip_new(f, shard, &request, now_ns) : NULL;
@@ -755,11 +767,7 @@ bool fleet_look_async(struct fleet *f, const struct fleet_question *q, uint64_t 
     struct entry  *e    = roster_find(&f->roster, b, &q->name, q->limit, q->window_ns);
     uint64_t       left = 0, until_ns;
     if (e != NULL) left = holder_left(&e->holder, larger(e->newest_ns, now_ns), &until_ns);
-    if (left > 0)
-        ticket->answer = (struct fleet_answer){.allowed       = true,
-                                               .how           = FLEET_IN_HAND,
-                                               .remaining     = left,
-                                               .back_after_ns = terms_back_ns(&e->terms)};
+    if (left > 0) ticket->answer = entry_allows(e, FLEET_IN_HAND, left);
     roster_unlock(b);
     if (left == 0) return fleet_visit(f, q, false, now_ns, ticket);
     tally_answer(f, &ticket->answer);
@@ -768,15 +776,15 @@ bool fleet_look_async(struct fleet *f, const struct fleet_question *q, uint64_t 
 
 void fleet_look(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                 struct fleet_answer *answer) {
-    struct sleeper s = {.ticket = {.done = sleeper_wake}};
-    latch_init(&s.latch);
+    struct sleeper s;
+    sleeper_begin(&s);
     if (!fleet_look_async(f, q, now_ns, &s.ticket)) latch_wait(&s.latch);
     *answer = s.ticket.answer;
 }
 
 bool fleet_reset(struct fleet *f, const struct fleet_question *q, uint64_t now_ns) {
-    struct sleeper s = {.ticket = {.done = sleeper_wake}};
-    latch_init(&s.latch);
+    struct sleeper s;
+    sleeper_begin(&s);
     if (!fleet_is_open(f)) return false;
     if (!fleet_visit(f, q, true, now_ns, &s.ticket)) latch_wait(&s.latch);
     return s.ticket.answer.how == FLEET_BY_TRIP;

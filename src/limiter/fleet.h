@@ -149,7 +149,8 @@ bool fleet_decide_async(struct fleet *f, const struct fleet_question *q, uint64_
  * fleet_gather_async() makes sure that q->cost is in hand and takes nothing: as fleet_decide_async(), with
  * FLEET_LOCAL as FLEET_CLOSED, since a share of one rule says nothing about the others. fleet_take_all()
  * takes all that is asked, up to FLEET_JOINED_MAX, or nothing; the answers are written if it does. Questions
- * for the same name and rule add up. fleet_note() counts an answer of a decision that was made so. */
+ * for the same name and rule add up. Neither counts its answers: fleet_note() does, when the decision is
+ * made. */
 enum { FLEET_JOINED_MAX = 64 };
 bool fleet_gather_async(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                         struct fleet_ticket *ticket);

@@ -224,10 +224,6 @@ weir_status limiter_rule_of(const weir_request *r, uint64_t clock_error_ppm, str
     return status;
 }
 
-static inline bool user_is_sound(const void *user, size_t user_bytes) {
-    return user_bytes <= WEIR_USER_BYTES_MAX && (user != NULL || user_bytes == 0);
-}
-
 /* The state of a leaky bucket is a time, whatever the rate: its window is no part of its name. */
 static inline uint64_t counter_word(uint32_t algorithm, int64_t window_ns) {
     uint64_t window = algorithm == WEIR_GCRA ? 0 : (uint64_t)window_ns;
@@ -274,7 +270,7 @@ static inline bool request_same_rule(const weir_request *a, const weir_request *
 /* Fills in all but the rule. */
 static inline weir_status question_name(const struct limiter *l, const weir_request *r,
                                         struct table_question *q) {
-    if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
+    if (!limiter_user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     q->cost = r->cost;
     q->hash = counter_hash(l, r->user, r->user_bytes, r->algorithm, r->window_ns);
     return WEIR_OK;
@@ -380,7 +376,7 @@ bool limiter_allow(struct limiter *l, const char *user, size_t user_bytes, uint6
         (void)limiter_decide_on_sketch(l, &request, now_ns, &decision);
         return decision.allowed;
     }
-    if (!user_is_sound(user, user_bytes) ||
+    if (!limiter_user_is_sound(user, user_bytes) ||
         rule_check(limit, window_ns, l->clock_error_ppm, &q.rule) != WEIR_OK) {
         tally_add(l, TALLY_REFUSED, 1);
         return false;
@@ -407,7 +403,7 @@ weir_status limiter_decide(struct limiter *l, const weir_request *request, uint6
     }
     if (l->sketch != NULL) return limiter_decide_on_sketch(l, request, now_ns, decision);
     status = limiter_rule_of(request, l->clock_error_ppm, &q.rule);
-    if (status == WEIR_OK && !user_is_sound(request->user, request->user_bytes))
+    if (status == WEIR_OK && !limiter_user_is_sound(request->user, request->user_bytes))
         status = WEIR_BAD_USER;
     if (status != WEIR_OK) {
         tally_add(l, TALLY_REFUSED, 1);
@@ -557,7 +553,7 @@ weir_status limiter_decide_all(struct limiter *l, const weir_request *requests, 
 weir_status limiter_reset(struct limiter *l, const weir_request *r, uint64_t now_ns) {
     weir_status status = limiter_ready(l);
     if (status != WEIR_OK) return status;
-    if (!user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
+    if (!limiter_user_is_sound(r->user, r->user_bytes)) return WEIR_BAD_USER;
     if (r->algorithm > WEIR_FIXED) return WEIR_BAD_ALGORITHM;
     if (l->sketch != NULL) return WEIR_UNSUPPORTED;
     if (r->algorithm != WEIR_GCRA &&

@@ -69,6 +69,11 @@ void        limiter_stats(struct limiter *l, weir_statistics *statistics);
 /* What it was made with. */
 uint64_t limiter_clock_error_ppm(const struct limiter *l);
 
+/* Whether it may be a user: any bytes, to WEIR_USER_BYTES_MAX. */
+static inline bool limiter_user_is_sound(const void *user, size_t user_bytes) {
+    return user_bytes <= WEIR_USER_BYTES_MAX && (user != NULL || user_bytes == 0);
+}
+
 /* The rule that a request states, or what is wrong with it. Reads all fields but the user's bytes. */
 weir_status limiter_rule_of(const weir_request *request, uint64_t clock_error_ppm,
                             struct rule *rule);

@@ -53,10 +53,9 @@ void remote_close(struct remote *r, uint64_t wait_ns) {
 static weir_status question_of(struct remote *r, const weir_request *request,
                                struct fleet_question *q) {
     struct rule rule;
-    weir_status status   = limiter_rule_of(request, 0, &rule);
-    bool        has_user = request->user_bytes <= WEIR_USER_BYTES_MAX &&
-                    (request->user != NULL || request->user_bytes == 0);
-    if (status == WEIR_OK && !has_user) status = WEIR_BAD_USER;
+    weir_status status = limiter_rule_of(request, 0, &rule);
+    if (status == WEIR_OK && !limiter_user_is_sound(request->user, request->user_bytes))
+        status = WEIR_BAD_USER;
     if (status == WEIR_OK && rule.algorithm != ALGORITHM_STRICT) status = WEIR_UNSUPPORTED;
     if (status != WEIR_OK) {
         atomic_fetch_add_explicit(&r->refused, 1, memory_order_relaxed);
@@ -168,23 +167,36 @@ static void many_count(struct many *many) {
 
 static void many_done(struct fleet_ticket *t) { many_count(t->context); }
 
+static void many_begin(struct many *many, size_t count) {
+    atomic_init(&many->left, (uint32_t)count + 1);
+    latch_init(&many->latch);
+}
+
+static struct fleet_ticket many_ticket(struct many *many) {
+    return (struct fleet_ticket){.done = many_done, .context = many};
+}
+
+static void many_wait(struct many *many) {
+    many_count(many);
+    latch_wait(&many->latch);
+}
+
 /* So that all who must wait share the time. */
 static weir_status decide_some(struct remote *r, const weir_request *requests, size_t count,
                                weir_decision *decisions) {
     struct fleet_ticket tickets[MANY_AT_ONCE];
-    struct many         many  = {.left = (uint32_t)count + 1};
+    struct many         many;
     weir_status         first = WEIR_OK;
-    latch_init(&many.latch);
+    many_begin(&many, count);
     for (size_t i = 0; i < count; i++) {
         struct fleet_question q;
         weir_status           status = question_of(r, &requests[i], &q);
         decisions[i]                 = (weir_decision){.status = status};
-        tickets[i]                   = (struct fleet_ticket){.done = many_done, .context = &many};
+        tickets[i]                   = many_ticket(&many);
         if (status != WEIR_OK && first == WEIR_OK) first = status;
         if (status != WEIR_OK || ask_async(r, &q, &tickets[i])) many_count(&many);
     }
-    many_count(&many);
-    latch_wait(&many.latch);
+    many_wait(&many);
     for (size_t i = 0; i < count; i++)
         if (decisions[i].status == WEIR_OK) decision_of(&decisions[i], &tickets[i].answer);
     return first;
@@ -221,19 +233,18 @@ static bool question_is_same(const struct fleet_question *a, const struct fleet_
 
 /* Gathers for all at the same time; true: nobody was denied. */
 static bool gather(struct remote *r, struct together *t, size_t count, uint64_t now_ns) {
-    struct many many    = {.left = (uint32_t)count + 1};
+    struct many many;
     bool        allowed = true;
-    latch_init(&many.latch);
+    many_begin(&many, count);
     for (size_t i = 0; i < count; i++) {
         struct fleet_question sum = t->question[i]; /* with those before it that ask for the same */
         for (size_t k = 0; k < i; k++)
             if (question_is_same(&sum, &t->question[k]))
                 sum.cost = smaller(sum.cost + t->question[k].cost, LIMIT_MAX);
-        t->ticket[i] = (struct fleet_ticket){.done = many_done, .context = &many};
+        t->ticket[i] = many_ticket(&many);
         if (fleet_gather_async(r->fleet, &sum, now_ns, &t->ticket[i])) many_count(&many);
     }
-    many_count(&many);
-    latch_wait(&many.latch);
+    many_wait(&many);
     for (size_t i = 0; i < count; i++) {
         t->answer[i] = t->ticket[i].answer;
         allowed      = allowed && t->answer[i].allowed;
@@ -244,30 +255,26 @@ static bool gather(struct remote *r, struct together *t, size_t count, uint64_t 
 /* All are allowed and taken, or none is taken. What FLEET_OPEN has allowed is not counted anywhere. */
 static void decide_together(struct remote *r, struct together *t, size_t count) {
     for (unsigned round = 0; round < TOGETHER_ROUNDS_MAX; round++) {
-        size_t asked   = 0;
-        bool   allowed = gather(r, t, count, clock_now_ns());
+        size_t asked = 0;
+        if (!gather(r, t, count, clock_now_ns())) return;
         for (size_t i = 0; i < count; i++) {
-            if (allowed && t->answer[i].how != FLEET_DEGRADED) {
-                t->asked[asked]     = &t->question[i];
-                t->answers[asked++] = &t->answer[i];
-            } else {
-                fleet_note(r->fleet, &t->answer[i]);
-            }
+            if (t->answer[i].how == FLEET_DEGRADED) continue;
+            t->asked[asked]     = &t->question[i];
+            t->answers[asked++] = &t->answer[i];
         }
-        if (!allowed || asked == 0) return;
-        if (fleet_take_all(r->fleet, t->asked, asked, clock_now_ns(), t->answers)) return;
+        if (asked == 0 || fleet_take_all(r->fleet, t->asked, asked, clock_now_ns(), t->answers))
+            return;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         t->answer[i] =
             (struct fleet_answer){.how = FLEET_DEGRADED, .why = FLEET_LATE, .policy = FLEET_CLOSED};
-        fleet_note(r->fleet, &t->answer[i]);
-    }
 }
 
 weir_status remote_decide_all(struct remote *r, const weir_request *requests, size_t count,
                               weir_decision *decisions) {
     struct together t;
     weir_status     first = WEIR_OK;
+    if (count == 1) return remote_decide(r, requests, decisions);
     if (count > WEIR_RULES_MAX) return WEIR_BAD_REQUEST;
     for (size_t i = 0; i < count; i++) {
         weir_status status = question_of(r, &requests[i], &t.question[i]);
@@ -277,7 +284,10 @@ weir_status remote_decide_all(struct remote *r, const weir_request *requests, si
     }
     if (first != WEIR_OK || count == 0) return first;
     decide_together(r, &t, count);
-    for (size_t i = 0; i < count; i++) decision_of(&decisions[i], &t.answer[i]);
+    for (size_t i = 0; i < count; i++) {
+        fleet_note(r->fleet, &t.answer[i]);
+        decision_of(&decisions[i], &t.answer[i]);
+    }
     return WEIR_OK;
 }
 
