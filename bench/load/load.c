@@ -10,7 +10,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "option.h"
 #include "process.h"
 #include "worker.h"
 
@@ -53,27 +53,9 @@ static const char usage[] =
     "\n"
     "commands:\n%s";
 
-static void die(int code, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
-static void die(int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("weir-load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(code);
-}
+const char *option_program = "weir-load";
 
 /* ---- the command line ---- */
-
-static double number_of(const char *option, const char *text, double low, double high) {
-    char  *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= low) || !(value <= high)) {
-        die(2, "--%s is '%s'; it may be %.15g to %.15g", option, text, low, high);
-    }
-    return value;
-}
 
 static struct load_options options_of(int argc, char **argv) {
     struct load_options        o       = {.name          = "",

@@ -14,14 +14,15 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/random.h"
+#include "cmd/zipf.h"
 #include "load/histogram.h"
+#include "load/option.h"
 #include "redis/asked.h"
 
 enum {
@@ -89,16 +90,7 @@ static const char usage[] =
     "  --process I        of [0]                          --processes N [1]\n"
     "  --admissions FILE  each, for weir judge; with --order hot\n";
 
-static void die(int code, const char *format, ...) __attribute__((noreturn, format(printf, 2, 3)));
-static void die(int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, "weir-bench (%s): ", asked_name);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(code);
-}
+const char *option_program; /* with the name of who is asked */
 
 /* ---- time ---- */
 
@@ -118,27 +110,12 @@ static void sleep_until(uint64_t at_ns) {
 
 /* ---- the next question ---- */
 
-/* The k-th of `users` has a share in proportion to 1 / (k + 1). */
 static uint32_t *draw_zipf(uint64_t users, uint64_t seed) {
     struct random random = {.state = seed};
-    double       *shares = malloc(users * sizeof *shares), sum = 0;
-    uint32_t     *draws = malloc(DRAWS * sizeof *draws);
-    if (shares == NULL || draws == NULL) die(3, "out of memory");
-    for (uint64_t k = 0; k < users; k++) shares[k] = sum += 1.0 / (double)(k + 1);
-    for (unsigned i = 0; i < DRAWS; i++) {
-        double   at  = random_unit(&random) * sum;
-        uint64_t low = 0, high = users - 1;
-        while (low < high) {
-            uint64_t middle = (low + high) / 2;
-            if (shares[middle] > at) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        draws[i] = (uint32_t)low;
-    }
-    free(shares);
+    struct zipf   zipf   = zipf_of(users, 1.0);
+    uint32_t     *draws  = malloc(DRAWS * sizeof *draws);
+    if (draws == NULL) die(3, "out of memory");
+    for (unsigned i = 0; i < DRAWS; i++) draws[i] = (uint32_t)zipf_next(&zipf, &random);
     return draws;
 }
 
@@ -324,15 +301,6 @@ static void print_counts(const struct lane *sum, uint64_t cpu_ns) {
 
 /* ---- the command line ---- */
 
-static double number_of(const char *option, const char *text, double low, double high) {
-    char  *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= low) || !(value <= high)) {
-        die(2, "--%s is '%s'; it may be %.15g to %.15g", option, text, low, high);
-    }
-    return value;
-}
-
 static enum order order_of(const char *name) {
     static const char *const names[] = {"hot", "zipf", "cold"};
     for (unsigned i = 0; i < 3; i++) {
@@ -400,6 +368,9 @@ static struct plan plan_of(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    char program[64];
+    (void)snprintf(program, sizeof program, "weir-bench (%s)", asked_name);
+    option_program      = program;
     struct plan   p     = plan_of(argc, argv);
     struct asked *asked = asked_open(p.url, p.limit, p.window_ns);
     struct lane  *lanes[THREADS_MAX];
