@@ -83,22 +83,22 @@ extern "C" {
 #define WEIR_NEVER INT64_MAX
 
 /* Every outcome that is not an answer. X(name, value, text) */
-#define WEIR_STATUS_TABLE(X)                                                                       \
-    X(WEIR_OK, 0, "done")                                                                          \
-    X(WEIR_NO_MEMORY, 1, "out of memory")                                                          \
-    X(WEIR_BAD_URL, 2, "the store URL is not one that weir knows")                                 \
-    X(WEIR_BAD_OPTIONS, 3, "an option is out of range")                                            \
-    X(WEIR_BAD_USER, 4, "the user is missing or longer than 65536 bytes")                          \
-    X(WEIR_BAD_LIMIT, 5, "the limit is above 1099511627776 (2^40)")                                \
-    X(WEIR_BAD_WINDOW, 6, "the window is outside 1us to 10 years")                                 \
-    X(WEIR_BAD_BURST, 7, "the burst is out of range, or given without WEIR_GCRA")                  \
-    X(WEIR_BAD_ALGORITHM, 8, "the algorithm is not one that weir knows")                           \
-    X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")          \
-    X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                     \
-    X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                    \
-    X(WEIR_UNSUPPORTED, 12,                                                                        \
-      "this store cannot do that (a sketch counts one window, strictly, to 255)")                  \
-    X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                               \
+#define WEIR_STATUS_TABLE(X)                                                                          \
+    X(WEIR_OK, 0, "done")                                                                             \
+    X(WEIR_NO_MEMORY, 1, "out of memory")                                                             \
+    X(WEIR_BAD_URL, 2, "the store URL is not one that weir knows")                                    \
+    X(WEIR_BAD_OPTIONS, 3, "an option is out of range")                                               \
+    X(WEIR_BAD_USER, 4, "the user is missing or longer than 65536 bytes")                             \
+    X(WEIR_BAD_LIMIT, 5, "the limit is above 1099511627776 (2^40)")                                   \
+    X(WEIR_BAD_WINDOW, 6, "the window is outside 1us to 10 years")                                    \
+    X(WEIR_BAD_BURST, 7, "the burst is out of range, or given without WEIR_GCRA")                     \
+    X(WEIR_BAD_ALGORITHM, 8, "the algorithm is not one that weir knows")                              \
+    X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")             \
+    X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                        \
+    X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                       \
+    X(WEIR_UNSUPPORTED, 12,                                                                           \
+      "this store cannot do that (a sketch counts one window to 255, and Redis strict windows only)") \
+    X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                                  \
     X(WEIR_FORKED, 14, "this process is a child of the one that opened the limiter")
 
 typedef enum weir_status {
@@ -214,7 +214,7 @@ typedef struct weir_options {
     uint64_t limit_max;   /* sketch: the largest limit that will be asked; the smaller, the more
                                  users fit. 0: 255, which is the most */
     int64_t  deadline_ns; /* Redis: how long a decision may wait for the store if its request names
-                             no other time. 0: 20 ms */
+                             no other time. 0: 20 ms, or four of the URL's round-trip */
     uint32_t policy;      /* Redis: enum weir_policy, if the request names no other */
     uint32_t nodes;       /* Redis: how many processes share limits; what one of them takes ahead,
                              and may allow under WEIR_POLICY_LOCAL, is a share of this size. 0: 8 */
@@ -287,8 +287,9 @@ typedef struct weir_decision {
     uint8_t  why; /* enum weir_why */
     uint8_t  reserved_byte;
     uint64_t remaining;      /* permits that could be taken at this instant, after this decision. On
-                                a store that many hosts share: those in this process's hand, and with
-                                WEIR_HOW_STORE those that were free there; there may be more */
+                                a store that many hosts share: those in this process's hand and those
+                                that were free when the store spoke last, at most a window ago; other
+                                processes may have taken some of them since, or given some back */
     int64_t  retry_after_ns; /* denied: this request passes after so long if nobody else takes
                                 permits meanwhile, and not earlier; WEIR_NEVER if its cost is above
                                 the limit (or burst). Allowed: 0 */

@@ -17,9 +17,10 @@ enum {
 };
 
 enum loop_interest {
-    LOOP_READ   = 1,
-    LOOP_WRITE  = 2,
-    LOOP_SHARED = 4, /* wake one of the loops that watch this descriptor and not all: a listener */
+    LOOP_NOTHING = 0, /* only that it is broken */
+    LOOP_READ    = 1,
+    LOOP_WRITE   = 2,
+    LOOP_SHARED  = 4, /* wake one of the loops that watch this descriptor and not all: a listener */
 };
 
 struct loop_event {
