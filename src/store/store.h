@@ -89,6 +89,8 @@ struct store {
     uint32_t trips_max;     /* out at once, at least 1 */
     uint64_t round_trip_ns; /* a usual one, for the terms of leases; 0: not known */
     uint64_t clamp_ns;      /* of the shards' clocks: each must be stepped every half of it */
+    bool grants_wait; /* what acquires may be held up by what is being confirmed, longer than the
+                             * clamp: it steps a clock at some time. All else does so when it comes */
 
     store_serve_fn serve;
 

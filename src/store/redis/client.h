@@ -10,8 +10,8 @@
 
 #include "os/process.h"
 #include "os/thread.h"
+#include "store/net/due.h"
 #include "store/redis/cluster.h"
-#include "store/redis/due.h"
 #include "store/redis/node.h"
 #include "store/redis/sentinel.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/contract.h"
-#include "store/redis/backoff.h"
+#include "store/net/backoff.h"
 #include "store/redis/client.h"
 
 #define ASK_NS_MIN    UINT64_C(100000000)   /* from one question to the next */
@@ -87,7 +87,7 @@ static bool host_of(const redisReply *reply, const struct link *asked, struct ur
     *host      = (struct url_host){.port = (uint16_t)port->integer};
     bool is_in = name->type == REDIS_REPLY_STRING && name->len > 0 && strcmp(name->str, "?") != 0;
     if (!is_in) {
-        memcpy(host->name, asked->host.name, sizeof host->name);
+        memcpy(host->name, asked->dial.host.name, sizeof host->name);
         return true;
     }
     if (name->len >= sizeof host->name || strlen(name->str) != name->len) return false;
@@ -148,12 +148,13 @@ void cluster_answered(struct cluster *cluster, const struct link *link,
     } else if (reply->type == REDIS_REPLY_ERROR) {
         enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
         (void)snprintf(problem, sizeof problem, "%s:%u: CLUSTER SLOTS: %s (%.120s)",
-                       link->host.name, link->host.port, trouble_text(trouble), reply->str);
+                       link->dial.host.name, link->dial.host.port, trouble_text(trouble),
+                       reply->str);
         cluster_fail(cluster, problem);
     } else if (reply->type != REDIS_REPLY_ARRAY || !cluster_apply(cluster, reply, link)) {
         (void)snprintf(problem, sizeof problem,
-                       "%s:%u: the Cluster has no slots assigned to servers", link->host.name,
-                       link->host.port);
+                       "%s:%u: the Cluster has no slots assigned to servers", link->dial.host.name,
+                       link->dial.host.port);
         cluster_fail(cluster, problem);
     } else {
         struct redis *client = cluster->client;

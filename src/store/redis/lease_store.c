@@ -18,9 +18,13 @@
  * away longer than this is a second that permits count longer. */
 #define CLAMP_NS UINT64_C(250000000)
 
-/* How long a server keeps an account, or twice as long as it is of use if that is longer. It does so by its
- * own clock, which may jump: a jump of more than half of this is taken for a lost past. */
-#define KEEP_MS UINT64_C(172800000)
+/* How long a server keeps an account, or three times as long as it is of use if that is longer. It does so
+ * by its own clock. If that goes on while a shard's clock stands still (it jumps, and be it by less than the
+ * clamp where nodes find that and rewind; the server is away; nobody asks), by more than a third of this
+ * more than the shard's clock then advances while permits count, the past is lost: see lease.lua. */
+#define KEEP_MS UINT64_C(259200000)
+
+#define SHARD_RECORD_BYTES "72" /* as in lease.lua, which takes no other for a record of its own */
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
@@ -160,14 +164,19 @@ static bool call_has(const struct store_trip *trips, const struct store_trip *tr
     return false;
 }
 
-/* Unlinks from *from what one call can take, accounts before beats; the rest keeps its order. */
-static struct store_trip *call_choose(struct store_trip **from) {
+static bool trip_acquires(const struct store_trip *trip) { return trip->request.id.sequence != 0; }
+
+/* Unlinks from *from what one call can take, accounts before beats; the rest keeps its order. Where
+ * replicas are waited for, what acquires goes without the others, which must not be held up by it. */
+static struct store_trip *call_choose(const struct lease_store *s, struct store_trip **from) {
+    bool               acquires = trip_acquires(*from);
     struct store_trip *accounts = NULL, **accounts_end = &accounts;
     struct store_trip *beats = NULL, **beats_end = &beats;
     unsigned           count = 0;
     while (*from != NULL && count < CALL_TRIPS_MAX) {
-        struct store_trip *trip = *from;
-        if (!trip->is_beat && call_has(accounts, trip)) {
+        struct store_trip *trip     = *from;
+        bool               is_apart = s->options.replicas > 0 && trip_acquires(trip) != acquires;
+        if (is_apart || (!trip->is_beat && call_has(accounts, trip))) {
             from = &trip->next;
             continue;
         }
@@ -201,7 +210,7 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
         }
         s->words[words++] = (struct view){out, lease_words_write(&trip->request, out)};
         deadline_ns       = smaller(deadline_ns, trip->deadline_ns);
-        acquires          = acquires || trip->request.id.sequence != 0;
+        acquires          = acquires || trip_acquires(trip);
     }
     enum redis_status status =
         redis_submit(s->redis, &(struct redis_command){.script         = &s->script,
@@ -234,7 +243,7 @@ static void store_turn(void *context) {
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
         struct store_trip *trips = s->first[shard];
         while (trips != NULL) {
-            struct store_trip *chosen = call_choose(&trips);
+            struct store_trip *chosen = call_choose(s, &trips);
             call_send(s, shard, chosen);
         }
     }
@@ -306,6 +315,7 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
         .trips_max   = options->commands_max != 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT,
         .round_trip_ns = ROUND_TRIP_NS,
         .clamp_ns      = CLAMP_NS,
+        .grants_wait   = options->replicas > 0,
         .serve         = store_serve,
         .health        = store_health,
         .reopen        = store_reopen,
@@ -318,15 +328,14 @@ struct store *lease_store_interface(struct lease_store *s) {
     return &s->interface;
 }
 
-bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
-                       struct redis_result *result) {
-    static const char   text[] = "local t = redis.call('TIME')\n"
-                                 "local c = t[1] * 1000000 + t[2]\n"
-                                 "local record = struct.pack('<ddddddd', 1, c, c, c, c, 0, 0)\n"
-                                 "return redis.call('SET', KEYS[1], record, 'NX') and 1 or 0\n";
+/* Runs a script on each shard's clock; whoever is told of the answers, whole numbers, adds them up. */
+typedef void (*shard_fn)(void *context, int64_t answer);
+static bool store_ask_shards(struct lease_store *s, const char *text, bool wants_replicas,
+                             uint64_t deadline_ns, shard_fn tell, void *context,
+                             struct redis_result *result) {
     struct redis_script script;
+    bool                is_confirmed = true;
     redis_script_init(&script, text);
-    *begun = 0;
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
         char        bytes[KEY_BYTES_MAX];
         struct view key = shard_key(s, shard, bytes);
@@ -335,11 +344,48 @@ bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *be
                                            .keys           = &key,
                                            .key_count      = 1,
                                            .deadline_ns    = deadline_ns,
-                                           .wants_replicas = true},
+                                           .wants_replicas = wants_replicas},
                    result);
         if (result->status != REDIS_DONE) return false;
-        if (result->reply->type == REDIS_REPLY_INTEGER && result->reply->integer == 1) (*begun)++;
+        if (result->reply->type == REDIS_REPLY_INTEGER) tell(context, result->reply->integer);
+        is_confirmed = is_confirmed && result->is_confirmed;
         redis_result_clear(result);
     }
+    result->is_confirmed = is_confirmed || s->options.replicas == 0;
     return true;
+}
+
+static void add_begun(void *context, int64_t answer) { *(uint32_t *)context += answer == 1; }
+
+bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
+                       struct redis_result *result) {
+    static const char text[] =
+        "local record = redis.call('MGET', KEYS[1])[1]\n"
+        "local t = redis.call('TIME')\n"
+        "local c = t[1] * 1000000 + t[2]\n"
+        "if record then\n"
+        "    if #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
+        "    local virgin, _, _, era, born, _, grants, owed = struct.unpack('<dddddddd', record)\n"
+        "    if virgin == 1 or grants > 0 or owed > 0 or born ~= era then return 0 end\n"
+        "end\n"
+        "redis.call('SET', KEYS[1], struct.pack('<ddddddddd', 1, c, c, c, c, 0, 0, 0, 0))\n"
+        "return 1\n";
+    *begun = 0;
+    return store_ask_shards(s, text, true, deadline_ns, add_begun, begun, result);
+}
+
+static void keep_least(void *context, int64_t answer) {
+    uint64_t *least_us = context;
+    if (answer >= 0 && (uint64_t)answer < *least_us) *least_us = (uint64_t)answer;
+}
+
+bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+                      struct redis_result *result) {
+    static const char text[] =
+        "local record = redis.call('MGET', KEYS[1])[1]\n"
+        "if not record or #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
+        "local virgin, c, _, _, born = struct.unpack('<ddddd', record)\n"
+        "return virgin == 1 and -1 or math.max(c - born, 0)\n";
+    *past_us = UINT64_MAX;
+    return store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result);
 }

@@ -29,9 +29,16 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
 struct store *lease_store_interface(struct lease_store *s);
 
 /* The first word about a set-up that has never been used: no permit is out, so nothing need be waited for.
- * Says so on each shard whose clock is not there yet; counts these. Waits until the deadline at most.
- * False: `result` says what is wrong. */
+ * Says so on each shard whose clock is not there yet, or has granted nothing, and was asked by nobody who
+ * knew another one; counts these. Waits until the deadline at most. False: `result` says what is wrong;
+ * the caller clears it. True: result->is_confirmed says whether the replicas that are waited for have it,
+ * of all shards. */
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result);
+
+/* How far back the store knows what was granted, of the shard that knows least: limits whose window and term
+ * are longer than this are denied. UINT64_MAX: from the first on. The rest is as above. */
+bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+                      struct redis_result *result);
 
 #endif

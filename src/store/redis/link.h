@@ -16,10 +16,9 @@
 #include <stdint.h>
 
 #include "base/random.h"
-#include "os/lookup.h"
 #include "os/loop.h"
+#include "store/net/dial.h"
 #include "store/redis/request.h"
-#include "store/redis/stream.h"
 #include "store/redis/url.h"
 
 struct redisReader;
@@ -28,12 +27,12 @@ enum {
     LINK_FLIGHT_MAX   = 1024, /* commands that were sent and not answered */
     LINK_EXPECTED_MAX = 4096, /* the same and our own among them */
     LINK_OPEN_MISSES  = 3, /* so many in a row, and nobody is let wait for this server any longer */
+    LINK_BATCHES_MAX  = 2, /* that wait for replicas */
 };
 
 enum link_state {
     LINK_RESTING, /* until retry_ns; for ever if nobody has wanted it yet */
-    LINK_LOOKING_UP,
-    LINK_CONNECTING,
+    LINK_DIALING,
     LINK_GREETING,
     LINK_UP,
 };
@@ -94,21 +93,16 @@ enum link_count {
 
 struct link {
     const struct link_setting *setting;
-    struct url_host            host;
     enum link_state            state;
     bool                       is_wanted;
     bool                is_listening; /* it has subscribed: messages come among the replies */
+    struct dial         dial;
     struct stream       stream;
     struct redisReader *reader;
     unsigned            interest; /* as the loop knows it */
     uint64_t            now_ns;   /* as last told */
 
-    /* LINK_LOOKING_UP, LINK_CONNECTING */
-    struct lookup *lookup;
-    struct address addresses[LOOKUP_ADDRESSES_MAX];
-    unsigned       address_count;
-    unsigned       address_index;
-    uint64_t       retry_ns;
+    uint64_t retry_ns;
     uint64_t
         since_ns; /* of the attempt; LINK_UP: when the server was heard last, or asked after that */
     unsigned     failures; /* in a row */
@@ -128,6 +122,9 @@ struct link {
     uint32_t             wait_count;   /* of LINK_WAIT */
     uint64_t             batch;        /* of the last WAIT that was sent */
     uint64_t             batch_done;
+    uint64_t             batch_sent_ns[LINK_BATCHES_MAX]; /* by batch % LINK_BATCHES_MAX */
+    uint64_t
+        confirm_ns; /* how long the last one took until it was confirmed; UINT64_MAX: none yet */
 
     /* A script that the server does not know. Nothing is sent until all that was sent before is answered,
      * so that the commands of a key stay in order, and until the server has taken the text. */

@@ -22,7 +22,7 @@ void node_clear(struct node *node) {
 void node_free(struct node *node) { free(node); }
 
 bool node_is(const struct node *node, const struct url_host *host) {
-    return node->host.port == host->port && strcmp(node->host.name, host->name) == 0;
+    return url_host_equals(&node->host, host);
 }
 
 bool node_is_idle(const struct node *node) {

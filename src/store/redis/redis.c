@@ -11,8 +11,8 @@
 #include "os/clock.h"
 #include "os/entropy.h"
 #include "os/latch.h"
+#include "store/net/tls.h"
 #include "store/redis/client.h"
-#include "store/redis/tls.h"
 
 #define NS_PER_MS       UINT64_C(1000000)
 #define DEADLINE_NS     (20 * NS_PER_MS)
@@ -331,7 +331,7 @@ static struct link *redis_find_lookup(struct redis *r, uint64_t word) {
     for (unsigned i = 0; i < r->node_count + 2; i++) {
         struct node *node = i < r->node_count ? r->nodes[i] : apart[i - r->node_count];
         for (unsigned k = 0; node != NULL && k < node->link_count; k++)
-            if ((uint64_t)(uintptr_t)&node->links[k] == word && node->links[k].lookup != NULL)
+            if ((uint64_t)(uintptr_t)&node->links[k] == word && node->links[k].dial.lookup != NULL)
                 return &node->links[k];
     }
     return NULL;
@@ -346,37 +346,35 @@ static void redis_react(struct redis *r, const struct loop_event *event) {
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 static uint64_t node_turn(struct node *node, uint64_t now_ns) {
     uint64_t next_ns = UINT64_MAX;
     for (unsigned i = 0; i < node->link_count; i++)
-        next_ns = earlier(next_ns, link_turn(&node->links[i], now_ns));
+        next_ns = due_earlier(next_ns, link_turn(&node->links[i], now_ns));
     return next_ns;
 }
 
 /* What is due by time, and what is to be sent. Returns when the next thing is due. */
 static uint64_t redis_work(struct redis *r) {
-    struct request *request;
-    while ((request = due_first(&r->due)) != NULL && due_ns(request) <= r->now_ns)
-        redis_expire(r, request);
+    struct due_item *first;
+    while ((first = due_first(&r->due)) != NULL && first->at_ns <= r->now_ns)
+        redis_expire(r, (struct request *)first);
 
     uint64_t next_ns = UINT64_MAX;
     r->is_restless   = false;
     if (r->url.kind == URL_SENTINEL) next_ns = sentinel_turn(&r->sentinel, r->now_ns);
     if (r->url.kind == URL_CLUSTER) next_ns = cluster_turn(&r->cluster, r->now_ns);
     for (unsigned i = 0; i < r->node_count; i++)
-        next_ns = earlier(next_ns, node_turn(r->nodes[i], r->now_ns));
-    if (r->primary != NULL) next_ns = earlier(next_ns, node_turn(r->primary, r->now_ns));
+        next_ns = due_earlier(next_ns, node_turn(r->nodes[i], r->now_ns));
+    if (r->primary != NULL) next_ns = due_earlier(next_ns, node_turn(r->primary, r->now_ns));
     /* A link that was lost just now has made others of these times earlier. */
     if (r->url.kind == URL_SENTINEL && !r->sentinel.is_asking)
-        next_ns = earlier(next_ns, r->sentinel.ask_ns);
+        next_ns = due_earlier(next_ns, r->sentinel.ask_ns);
     if (r->url.kind == URL_CLUSTER && !r->cluster.is_asking)
-        next_ns = earlier(next_ns, r->cluster.ask_ns);
+        next_ns = due_earlier(next_ns, r->cluster.ask_ns);
     /* What one link let go of waits at another, which had its turn already. */
     if (r->is_restless) return 0;
-    request = due_first(&r->due);
-    return request != NULL ? earlier(next_ns, due_ns(request)) : next_ns;
+    first = due_first(&r->due);
+    return first != NULL ? due_earlier(next_ns, first->at_ns) : next_ns;
 }
 
 static void redis_turn(struct redis *r) {
@@ -413,7 +411,7 @@ static void redis_take_submitted(struct redis *r) {
     while (in_order != NULL) {
         struct request *request = in_order;
         in_order                = request->next;
-        due_add(&r->due, request);
+        due_add(&r->due, &request->due, request->deadline_ns);
         redis_route(r, request);
     }
 }
@@ -429,7 +427,7 @@ static void redis_release(struct redis *r, struct request *request) {
 static void redis_tell(struct redis *r, struct request *request, struct redis_result *result) {
     INVARIANT(!request->is_over);
     request->is_over = true;
-    due_remove(&r->due, request);
+    due_remove(&r->due, &request->due);
     request->done(request->context, result);
     redis_result_clear(result);
 }
@@ -502,8 +500,20 @@ struct request *client_ask(const struct view *words, unsigned count) {
     return request;
 }
 
+static struct node *redis_node_new(struct redis *r, const struct url_host *host) {
+    return node_new(&r->setting, host, r->connections + (r->setting.replicas > 0));
+}
+
+/* A WAIT holds up its whole connection. So where there are any, links[0] is without. */
+static struct link *redis_link(const struct redis *r, struct node *node,
+                               const struct request *request) {
+    unsigned which = request->slot % r->connections;
+    if (r->setting.replicas > 0) which = request->wants_replicas ? 1 + which : 0;
+    return &node->links[which];
+}
+
 static void redis_send(struct redis *r, struct node *node, struct request *request) {
-    struct link *link = &node->links[request->slot % node->link_count];
+    struct link *link = redis_link(r, node, request);
     node->used_ns     = r->now_ns;
     r->is_restless    = true;
     if (!link_is_hopeless(link)) {
@@ -535,9 +545,9 @@ static void redis_route(struct redis *r, struct request *request) {
 }
 
 static void redis_pause(struct redis *r, struct request *request) {
+    uint64_t retry_ns = r->now_ns + random_between(&r->random, RETRY_NS_MIN, RETRY_NS_MAX);
     request->place    = REQUEST_PAUSED;
-    request->retry_ns = r->now_ns + random_between(&r->random, RETRY_NS_MIN, RETRY_NS_MAX);
-    due_move(&r->due, request);
+    due_move(&r->due, &request->due, due_earlier(retry_ns, request->deadline_ns));
 }
 
 static void redis_expire_waiting(struct redis *r, struct request *request) {
@@ -561,7 +571,7 @@ static void redis_expire(struct redis *r, struct request *request) {
     case REQUEST_PAUSED:
         if (r->now_ns < request->deadline_ns) {
             request->place = REQUEST_NEW;
-            due_move(&r->due, request);
+            due_move(&r->due, &request->due, request->deadline_ns);
             redis_route(r, request);
             return;
         }
@@ -609,7 +619,7 @@ static bool redis_redirect(struct redis *r, const struct link *link, struct requ
     if (!trouble_redirect_parse(said, &slot, &name, &port) || name.bytes >= sizeof host.name)
         return false;
     memcpy(host.name, name.data, name.bytes);
-    if (name.bytes == 0) memcpy(host.name, link->host.name, sizeof host.name);
+    if (name.bytes == 0) memcpy(host.name, link->dial.host.name, sizeof host.name);
     host.port = port;
 
     struct node *node = client_node(r, &host);
@@ -702,7 +712,7 @@ struct node *client_node(struct redis *r, const struct url_host *host) {
     for (unsigned i = 0; i < r->node_count; i++)
         if (node_is(r->nodes[i], host)) return r->nodes[i];
     if (r->node_count == CLIENT_NODES_MAX) return NULL;
-    struct node *node = node_new(&r->setting, host, r->connections);
+    struct node *node = redis_node_new(r, host);
     if (node == NULL) return NULL;
     node->used_ns             = r->now_ns;
     r->nodes[r->node_count++] = node;
@@ -722,7 +732,7 @@ void client_forget(struct redis *r, struct node *node) {
 void client_set_primary(struct redis *r, const struct url_host *host) {
     struct node *old = r->primary;
     if (old != NULL && node_is(old, host)) return;
-    struct node *node = node_new(&r->setting, host, r->connections);
+    struct node *node = redis_node_new(r, host);
     if (node == NULL) return;
     for (unsigned i = 0; i < node->link_count; i++) link_want(&node->links[i]);
     r->primary = node;

@@ -20,7 +20,8 @@
  * - A command that surely was not executed is tried again by itself until its deadline, where that may help:
  *   on a server that moved, on a connection that is new. One that may have been executed never is.
  * - Commands of one key take one connection, in the order in which one thread submitted them; only what
- *   is tried again may come later.
+ *   is tried again may come later. With options.replicas there are two: those that want replicas stay in
+ *   order among themselves, and so do those that do not.
  * - Nothing grows without bound: commands_max, and COMMAND_BYTES_MAX each.
  *
  * After fork() the child has no thread that could answer: there every call says REDIS_FORKED. */
@@ -80,7 +81,8 @@ struct redis_options {
     unsigned commands_max; /* that are not yet answered: REDIS_COMMANDS_DEFAULT */
 
     /* WAIT: before answers are shown, so many replicas have them, or so much time has passed. One WAIT for
-     * all commands that were sent together. */
+     * all commands that were sent together. What does not want replicas never stands behind one: it has a
+     * connection of its own to each server, one more. */
     unsigned replicas;    /* 0: no WAIT */
     uint64_t replicas_ns; /* 10 ms; at most connect_ns / 2 */
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/net/due.h"
 #include "store/redis/redis.h"
 
 struct link;
@@ -20,11 +21,12 @@ enum request_place {
     REQUEST_WAITING, /* for its link to send it */
     REQUEST_SENT,    /* its reply is expected */
     REQUEST_HELD,    /* has its reply, waits for replicas */
-    REQUEST_PAUSED,  /* to be tried again at retry_ns */
+    REQUEST_PAUSED,  /* to be tried again when it is due */
     REQUEST_PARKED,  /* until it is known whom to ask */
 };
 
 struct request {
+    struct due_item            due;  /* first: the heap gives it back */
     struct request            *next; /* in the list of its place */
     struct request            *previous;
     struct link               *link;
@@ -33,11 +35,9 @@ struct request {
     void                      *context;
     struct redisReply         *reply; /* REQUEST_HELD */
     uint64_t                   deadline_ns;
-    uint64_t                   retry_ns; /* REQUEST_PAUSED */
     uint64_t                   sent_ns;
     uint64_t           end_offset; /* REQUEST_SENT: of its last byte in all that its link sent */
     uint64_t           batch;      /* REQUEST_HELD: the WAIT that lets it go */
-    uint32_t           due_index;  /* in the heap */
     enum request_place place;
     enum trouble       trouble; /* the last that made it be tried again, if has_trouble */
     uint16_t           slot;

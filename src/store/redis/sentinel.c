@@ -8,7 +8,7 @@
 
 #include "base/contract.h"
 #include "base/text.h"
-#include "store/redis/backoff.h"
+#include "store/net/backoff.h"
 #include "store/redis/client.h"
 
 enum { LINK_ASKS, LINK_LISTENS, LINKS };
@@ -175,9 +175,9 @@ static void sentinel_answered(void *owner, struct link *link, struct request *re
     } else {
         bool is_error = reply->type == REDIS_REPLY_ERROR;
         (void)snprintf(problem, sizeof problem,
-                       "%s:%u: the Sentinel knows no primary called %s%s%.100s", link->host.name,
-                       link->host.port, client->url.name, is_error ? ": " : "",
-                       is_error ? reply->str : "");
+                       "%s:%u: the Sentinel knows no primary called %s%s%.100s",
+                       link->dial.host.name, link->dial.host.port, client->url.name,
+                       is_error ? ": " : "", is_error ? reply->str : "");
         sentinel_leave(sentinel, problem);
     }
     freeReplyObject(reply);

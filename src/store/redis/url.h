@@ -17,25 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/view.h"
+#include "store/net/url_part.h"
 
-enum {
-    URL_BYTES_MAX         = 2048,
-    URL_HOSTS_MAX         = 16,
-    URL_HOST_BYTES_MAX    = 254, /* NUL included, as all below */
-    URL_USER_BYTES_MAX    = 128,
-    URL_SECRET_BYTES_MAX  = 512,
-    URL_NAME_BYTES_MAX    = 128,
-    URL_PROBLEM_BYTES_MAX = 256,
-    URL_DATABASE_MAX      = 1000000,
-};
+enum { URL_DATABASE_MAX = 1000000 };
 
 enum url_kind { URL_STANDALONE, URL_SENTINEL, URL_CLUSTER };
-
-struct url_host {
-    char     name[URL_HOST_BYTES_MAX]; /* without brackets */
-    uint16_t port;
-};
 
 struct url {
     enum url_kind   kind;
@@ -50,8 +36,5 @@ struct url {
 
 /* False: `problem` says what is wrong and how it should look. */
 bool url_parse(struct view text, struct url *url, char problem[URL_PROBLEM_BYTES_MAX]);
-
-/* "host:port", with brackets around an IPv6 address. */
-void url_host_write(const struct url_host *host, char *out, size_t room);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/redis/tls.h"
+#include "store/net/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -84,8 +84,9 @@ void tls_problem(const SSL *session, char *problem, size_t problem_bytes) {
         (void)snprintf(problem, problem_bytes, "the server's certificate is not accepted: %s",
                        X509_verify_cert_error_string(verdict));
     } else if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_WRONG_VERSION_NUMBER) {
-        (void)snprintf(problem, problem_bytes,
-                       "the server does not speak TLS at this port; redis:// is without it");
+        (void)snprintf(
+            problem, problem_bytes,
+            "the server does not speak TLS at this port; another scheme of the URL is without it");
     } else {
         (void)snprintf(problem, problem_bytes, "TLS failed: %s", noted());
     }

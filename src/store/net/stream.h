@@ -4,8 +4,8 @@
  *
  * TLS works on memory and all sockets are read and written by os/socket, so that a server that hangs up
  * is an outcome and never a signal. */
-#ifndef WEIR_STORE_REDIS_STREAM_H
-#define WEIR_STORE_REDIS_STREAM_H
+#ifndef WEIR_STORE_NET_STREAM_H
+#define WEIR_STORE_NET_STREAM_H
 
 #include <openssl/types.h>
 #include <stdbool.h>

@@ -4,13 +4,13 @@
  *
  * TLS 1.2 or newer. The server's certificate must lead to an authority that we trust and be made out to
  * the name or address that we connect to. */
-#ifndef WEIR_STORE_REDIS_TLS_H
-#define WEIR_STORE_REDIS_TLS_H
+#ifndef WEIR_STORE_NET_TLS_H
+#define WEIR_STORE_NET_TLS_H
 
 #include <openssl/types.h>
 #include <stddef.h>
 
-/* The files as in struct redis_options; NULL or "" is none. NULL: `problem` says what is wrong. */
+/* The files as in the options of a client; NULL or "" is none. NULL: `problem` says what is wrong. */
 SSL_CTX *tls_new(const char *ca_file, const char *cert_file, const char *key_file, char *problem,
                  size_t problem_bytes);
 void     tls_free(SSL_CTX *tls);

@@ -5,8 +5,8 @@
  * Full jitter (Brooker, "Exponential backoff and jitter", 2015): evenly between a millisecond and a bound
  * that doubles with each failure. So a thousand clients that lost a server at one instant do not come
  * back at one instant, and the first attempt of a lone one is soon. */
-#ifndef WEIR_STORE_REDIS_BACKOFF_H
-#define WEIR_STORE_REDIS_BACKOFF_H
+#ifndef WEIR_STORE_NET_BACKOFF_H
+#define WEIR_STORE_NET_BACKOFF_H
 
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/redis/stream.h"
+#include "store/net/stream.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "base/contract.h"
-#include "store/redis/tls.h"
+#include "store/net/tls.h"
 
 enum { CIPHER_BYTES = 16 * 1024, CIPHER_WAITING_MAX = 256 * 1024 };
 
