@@ -48,6 +48,8 @@ static void account_report(struct account *a, uint64_t now_us, const struct leas
                            struct lease_receipt *receipt);
 static void account_acquire(struct account *a, struct store_clock *clock,
                             const struct lease_request *q, struct lease_reply *reply);
+static uint64_t account_wait_us(const struct account *a, const struct store_clock *clock,
+                                const struct lease_request *q);
 static uint64_t account_refusal_us(const struct account *a, const struct store_clock *clock,
                                    const struct lease_request *q);
 static bool     account_has_room(const struct account *a, uint64_t now_us);
@@ -82,7 +84,8 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
         reply->retry_after_us = account_refusal_us(a, clock, q);
 
     uint64_t live     = account_live(a, clock->now_us);
-    reply->free       = live < q->limit ? q->limit - live : 0;
+    bool     waits    = account_wait_us(a, clock, q) > 0;
+    reply->free       = live < q->limit && !waits ? q->limit - live : 0;
     reply->store_us   = clock->now_us;
     reply->era_us     = clock->era_us;
     reply->generation = clock->generation;
@@ -105,7 +108,9 @@ uint64_t account_fresh_at_us(const struct account *a) {
     if (a->charge_count > 0) last_us = a->charges[a->charge_count - 1].ends_us;
     if (a->cell_count > 0 && a->cells[a->cell_count - 1].latest_us > last_us)
         last_us = a->cells[a->cell_count - 1].latest_us;
-    return last_us == 0 ? 0 : last_us + 2 * a->hold_us;
+    uint64_t fresh_us = last_us == 0 ? 0 : last_us + 2 * a->hold_us;
+    uint64_t sure_us  = a->forgot_us == 0 ? 0 : a->forgot_us + a->hold_us;
+    return fresh_us > sure_us ? fresh_us : sure_us;
 }
 
 /* --- time ------------------------------------------------------------------------------------ */

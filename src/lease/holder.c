@@ -22,7 +22,10 @@
  * ahead.
  *
  * Uses need no prompt report: until it comes they count as used at the end of the term, which matters
- * only when they would have aged out. What is given back is told at once. */
+ * only when they would have aged out. So they are told on whatever trip is made, and on one of their
+ * own not before seven eighths of a window have passed. And not even then if seven eighths of the limit
+ * were free when they were granted: whoever asks once costs one trip, and others may have to wait up to
+ * a term longer for an eighth of the limit. What is given back is told at once. */
 #include "lease/holder.h"
 
 #include <stddef.h>
@@ -41,7 +44,9 @@ enum {
 
 static struct holder_answer holder_answer(struct holder *h, uint64_t cost, uint64_t now_ns);
 static struct holder_lease *holder_ask_store(struct holder *h, uint64_t now_ns);
+static uint64_t             lease_unspent(const struct holder_lease *l);
 static uint64_t             lease_due_ns(const struct holder *h, const struct holder_lease *l);
+static bool                 lease_can_wait(const struct holder_lease *l);
 static bool                 holder_wish(struct holder *h, uint64_t now_ns);
 static bool                 holder_is_due(const struct holder *h, uint64_t now_ns, bool is_wish);
 
@@ -211,7 +216,7 @@ static uint64_t holder_idle_ns(const struct holder *h) {
 }
 
 /* Takes out of use what has ended, what nobody asks for, and with LEASE_MODE_EACH what was left by
- * those who waited. Forgets leases of which the store knows all. */
+ * those who waited. Forgets leases of which the store knows all, and uses that have aged out there. */
 static void holder_close(struct holder *h, uint64_t now_ns) {
     bool is_idle = h->waiting == 0 && now_ns >= holder_idle_ns(h);
     for (uint32_t i = 0; i < HOLDER_LEASES; i++) {
@@ -220,7 +225,10 @@ static void holder_close(struct holder *h, uint64_t now_ns) {
             l->state = LEASE_OVER;
             l->left  = 0;
         }
-        if (l->state == LEASE_OVER && l->base == l->granted) l->state = LEASE_NONE;
+        if (l->state != LEASE_OVER) continue;
+        bool     is_known = l->base == l->granted;
+        uint64_t aged_ns  = l->ends_ns + h->terms->hold_us * 1000;
+        if (is_known || (lease_can_wait(l) && now_ns >= aged_ns)) l->state = LEASE_NONE;
     }
 }
 
@@ -228,7 +236,8 @@ static void holder_close(struct holder *h, uint64_t now_ns) {
 static bool holder_wish(struct holder *h, uint64_t now_ns) {
     uint64_t until_ns, left = holder_left(h, now_ns, &until_ns);
     bool     shares   = h->terms->mode == LEASE_MODE_SHARE;
-    uint64_t expected = shares ? larger(h->demand, h->part_asked) : 0;
+    uint64_t recent   = h->part_asked > h->waiting ? h->part_asked - h->waiting : 0;
+    uint64_t expected = shares ? larger(h->demand, recent) : 0;
     if (h->waiting > 0) {
         h->wish_need = h->need > left ? h->need - left : 1;
         h->wish_want = h->waiting > left ? h->waiting - left + expected : expected;
@@ -272,13 +281,19 @@ static uint64_t lease_unspent(const struct holder_lease *l) {
     return unspent;
 }
 
-/* When a lease is to be told of. */
+/* Whether it is told of only on a trip that is made anyway. */
+static bool lease_can_wait(const struct holder_lease *l) {
+    return l->state == LEASE_OVER && l->is_loose && !l->is_told && lease_unspent(l) == 0;
+}
+
+/* When a trip is to be made to tell of a lease. */
 static uint64_t lease_due_ns(const struct holder *h, const struct holder_lease *l) {
     uint64_t report_ns = h->terms->report_ns;
     if (l->state == LEASE_OPEN && l->use_count > 0)
-        return larger(l->uses[0].first_ns, l->told_ns) + report_ns;
+        return l->is_loose ? UINT64_MAX : larger(l->uses[0].first_ns, l->told_ns) + report_ns;
     if (l->state != LEASE_OVER) return UINT64_MAX;
     if (l->is_told) return l->told_ns + backoff_ns(h, l->tells);
+    if (lease_can_wait(l)) return UINT64_MAX;
     return lease_unspent(l) > 0 ? 0 : l->uses[0].first_ns + report_ns;
 }
 
@@ -397,6 +412,7 @@ static void holder_take_grant(struct holder *h, struct holder_lease *l,
         return;
     }
     l->state           = LEASE_OPEN;
+    l->is_loose        = reply->free >= h->terms->limit - h->terms->limit / 8;
     l->granted         = reply->granted;
     l->left            = reply->granted;
     l->ends_ns         = l->asked_ns + h->terms->term_ns;

@@ -46,8 +46,9 @@ struct holder_use {
 
 struct holder_lease {
     enum holder_state state;
-    bool              is_told; /* LEASE_OVER: a final report was sent */
-    uint32_t          tells;   /* final reports sent */
+    bool              is_told;  /* LEASE_OVER: a final report was sent */
+    bool              is_loose; /* the limit was far away when it was granted */
+    uint32_t          tells;    /* final reports sent */
     uint64_t          sequence;
     uint64_t          asked_ns; /* before the first send */
     uint64_t          ends_ns;  /* asked_ns + term_ns */

@@ -26,7 +26,7 @@
  *              is_final    the holder has stopped; what is neither in base nor in uses is given back
  *     reply    id          as asked
  *              granted     0: denied, or a look
- *              free        permits that nobody holds, after this
+ *              free        permits that nobody holds, after this; 0 while the store does not know its past
  *              retry_after_us      denied: after so long `need` fits, if nobody takes and nobody gives back.
  *                          LEASE_NEVER: need is above the limit. Of a look: what an acquire would be
  *                          denied with now; 0: it would be granted
@@ -44,7 +44,7 @@
  *
  * A beat is a request without a user, for whoever has users on a shard (store_clock.h): era_seen_us,
  * grants_seen and the rewind mean what they mean in any; store_us, era_us, generation and grants answer
- * it, and all else is 0. */
+ * it, and retry_after_us how long permits of the shard still count, if the store knows; all else is 0. */
 #ifndef WEIR_LEASE_MESSAGE_H
 #define WEIR_LEASE_MESSAGE_H
 

@@ -37,10 +37,6 @@ enum {
     PARTS_OF_WINDOW = 10, /* the term is one of so many */
 };
 
-static inline uint64_t between(uint64_t low, uint64_t x, uint64_t high) {
-    return smaller(larger(low, x), high);
-}
-
 /* ns to us; a * (1e6 + plus) / (1e6 - minus), or the other way round. */
 static uint64_t scale_us(uint64_t ns, uint64_t times, uint64_t by, bool round_up) {
     uint128 divisor = (uint128)by * 1000;
@@ -72,9 +68,9 @@ static struct lease_options options_complete(const struct lease_options *given,
         o.term_ns = between(4 * o.round_trip_ns, window_ns / PARTS_OF_WINDOW, 2 * SECOND);
     o.term_ns = between(1000, o.term_ns, 3600 * SECOND);
     if (o.tolerance_ns == 0)
-        o.tolerance_ns = between(2 * o.round_trip_ns, window_ns / 400, SECOND / 10);
+        o.tolerance_ns = larger(2 * o.round_trip_ns, smaller(window_ns / 800, SECOND / 10));
     o.tolerance_ns = smaller(o.tolerance_ns, 3600 * SECOND);
-    if (o.contact_ns == 0) o.contact_ns = between(SECOND / 100, window_ns / 200, SECOND / 10);
+    if (o.contact_ns == 0) o.contact_ns = between(SECOND / 100, window_ns / 300, SECOND / 10);
     o.contact_ns = smaller(o.contact_ns, 3600 * SECOND);
     if (o.margin_ns == 0) {
         uint64_t kept_us =
@@ -111,7 +107,7 @@ void lease_terms_make(uint64_t limit, uint64_t window_ns, const struct lease_opt
     terms->contact_ns      = o.contact_ns;
     terms->span_ns         = (terms->hold_us + 2 * terms->term_us) * 1000 + o.contact_ns;
     terms->poll_ns         = between(20 * MILLISECOND, window_ns / 256, SECOND);
-    terms->report_ns       = larger(o.term_ns / 2, window_ns / 8);
+    terms->report_ns       = window_ns - window_ns / 8;
     terms->idle_ns         = o.idle_ns;
     terms->retry_ns        = larger(4 * o.round_trip_ns, 10 * MILLISECOND);
 

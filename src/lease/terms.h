@@ -28,7 +28,7 @@ struct lease_options {
     uint64_t tolerance_ns;  /* exchanges that take longer verify nothing */
     uint64_t
         contact_ns; /* every node is in contact with every shard so often; 0: a tenth of a second, less
-                            for windows below 20 s */
+                            for windows below 30 s */
     uint64_t idle_ns; /* who was not asked for so long gives back; 0: 0.2 s */
 };
 
@@ -50,7 +50,8 @@ struct lease_terms {
     uint64_t        contact_ns;   /* the driver sends a shard at least an empty request so often */
     uint64_t        span_ns;      /* so long a contact with the store serves to verify later ones */
     uint64_t poll_ns; /* a denial is asked about again after so long: others may have given back */
-    uint64_t report_ns; /* uses are reported at the latest so long after they happened */
+    uint64_t
+        report_ns; /* uses that no other trip told of are reported so long after they happened */
     uint64_t idle_ns;
     uint64_t retry_ns; /* resend when nothing came for so long; then twice as long, to 16 times */
     uint64_t

@@ -27,8 +27,8 @@ enum watch_verdict {
     WATCH_AHEAD, /* *ahead_us: so far at least */
 };
 
-/* `span_ns` and `tolerance_ns` are those of the terms with the longest span of all rules on the
- * shard. */
+/* `span_ns` is the longest of all rules that the watch serves, `tolerance_ns` the shortest: it is in the
+ * margin of each. */
 void watch_begin(struct watch *w, uint64_t clock_error_ppm, uint64_t span_ns,
                  uint64_t tolerance_ns);
 

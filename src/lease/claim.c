@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claim: announced first, then looked at what others have announced, then used.
+ *
+ *     raise    the greater claim is written; when that is done, the rows of all are read; used is what fits
+ *              beside the others' claims, and what does not fit is written down again
+ *     lower    a smaller claim is in force here from before its write begins, and never below what is live
+ *
+ * Strict. Let u_i be what process i may use at a real instant x. Of all raises in force at x let j's be
+ * the one whose write was done last. j's read began after that, so of every other i it read the write
+ * that i's raise in force came by, or a later one. A later one lowers: then i used no more from before
+ * it was written. Or it raises: then it was done after j's, so it is not in force at x. So what j read
+ * of i was u_i at least, and j uses no more than what is left beside all: the sum of all u_i is within
+ * the limit. At x every permit used in (x - W, x] is live in its process's account, which keeps live
+ * within u_i (account.c), or was used by a process that claims no longer count of (members.c). So at
+ * most limit permits were used in (x - W, x].
+ *
+ * Nothing is said of how long writes and reads take, nor of clocks but for their rates. A write of unknown
+ * outcome may be read by others, or not: it is believed to be there when it harms (told), and not used.
+ *
+ * Demarcation (Barbara and Garcia-Molina, VLDB Journal 1994) has the same two rules, lower before and raise
+ * after; flags that are raised before the others' are looked at are Lamport's and Dijkstra's.
+ *
+ * What is claimed stays: permits that age out are granted again here, without a word to anybody. So a
+ * fleet with a steady demand comes to rest. What was not used for a while is lowered. Who could use more
+ * than it claims writes its demand; who claims more than its part (1/nodes) looks from time to time
+ * whether others miss some, and then lets permits go as they age out, until shares are as demands are. */
+#include "lease/claim.h"
+
+#include <stddef.h>
+
+#include "base/contract.h"
+#include "base/range.h"
+#include "base/wide.h"
+
+#define MILLISECOND UINT64_C(1000000)
+#define SECOND      UINT64_C(1000000000)
+
+/* Parts of the hold. */
+enum {
+    PERIODS_A_HOLD       = 32,
+    TIGHT_PERIODS_A_HOLD = 128,
+    LOOKS_A_HOLD         = 64, /* by who was denied */
+    WATCHES_A_HOLD       = 8,  /* by who has more than its part */
+    RETRIES_A_HOLD       = 256,
+    UNKNOWN_PART         = 4, /* a denial for others' claims says to come back then */
+};
+
+enum {
+    IDLE_PART       = 4,  /* of what is usable: less is not worth a write */
+    TIGHT_IDLE_PART = 32, /* the same where others may miss it */
+    TIGHT_PART      = 8,  /* of the limit: so little is free there */
+    UNFAIR_PART     = 32, /* of the limit: by so much a share may be unfair */
+    RENEW_PART      = 4,  /* of the time that rows are kept: written anew */
+    KEEP_PART       = 2,  /* of that: not used any more */
+};
+
+/* One of so many parts of the hold, from 20 ms to 1 s. */
+static uint64_t part_ns(const struct claim *c, uint64_t parts) {
+    return between(20 * MILLISECOND, c->hold_us * 1000 / parts, SECOND);
+}
+
+static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+void claim_begin(struct claim *c, uint64_t nodes, uint64_t now_ns) {
+    *c = (struct claim){.nodes = larger(nodes, 1)};
+    store_clock_begin(&c->clock, now_ns / 1000, true);
+}
+
+bool claim_is_idle(const struct claim *c, uint64_t now_ns) {
+    return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
+           account_live(&c->account, now_ns / 1000) == 0;
+}
+
+/* ---- what is in force here ---- */
+
+static uint64_t claim_room(const struct claim *c) {
+    return above(above(c->limit, c->others), c->usable);
+}
+
+static uint64_t claim_live(const struct claim *c) {
+    return account_live(&c->account, c->clock.now_us);
+}
+
+/* From now on, before anybody is told. */
+static void claim_lower(struct claim *c, uint64_t permits) {
+    c->usable  = smaller(c->usable, permits);
+    c->ceiling = smaller(c->ceiling, c->usable);
+}
+
+/* Little was free when others' claims were read: what is idle here may be missed there. */
+static bool claim_is_tight(const struct claim *c) {
+    return c->has_read && claim_room(c) < c->limit / TIGHT_PART + 1;
+}
+
+static void claim_end_period(struct claim *c, uint64_t now_ns, uint64_t live) {
+    bool     is_tight = claim_is_tight(c);
+    uint64_t kept     = larger(c->peak, c->peak_before);
+    if (above(c->usable, kept) > c->usable / (is_tight ? TIGHT_IDLE_PART : IDLE_PART))
+        claim_lower(c, kept);
+    c->peak_before    = c->peak;
+    c->peak           = live;
+    c->demand_before  = c->demand;
+    c->demand         = 0;
+    c->misses         = false;
+    c->period_ends_ns = now_ns + part_ns(c, is_tight ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
+}
+
+/* Lets go what has aged out and is not wanted here, or is missed elsewhere. */
+static void claim_age(struct claim *c, uint64_t now_ns) {
+    (void)store_clock_step(&c->clock, now_ns / 1000, LEASE_NUMBER_MAX / 2);
+    uint64_t live = claim_live(c);
+    c->peak       = larger(c->peak, live);
+    if (now_ns >= c->period_ends_ns) claim_end_period(c, now_ns, live);
+    uint64_t kept = larger(c->ceiling, live);
+    if (c->ceiling < c->usable && above(c->usable, kept) > c->limit / UNFAIR_PART)
+        claim_lower(c, kept);
+}
+
+/* ---- requests ---- */
+
+static uint64_t claim_demand(const struct claim *c) { return larger(c->demand, c->demand_before); }
+
+/* Holders want what they need for half a term, or no more than what they need now. */
+static void claim_note_demand(struct claim *c, const struct lease_request *q, uint64_t live) {
+    uint64_t terms  = 2 * c->hold_us / larger(q->term_us, 1) + 1;
+    uint64_t demand = q->want > q->need ? q->want * terms : live + q->want;
+    c->demand       = larger(c->demand, smaller(demand, q->limit));
+    c->is_asked     = true;
+}
+
+static void claim_set_limit(struct claim *c, const struct lease_request *q) {
+    if (q->limit < c->limit)
+        claim_lower(c, claim_live(c)); /* the rest was claimed of a greater limit */
+    c->limit = q->limit;
+}
+
+static bool claim_is_fresh(const struct claim *c, uint64_t now_ns) {
+    return c->has_read && now_ns < c->read_ns + part_ns(c, LOOKS_A_HOLD);
+}
+
+/* Whether the store might help somebody who misses so many. */
+static bool claim_is_worth_asking(const struct claim *c, uint64_t missing, uint64_t now_ns) {
+    if (c->out != CLAIM_NOTHING || c->must_read || !claim_is_fresh(c, now_ns)) return true;
+    return c->ceiling == c->usable && claim_room(c) >= missing;
+}
+
+/* Whether what is claimed may be used until a lease has ended that begins now. */
+static bool claim_is_valid(const struct claim *c, const struct members *m, uint64_t keep_ns,
+                           uint64_t term_us, uint64_t now_ns) {
+    uint64_t ends_ns = now_ns + term_us * 1000;
+    if (m->is_fenced || ends_ns >= m->valid_until_ns) return false;
+    return c->usable == 0 || ends_ns < c->wrote_ns + keep_ns / KEEP_PART;
+}
+
+bool claim_serve(struct claim *c, const struct members *m, uint64_t keep_ns,
+                 const struct lease_request *q, uint64_t now_ns, struct lease_reply *reply) {
+    bool is_acquire = q->id.sequence != 0;
+    c->hold_us      = larger(c->hold_us, q->hold_us);
+    claim_age(c, now_ns);
+    claim_set_limit(c, q);
+
+    uint64_t live = claim_live(c), free = above(c->ceiling, live);
+    if (is_acquire) {
+        claim_note_demand(c, q, live);
+        bool fits = q->need <= free, is_possible = q->need <= q->limit;
+        if (fits && !claim_is_valid(c, m, keep_ns, q->term_us, now_ns)) return false;
+        if (!fits && is_possible && claim_is_worth_asking(c, q->need - free, now_ns)) {
+            c->need = q->need;
+            c->want = q->want;
+            return false;
+        }
+        c->misses |= !fits;
+    }
+
+    struct lease_request own = *q;
+    own.limit                = smaller(q->limit, c->ceiling);
+    account_serve(&c->account, &c->clock, &own, reply);
+    c->peak = larger(c->peak, claim_live(c));
+    if (is_acquire && reply->granted > 0 && reply->granted < q->want) c->want = q->want;
+    if (reply->retry_after_us == LEASE_NEVER && q->need <= q->limit)
+        reply->retry_after_us = c->hold_us / UNKNOWN_PART + 1;
+    reply->free          = above(above(q->limit, c->others), claim_live(c));
+    reply->is_replicated = true;
+    return true;
+}
+
+/* ---- errands ---- */
+
+static bool claim_write(struct claim *c, uint64_t permits, uint64_t now_ns,
+                        struct claim_errand *errand) {
+    c->out         = CLAIM_WRITE;
+    c->is_raise    = permits > c->usable;
+    c->target      = permits;
+    c->sent_ns     = now_ns;
+    c->demand_told = claim_demand(c);
+    *errand        = (struct claim_errand){
+               .act = CLAIM_WRITE, .number = ++c->number, .permits = permits, .demand = c->demand_told};
+    return true;
+}
+
+static bool claim_read(struct claim *c, uint64_t now_ns, struct claim_errand *errand) {
+    c->out     = CLAIM_READ;
+    c->sent_ns = now_ns;
+    *errand    = (struct claim_errand){.act = CLAIM_READ, .number = c->number};
+    return true;
+}
+
+static void claim_forget_wish(struct claim *c) { c->need = c->want = 0; }
+
+/* Tries to have what a request waits for, and half of what is free at most beyond that, so that others
+ * find some. */
+static bool claim_ask_more(struct claim *c, uint64_t now_ns, struct claim_errand *errand) {
+    uint64_t free    = above(c->ceiling, claim_live(c));
+    uint64_t missing = above(c->need, free), wanted = above(c->want, free);
+    uint64_t room     = claim_room(c);
+    bool     is_fresh = claim_is_fresh(c, now_ns);
+    if (wanted > 0 && c->ceiling == c->usable && room >= larger(missing, 1)) {
+        uint64_t grow = c->want > c->need ? larger(wanted, c->usable / 2) : wanted;
+        grow          = smaller(grow, larger(missing, room / 2));
+        if (grow > 0) return claim_write(c, c->usable + grow, now_ns, errand);
+    } else if (wanted > 0 && !is_fresh) {
+        return claim_read(c, now_ns, errand);
+    }
+    claim_forget_wish(c);
+    return false;
+}
+
+/* Others learn that this one misses some, or less than it did. */
+static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
+    uint64_t demand = claim_demand(c);
+    if (!c->misses || demand <= c->usable) return false;
+    if (c->demand_told <= c->usable) return true;
+    bool differs = demand > c->demand_told + c->demand_told / 4 || demand < c->demand_told / 2;
+    return differs && now_ns >= c->wrote_ns + part_ns(c, WATCHES_A_HOLD);
+}
+
+bool claim_poll(struct claim *c, const struct members *m, uint64_t keep_ns, uint64_t now_ns,
+                struct claim_errand *errand) {
+    if (c->out != CLAIM_NOTHING || now_ns < c->retry_at_ns) return false;
+    if (!m->is_joined || m->is_fenced) return false;
+    claim_age(c, now_ns);
+    if (c->must_read) return claim_read(c, now_ns, errand);
+    if (c->told > c->usable) return claim_write(c, c->usable, now_ns, errand);
+    if (c->want > 0 && claim_ask_more(c, now_ns, errand)) return true;
+    if (c->usable > 0 && now_ns >= c->wrote_ns + keep_ns / RENEW_PART)
+        return claim_write(c, c->usable, now_ns, errand);
+    if (claim_must_tell(c, now_ns)) return claim_write(c, c->usable, now_ns, errand);
+    bool is_large = c->usable > c->limit / c->nodes;
+    if (is_large && c->is_asked && now_ns >= c->read_ns + part_ns(c, WATCHES_A_HOLD))
+        return claim_read(c, now_ns, errand);
+    return false;
+}
+
+uint64_t claim_next_ns(const struct claim *c, uint64_t keep_ns, uint64_t now_ns) {
+    if (c->out != CLAIM_NOTHING) return UINT64_MAX;
+    if (now_ns < c->retry_at_ns) return c->retry_at_ns;
+    uint64_t next_ns = UINT64_MAX;
+    if (c->usable > 0) next_ns = larger(now_ns + 1, c->period_ends_ns);
+    if (c->usable > 0) next_ns = smaller(next_ns, c->wrote_ns + keep_ns / RENEW_PART);
+    if (c->ceiling < c->usable) next_ns = smaller(next_ns, now_ns + part_ns(c, LOOKS_A_HOLD));
+    return next_ns;
+}
+
+static void claim_fail(struct claim *c, uint64_t now_ns) {
+    c->must_read   = false;
+    c->is_raise    = false;
+    c->retry_at_ns = now_ns + part_ns(c, RETRIES_A_HOLD);
+}
+
+void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
+    REQUIRE(c->out == CLAIM_WRITE);
+    c->out = CLAIM_NOTHING;
+    if (fate == CLAIM_DONE) {
+        c->told        = c->target;
+        c->done_number = c->number;
+        c->wrote_ns    = c->sent_ns;
+        c->must_read   = c->is_raise;
+        return;
+    }
+    if (fate == CLAIM_UNKNOWN) c->told = larger(c->told, c->target);
+    claim_fail(c, now_ns);
+}
+
+/* What others claim, and what they could use. */
+struct claims {
+    uint64_t permits, demand;
+    uint64_t own_number;
+    bool     misses; /* somebody could use more than it claims */
+};
+
+static struct claims claims_sum(const struct claim *c, const struct members *m,
+                                const struct claim_row *rows, uint32_t count, uint64_t now_ns) {
+    struct claims sum = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct claim_row *row = &rows[i];
+        if (row->id == m->id) {
+            sum.own_number = row->number;
+            continue;
+        }
+        if (!members_count(m, row->id, c->hold_us, now_ns)) continue;
+        sum.permits = smaller(sum.permits + row->permits, LIMIT_MAX);
+        sum.demand  = smaller(sum.demand + larger(row->demand, row->permits), LIMIT_MAX);
+        sum.misses |= row->demand > row->permits;
+    }
+    return sum;
+}
+
+bool claim_has_read(struct claim *c, const struct members *m, const struct claim_row *rows,
+                    uint32_t count, uint64_t now_ns) {
+    REQUIRE(c->out == CLAIM_READ);
+    c->out = CLAIM_NOTHING;
+    claim_age(c, now_ns);
+    if (rows == NULL) {
+        claim_fail(c, now_ns);
+        return true;
+    }
+    struct claims sum    = claims_sum(c, m, rows, count, now_ns);
+    bool          lost   = sum.own_number < c->done_number;
+    uint64_t      fits   = smaller(c->target, above(c->limit, sum.permits));
+    bool          raised = c->must_read && !lost && fits > c->usable;
+    if (raised) c->usable = fits;
+    c->must_read = false;
+    c->is_raise  = false;
+    c->is_asked  = false;
+    c->has_read  = true;
+    c->read_ns   = c->sent_ns;
+    c->others    = sum.permits;
+    claim_forget_wish(c);
+
+    uint64_t mine      = larger(claim_demand(c), 1);
+    uint64_t fair      = (uint64_t)((uint128)c->limit * mine / (mine + sum.demand));
+    bool     is_unfair = sum.misses && above(c->usable, fair) > c->limit / UNFAIR_PART;
+    c->ceiling         = is_unfair && !raised ? fair : c->usable; /* what was raised is used once */
+    return !lost;
+}

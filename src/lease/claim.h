@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claim: the share of one user's limit that one process may use, in a store that cannot count. See claim.c.
+ *
+ * For stores that write and read by quorum, and do nothing else quickly (Cassandra). Each process has a row
+ * of its own for each user and rule, which nobody else writes: how many permits it claims. What it may use
+ * it counts itself, in an account (account.h) whose limit is the claim; so a process that has claimed enough
+ * asks nobody.
+ *
+ *     row        id        of the process (members.h)
+ *                number    counts its writes; the greater one wins, whenever it arrives
+ *                permits   that it claims
+ *                demand    permits that it could use in a window; above `permits` it misses them
+ *
+ *     errand     CLAIM_WRITE   writes the row so that a CLAIM_READ that begins later reads it, or a later one
+ *                CLAIM_READ    reads the rows of all
+ *
+ * A machine without hands: the driver has the clock and the way to the store.
+ *
+ *     if (claim_serve(c, members, &request, now, &reply)) ...    -- there is the reply
+ *     else ...                                                   -- serve it again after what ends an errand
+ *     while (claim_poll(c, members, now, &errand)) do it         -- after each event, and at claim_next_ns()
+ *
+ * One errand is out at a time; the driver ends each. Times are as in holder.h. One thread at a time. */
+#ifndef WEIR_LEASE_CLAIM_H
+#define WEIR_LEASE_CLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lease/account.h"
+#include "lease/members.h"
+#include "lease/message.h"
+#include "lease/store_clock.h"
+
+enum claim_act { CLAIM_NOTHING, CLAIM_WRITE, CLAIM_READ };
+
+struct claim_errand {
+    enum claim_act act;
+    uint64_t       number;          /* of the row's writes; of a read: the last one's */
+    uint64_t       permits, demand; /* CLAIM_WRITE */
+};
+
+enum claim_fate {
+    CLAIM_DONE,
+    CLAIM_NOT_DONE, /* and will not be */
+    CLAIM_UNKNOWN,  /* it may be done, or be done yet */
+};
+
+struct claim_row {
+    uint64_t id, number, permits, demand;
+};
+
+struct claim {
+    struct account     account;
+    struct store_clock clock; /* this process's own, for the account */
+
+    uint64_t limit; /* of the last request */
+    uint64_t
+        nodes; /* that ask for one user at a time: who has more than one's share looks for others */
+    uint64_t hold_us; /* of the last request */
+    uint64_t usable;  /* permits that may be live here */
+    uint64_t ceiling; /* at most usable: no more are granted, since others miss some */
+    uint64_t told;    /* permits that others may believe to be claimed */
+
+    enum claim_act out;       /* the errand that is out */
+    bool           is_raise;  /* it is, or the read that follows is, for more than was usable */
+    bool           must_read; /* a raise was written */
+    uint64_t       number, done_number; /* of the row's writes: the last; the last that was done */
+    uint64_t       target;              /* what was written last */
+    uint64_t sent_ns, wrote_ns; /* when the errand began; when the last write that was done began */
+    uint64_t retry_at_ns;       /* no errand before, after one that failed */
+
+    uint64_t need,
+        want; /* permits that a request waits for, and that would be welcome; 0: none does */
+    bool     is_asked; /* since the last read */
+    bool     has_read;
+    uint64_t read_ns; /* when the last read began */
+    uint64_t others;  /* permits that others claimed then */
+    bool     misses;  /* was denied in this period */
+    uint64_t demand,
+        demand_before; /* most that could be used in a window, in this period and the last */
+    uint64_t demand_told;
+    uint64_t peak, peak_before; /* most that were live in this period and the last */
+    uint64_t period_ends_ns;
+};
+
+/* A new process, or a user that it did not know. */
+void claim_begin(struct claim *c, uint64_t nodes, uint64_t now_ns);
+
+/* One request of a holder of this process, beats too. True: *reply says all that account_serve() would.
+ * False: the store must be asked first; nothing has changed. `keep_ns`: how long the store keeps a row
+ * at least that is not written anew. */
+bool claim_serve(struct claim *c, const struct members *m, uint64_t keep_ns,
+                 const struct lease_request *q, uint64_t now_ns, struct lease_reply *reply);
+
+/* False: nothing is to be done now. */
+bool claim_poll(struct claim *c, const struct members *m, uint64_t keep_ns, uint64_t now_ns,
+                struct claim_errand *errand);
+/* When claim_poll() may have something next if nothing else happens. */
+uint64_t claim_next_ns(const struct claim *c, uint64_t keep_ns, uint64_t now_ns);
+
+void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns);
+/* `rows` NULL: without an answer. False: a write of this process that was done is not there any more: the
+ * store has lost something. */
+bool claim_has_read(struct claim *c, const struct members *m, const struct claim_row *rows,
+                    uint32_t count, uint64_t now_ns);
+
+/* Nothing is claimed, used or to be done: as good as a new one. */
+bool claim_is_idle(const struct claim *c, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * members: which processes of a fleet are alive, and from when on does a claim of one that is not count no
+ * more? See members.c.
+ *
+ * A machine without hands, as the holder is: the driver has the clock and the way to a store that can do
+ * one thing atomically, to change a member's record if a condition holds (Cassandra: a conditional update,
+ * "LWT"):
+ *
+ *     member     id         of the process: 64 random bits, drawn when its memory begins (start, fork)
+ *                beat       how often it has said that it lives
+ *                is_fenced  it may not say so any more
+ *
+ *     errand     MEMBERS_JOIN    makes the record of `id`, with beat 1, if there is none
+ *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
+ *                MEMBERS_LOOK    reads all records, no older than they were when it began
+ *                MEMBERS_FENCE   fences `id` if its beat is still `beat`
+ *
+ * No two clocks are compared: whoever beats may use what it has claimed until `valid` after the start of its
+ * last beat that was done, by its own clock; who has seen the same beat for so long, by its own clock, fences
+ * it; and who sees a member fenced waits a window more. One thread at a time. Times are as in holder.h. */
+#ifndef WEIR_LEASE_MEMBERS_H
+#define WEIR_LEASE_MEMBERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MEMBERS_MAX = 256 }; /* that are known at a time, with those that died less than a day ago */
+
+struct members_options {
+    uint64_t clock_error_ppm; /* as in struct lease_terms */
+    uint64_t beat_ns;         /* from one beat to the next */
+    uint64_t valid_ns;        /* how long a beat is good for; several beats */
+};
+
+struct member {
+    uint64_t id;
+    uint64_t beat;
+    uint64_t changed_ns; /* when another beat was seen than before */
+    bool     is_fenced;
+    uint64_t fenced_ns; /* when that was seen */
+};
+
+struct members {
+    struct members_options options;
+    uint64_t               id;
+    uint64_t               beat;
+    bool                   is_joined;
+    bool                   is_fenced; /* others believe that this one is dead: begin a new memory */
+    uint64_t               valid_until_ns; /* what is claimed may be used before this */
+    bool                   is_beating, is_looking, is_fencing; /* errands that are out */
+    uint64_t               fencing_id;
+    uint64_t               beats_at_ns, looks_at_ns, beat_sent_ns;
+    uint32_t               count;
+    struct member          others[MEMBERS_MAX];
+};
+
+enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
+
+struct members_errand {
+    enum members_act act;
+    uint64_t         id, beat;
+};
+
+enum members_fate {
+    MEMBERS_DONE,
+    MEMBERS_NOT_DONE, /* and will not be: the condition does not hold */
+    MEMBERS_UNKNOWN,  /* it may have been done, or may be yet; or the store was not reached */
+};
+
+struct members_record {
+    uint64_t id, beat;
+    bool     is_fenced;
+};
+
+void members_begin(struct members *m, const struct members_options *options, uint64_t id,
+                   uint64_t now_ns);
+
+/* True: *errand is to be done; ask once more. The driver tells how it ended by one of the three below, within
+ * its own deadline. */
+bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *errand);
+/* When members_poll() may have something next if nothing else happens. */
+uint64_t members_next_ns(const struct members *m);
+
+/* A JOIN or BEAT has ended. */
+void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns);
+/* A LOOK has ended; `records` NULL: without an answer. */
+void members_looked(struct members *m, const struct members_record *records, uint32_t count,
+                    uint64_t now_ns);
+/* A FENCE has ended. */
+void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
+
+/* Whether what `id` has claimed may still be in use, or was less than a hold ago (hold_us of struct
+ * lease_terms). True of whoever is not known. */
+bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One process against rows that the test writes by hand. Many against each other, and a store that
+ * fails: weir sim, the worlds called ring-... */
+#include "lease/claim.h"
+#include "support/check.h"
+
+#define MS  UINT64_C(1000000)
+#define DAY (UINT64_C(86400000) * MS)
+
+enum { SELF = 7, OTHER = 9, LIMIT = 100, HOLD_US = 10000000, TERM_US = 1000000 };
+
+struct process {
+    struct claim   claim;
+    struct members members;
+    uint64_t       sequence;
+    uint64_t       now_ms;
+};
+
+static struct process process_new(uint64_t nodes) {
+    struct process p = {.now_ms = 1000};
+    members_begin(&p.members,
+                  &(struct members_options){
+                      .clock_error_ppm = 1000, .beat_ns = 1000 * MS, .valid_ns = 3600000 * MS},
+                  SELF, p.now_ms * MS);
+    claim_begin(&p.claim, nodes, p.now_ms * MS);
+    struct members_errand e;
+    CHECK(members_poll(&p.members, p.now_ms * MS, &e));
+    members_beaten(&p.members, MEMBERS_DONE, p.now_ms * MS);
+    return p;
+}
+
+/* True: there is a reply. The request is the last one, asked again. */
+static bool serve_again(struct process *p, uint64_t need, uint64_t want, uint64_t limit,
+                        struct lease_reply *reply) {
+    struct lease_request q = {.id      = {.incarnation = 1, .sequence = p->sequence},
+                              .need    = need,
+                              .want    = want,
+                              .limit   = limit,
+                              .term_us = TERM_US,
+                              .hold_us = HOLD_US};
+    return claim_serve(&p->claim, &p->members, DAY, &q, p->now_ms * MS, reply);
+}
+
+static bool serve(struct process *p, uint64_t need, struct lease_reply *reply) {
+    p->sequence++;
+    return serve_again(p, need, need, LIMIT, reply);
+}
+
+static struct claim_errand poll(struct process *p) {
+    struct claim_errand e = {.act = CLAIM_NOTHING};
+    if (!claim_poll(&p->claim, &p->members, DAY, p->now_ms * MS, &e)) e.act = CLAIM_NOTHING;
+    return e;
+}
+
+static struct claim_errand must_write(struct process *p, uint64_t permits) {
+    struct claim_errand e = poll(p);
+    CHECK_EQ(e.act, CLAIM_WRITE);
+    CHECK_EQ(e.permits, permits);
+    return e;
+}
+
+static void written(struct process *p, enum claim_fate fate) {
+    p->now_ms += 5;
+    claim_written(&p->claim, fate, p->now_ms * MS);
+}
+
+/* The rows that are read: this process's own as it was last written, and one of another. */
+static bool read(struct process *p, uint64_t permits, uint64_t demand) {
+    struct claim_errand e = poll(p);
+    CHECK_EQ(e.act, CLAIM_READ);
+    p->now_ms += 5;
+    struct claim_row rows[] = {
+        {.id = SELF, .number = p->claim.done_number, .permits = p->claim.told},
+        {.id = OTHER, .number = 1, .permits = permits, .demand = demand}};
+    return claim_has_read(&p->claim, &p->members, rows, 2, p->now_ms * MS);
+}
+
+/* Asks for so many, and writes that they are claimed. */
+static void announce(struct process *p, uint64_t need) {
+    struct lease_reply reply;
+    CHECK(!serve(p, need, &reply));
+    must_write(p, p->claim.usable + need);
+    written(p, CLAIM_DONE);
+}
+
+/* Takes so many, beside what another claims. */
+static void take(struct process *p, uint64_t need, uint64_t others) {
+    struct lease_reply reply;
+    if (!serve(p, need, &reply)) {
+        must_write(p, p->claim.usable + need);
+        CHECK(!serve_again(p, need, need, LIMIT, &reply));
+        written(p, CLAIM_DONE);
+        CHECK(!serve_again(p, need, need, LIMIT, &reply));
+        CHECK(read(p, others, others));
+        CHECK(serve_again(p, need, need, LIMIT, &reply));
+    }
+    CHECK_EQ(reply.granted, need);
+    CHECK(reply.is_replicated);
+}
+
+TEST(a_claim_is_written_read_and_only_then_used) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 5, 0);
+    CHECK_EQ(p.claim.usable, 5);
+    CHECK(!serve(&p, 1, &reply)); /* the five are in use */
+}
+
+TEST(what_is_claimed_is_used_again_without_a_word) {
+    struct process     p = process_new(1);
+    struct lease_reply reply;
+    take(&p, 5, 0);
+    p.now_ms += (HOLD_US + TERM_US) / 1000 - 20;
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        p.now_ms += 20;
+        CHECK(serve(&p, 5, &reply));
+        CHECK_EQ(reply.granted, 5);
+        p.now_ms += (HOLD_US + TERM_US) / 1000 - 20;
+    }
+}
+
+TEST(what_does_not_fit_beside_others_is_withdrawn_and_denied) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    announce(&p, 5);
+    CHECK(read(&p, LIMIT - 3, LIMIT - 3));
+    CHECK_EQ(p.claim.usable, 3); /* that fits, and is kept for whoever needs no more */
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    CHECK_GT(reply.retry_after_us, 0);
+    CHECK_LT(reply.retry_after_us, LEASE_NEVER);
+    must_write(&p, 3);
+}
+
+TEST(a_write_of_unknown_outcome_is_not_used_and_is_taken_back) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    CHECK(!serve(&p, 5, &reply));
+    must_write(&p, 5);
+    written(&p, CLAIM_UNKNOWN);
+    CHECK_EQ(p.claim.usable, 0);
+    CHECK(!serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* not at once */
+    p.now_ms += 1000;
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    must_write(&p, 5);
+}
+
+TEST(a_write_that_was_not_done_is_tried_again) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    CHECK(!serve(&p, 5, &reply));
+    struct claim_errand first = must_write(&p, 5);
+    written(&p, CLAIM_NOT_DONE);
+    p.now_ms += 1000;
+    CHECK(!serve_again(&p, 5, 5, LIMIT, &reply));
+    struct claim_errand again = must_write(&p, 5);
+    CHECK_GT(again.number, first.number);
+}
+
+TEST(a_read_without_an_answer_takes_the_raise_back) {
+    struct process p = process_new(4);
+    announce(&p, 5);
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    CHECK(claim_has_read(&p.claim, &p.members, NULL, 0, p.now_ms * MS));
+    CHECK_EQ(p.claim.usable, 0);
+    p.now_ms += 1000;
+    must_write(&p, 0);
+}
+
+TEST(a_row_that_is_not_there_any_more_is_told_and_not_built_upon) {
+    struct process p = process_new(4);
+    announce(&p, 5);
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    struct claim_row other = {.id = OTHER, .number = 1};
+    CHECK(!claim_has_read(&p.claim, &p.members, &other, 1, p.now_ms * MS));
+    CHECK_EQ(p.claim.usable, 0);
+}
+
+TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
+    struct process p = process_new(4);
+    take(&p, 5, 0);
+    p.now_ms += HOLD_US / 1000;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += TERM_US / 1000;
+    for (unsigned i = 0; i < 3 && p.claim.usable > 0; i++) {
+        p.now_ms += 2000;
+        struct claim_errand e = poll(&p);
+        if (e.act == CLAIM_NOTHING) continue;
+        CHECK_EQ(e.act, CLAIM_WRITE);
+        CHECK_EQ(e.permits, 0);
+        CHECK_EQ(p.claim.usable, 0); /* before anybody is told */
+        written(&p, CLAIM_DONE);
+    }
+    CHECK(claim_is_idle(&p.claim, p.now_ms * MS));
+}
+
+TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 80, 0);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 21, &reply));
+    CHECK(read(&p, 0, 80)); /* half of the demand is there, and nothing is claimed */
+    CHECK_LE(p.claim.ceiling, 56);
+    CHECK_EQ(p.claim.usable, 80); /* all of these are live */
+    p.now_ms += (HOLD_US + TERM_US) / 1000;
+    struct claim_errand e = poll(&p);
+    CHECK_EQ(e.act, CLAIM_WRITE);
+    CHECK_LE(e.permits, 56);
+}
+
+TEST(who_has_no_more_than_its_part_asks_nobody) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        p.now_ms += (HOLD_US + TERM_US) / 1000;
+        CHECK(serve(&p, 25, &reply));
+        CHECK_EQ(reply.granted, 25);
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    }
+}
+
+TEST(who_is_denied_tells_others_what_it_misses) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 5, LIMIT - 5);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    struct claim_errand e = must_write(&p, 5);
+    CHECK_EQ(e.demand, 10);
+}
+
+TEST(a_denial_is_not_asked_about_again_at_once) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    announce(&p, 5);
+    CHECK(read(&p, LIMIT, LIMIT));
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    CHECK(serve(&p, 1, &reply));
+    CHECK_EQ(reply.granted, 0);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+}
+
+TEST(what_was_claimed_of_a_greater_limit_is_claimed_anew) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 10, 0);
+    p.now_ms += (HOLD_US + TERM_US) / 1000;
+    p.sequence++;
+    CHECK(!serve_again(&p, 6, 6, 20, &reply));
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    must_write(&p, 6);
+    written(&p, CLAIM_DONE);
+    CHECK(read(&p, 15, 15));
+    CHECK(serve_again(&p, 6, 6, 20, &reply));
+    CHECK_EQ(reply.granted, 0);
+    CHECK_EQ(p.claim.usable, 5);
+}
+
+TEST(more_than_the_limit_is_never) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    CHECK(serve(&p, LIMIT + 1, &reply));
+    CHECK_EQ(reply.retry_after_us, LEASE_NEVER);
+}
+
+TEST(nothing_is_granted_beyond_the_last_beat) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    p.members.valid_until_ns = (p.now_ms + 20000) * MS;
+    p.now_ms += 19001;
+    CHECK(!serve(&p, 1, &reply));
+    p.members.valid_until_ns += 1000 * MS;
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 1);
+}
+
+TEST(rows_are_written_anew_long_before_they_expire) {
+    struct process     p = process_new(1);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    p.members.valid_until_ns = UINT64_MAX;
+    uint64_t claimed_ms      = p.now_ms;
+    while (p.now_ms < claimed_ms + DAY / 4 / MS) {
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        p.now_ms += (HOLD_US + TERM_US) / 1000;
+        CHECK(serve(&p, 25, &reply));
+        CHECK_EQ(reply.granted, 25);
+    }
+    must_write(&p, 25);
+    written(&p, CLAIM_UNKNOWN);
+    p.now_ms = claimed_ms + DAY / 2 / MS;
+    CHECK(!serve(&p, 1, &reply));
+}
+
+TEST(a_process_that_is_no_member_claims_nothing) {
+    struct process     p = process_new(4);
+    struct lease_reply reply;
+    p.members.is_joined = false;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.members.is_joined = true;
+    must_write(&p, 5);
+}
+
+TEST(the_dead_count_no_more) {
+    struct process        p = process_new(4);
+    struct lease_reply    reply;
+    struct members_errand e;
+    while (members_poll(&p.members, p.now_ms * MS, &e)) continue;
+    struct members_record dead = {.id = OTHER, .beat = 1, .is_fenced = true};
+    members_looked(&p.members, &dead, 1, p.now_ms * MS);
+    p.now_ms += HOLD_US / 1000;
+    announce(&p, 5);
+    CHECK(read(&p, LIMIT, LIMIT));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 5);
+}
