@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/contract.h"
+#include "base/range.h"
 
 enum {
     PARKED_MS     = 150, /* the deadline of callers */
@@ -35,7 +36,7 @@ static event_fn node_resume, node_change_rate, node_fork, node_cut, node_clog, n
 static void node_go_on(struct node *n);
 static void greed_after_reply(struct node *n);
 
-static uint64_t own_now(const struct node *n) { return own_clock_at(&n->clock, n->world->now_ns); }
+uint64_t node_own_now(const struct node *n) { return own_clock_at(&n->clock, n->world->now_ns); }
 
 static void plan(struct node *n, uint64_t every_ns, event_fn *run) {
     if (every_ns == 0) return;
@@ -45,8 +46,7 @@ static void plan(struct node *n, uint64_t every_ns, event_fn *run) {
     world_at(n->world, at_ns, run, n, NULL, 0);
 }
 
-/* Whether an event must wait, because the process is paused: it is then scheduled again. */
-static bool is_paused(struct node *n, event_fn *run, const void *cargo, size_t bytes) {
+bool node_is_paused(struct node *n, event_fn *run, const void *cargo, size_t bytes) {
     if (n->world->now_ns >= n->paused_until_ns) return false;
     world_at(n->world, n->paused_until_ns, run, n, cargo, bytes);
     return true;
@@ -59,6 +59,7 @@ static void node_remember(struct node *n) {
     n->spends_at    = 0;
     holder_begin(&n->holder, n->terms, random_next(&n->random_fault));
     watch_begin(&n->watch, n->terms->clock_error_ppm, n->terms->span_ns, n->terms->tolerance_ns);
+    if (n->claimer.ring != NULL) claimer_begin(n);
 }
 
 void node_begin(struct node *n) {
@@ -82,7 +83,9 @@ void node_begin(struct node *n) {
     plan(n, s->fork_every_ns, node_fork);
     plan(n, s->cut_every_ns, node_cut);
     plan(n, s->clog_every_ns, node_clog);
-    world_at(n->world, random_below(&n->random_link, n->terms->contact_ns), node_beat, n, NULL, 0);
+    if (n->claimer.ring == NULL)
+        world_at(n->world, random_below(&n->random_link, n->terms->contact_ns), node_beat, n, NULL,
+                 0);
     if (s->traffic == TRAFFIC_GREEDY) world_at(n->world, 0, node_greed, n, NULL, 0);
 }
 
@@ -109,11 +112,11 @@ static void node_decide(struct world *w, void *subject, void *cargo) {
     struct node          *n = subject;
     const struct arrival *a = cargo;
     (void)w;
-    if (is_paused(n, node_decide, a, sizeof *a) || !n->is_up || a->memory != n->memory) return;
+    if (node_is_paused(n, node_decide, a, sizeof *a) || !n->is_up || a->memory != n->memory) return;
 
     struct node_caller   caller = a->caller;
-    struct holder_answer answer = holder_ask(&n->holder, caller.cost, own_now(n));
-    caller.until_ns             = own_now(n) + PARKED_MS * SIM_MS;
+    struct holder_answer answer = holder_ask(&n->holder, caller.cost, node_own_now(n));
+    caller.until_ns             = node_own_now(n) + PARKED_MS * SIM_MS;
     if (answer.outcome == HOLDER_ALLOWED) node_admit(n, caller.request, caller.cost);
     if (answer.outcome == HOLDER_WAIT) node_park(n, caller);
     node_go_on(n);
@@ -122,7 +125,7 @@ static void node_decide(struct world *w, void *subject, void *cargo) {
 /* All who wait ask again, but for those who have waited too long. */
 static void node_unpark(struct node *n) {
     uint32_t count  = n->parked_count;
-    uint64_t own_ns = own_now(n);
+    uint64_t own_ns = node_own_now(n);
     n->parked_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct node_caller caller = n->parked[i];
@@ -147,13 +150,21 @@ static uint64_t link_delay_ns(struct node *n) {
 
 static event_fn cluster_receive;
 
-static void link_carry(struct node *n, uint64_t cut_until_ns, event_fn *run,
-                       const struct parcel *parcel) {
+static void link_carry(struct node *n, uint64_t cut_until_ns, event_fn *run, const void *cargo,
+                       size_t bytes) {
     bool is_lost     = random_below(&n->random_link, 1000) < n->scenario->loss_permille;
     bool is_repeated = random_below(&n->random_link, 1000) < n->scenario->repeat_permille;
     if (n->world->now_ns < cut_until_ns) return;
-    if (!is_lost) world_at(n->world, link_delay_ns(n), run, n, parcel, sizeof *parcel);
-    if (is_repeated) world_at(n->world, link_delay_ns(n), run, n, parcel, sizeof *parcel);
+    if (!is_lost) world_at(n->world, link_delay_ns(n), run, n, cargo, bytes);
+    if (is_repeated) world_at(n->world, link_delay_ns(n), run, n, cargo, bytes);
+}
+
+void node_carry_out(struct node *n, event_fn *run, const void *cargo, size_t bytes) {
+    link_carry(n, n->cut_out_ns, run, cargo, bytes);
+}
+
+void node_carry_in(struct node *n, event_fn *run, const void *cargo, size_t bytes) {
+    link_carry(n, n->cut_in_ns, run, cargo, bytes);
 }
 
 static void cluster_receive(struct world *w, void *subject, void *cargo) {
@@ -163,25 +174,33 @@ static void cluster_receive(struct world *w, void *subject, void *cargo) {
 }
 
 void node_reply(struct node *n, const struct parcel *parcel) {
-    link_carry(n, n->cut_in_ns, node_receive, parcel);
+    node_carry_in(n, node_receive, parcel, sizeof *parcel);
+}
+
+void node_deliver(struct node *n, const struct parcel *parcel) {
+    world_at(n->world, n->world->now_ns, node_receive, n, parcel, sizeof *parcel);
 }
 
 static void node_send(struct node *n, const struct lease_request *request) {
+    if (n->claimer.ring != NULL) {
+        claimer_send(n, request);
+        return;
+    }
     struct parcel parcel = {.node = n->number, .machine = n->machine, .request = *request};
-    parcel.reply.sent_ns = own_now(n);
-    link_carry(n, n->cut_out_ns, cluster_receive, &parcel);
+    parcel.reply.sent_ns = node_own_now(n);
+    node_carry_out(n, cluster_receive, &parcel, sizeof parcel);
 }
 
 static void node_receive(struct world *w, void *subject, void *cargo) {
     (void)w;
     struct node         *n      = subject;
     const struct parcel *parcel = cargo;
-    if (is_paused(n, node_receive, parcel, sizeof *parcel)) return;
+    if (node_is_paused(n, node_receive, parcel, sizeof *parcel)) return;
     if (!n->is_up || parcel->machine != n->machine) return;
 
     struct watch *watch = n->scenario->has_watch ? &n->watch : NULL;
     n->free_seen        = parcel->reply.free;
-    if (holder_take(&n->holder, watch, &parcel->reply, own_now(n))) {
+    if (holder_take(&n->holder, watch, &parcel->reply, node_own_now(n))) {
         node_unpark(n);
         if (n->scenario->traffic == TRAFFIC_GREEDY) greed_after_reply(n);
     }
@@ -191,8 +210,8 @@ static void node_receive(struct world *w, void *subject, void *cargo) {
 /* Sends what is to be sent, and comes back when there may be more. */
 static void node_go_on(struct node *n) {
     struct lease_request request;
-    while (holder_poll(&n->holder, own_now(n), &request)) {
-        n->evidence->trips++;
+    while (holder_poll(&n->holder, node_own_now(n), &request)) {
+        if (n->claimer.ring == NULL) n->evidence->trips++;
         node_send(n, &request);
     }
     uint64_t next_ns = holder_next_ns(&n->holder);
@@ -205,7 +224,7 @@ static void node_timer(struct world *w, void *subject, void *cargo) {
     (void)w;
     struct node        *n = subject;
     const struct timer *t = cargo;
-    if (is_paused(n, node_timer, t, sizeof *t)) return;
+    if (node_is_paused(n, node_timer, t, sizeof *t)) return;
     if (n->is_up && t->memory == n->memory && t->number == n->timer) node_go_on(n);
 }
 
@@ -213,7 +232,7 @@ static void node_timer(struct world *w, void *subject, void *cargo) {
 static void node_beat(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n = subject;
-    if (is_paused(n, node_beat, NULL, 0)) return;
+    if (node_is_paused(n, node_beat, NULL, 0)) return;
     world_at(w, w->now_ns + n->terms->contact_ns, node_beat, n, NULL, 0);
     if (!n->is_up) return;
     struct lease_request beat = {.limit       = n->terms->limit,
@@ -315,7 +334,8 @@ static void node_change_rate(struct world *w, void *subject, void *cargo) {
 static void node_cut(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n     = subject;
-    uint64_t     ns    = w->now_ns + random_below(&n->random_fault, n->scenario->window_ns);
+    uint64_t     most  = larger(n->scenario->window_ns, 2 * n->scenario->members.valid_ns);
+    uint64_t     ns    = w->now_ns + random_below(&n->random_fault, most);
     uint64_t     which = random_below(&n->random_fault, 3);
     if (which != 0) n->cut_out_ns = ns;
     if (which != 1) n->cut_in_ns = ns;
@@ -340,7 +360,7 @@ static void node_clog(struct world *w, void *subject, void *cargo) {
 static void node_greed(struct world *w, void *subject, void *cargo) {
     (void)cargo;
     struct node *n = subject;
-    if (is_paused(n, node_greed, NULL, 0)) return;
+    if (node_is_paused(n, node_greed, NULL, 0)) return;
     uint64_t pause_ns = GREED_MS * SIM_MS + random_below(&n->random_greed, GREED_MS * SIM_MS);
     world_at(w, w->now_ns + pause_ns, node_greed, n, NULL, 0);
     if (!n->is_up || n->spends_at != 0) return;
@@ -348,21 +368,21 @@ static void node_greed(struct world *w, void *subject, void *cargo) {
     uint64_t cost = random_below(&n->random_greed, 2) == 0 ? n->free_seen : 1;
     if (cost == 0) cost = 1;
     if (cost > n->terms->limit) cost = n->terms->limit;
-    if (holder_ask(&n->holder, cost, own_now(n)).outcome == HOLDER_ALLOWED)
+    if (holder_ask(&n->holder, cost, node_own_now(n)).outcome == HOLDER_ALLOWED)
         node_admit(n, SIZE_MAX, cost);
     node_go_on(n);
 }
 
 /* Spends up to `count` permits that are in hand. */
 static void greed_spend(struct node *n, uint64_t count) {
-    uint64_t until_ns, left = holder_left(&n->holder, own_now(n), &until_ns);
+    uint64_t until_ns, left = holder_left(&n->holder, node_own_now(n), &until_ns);
     if (count > left) count = left;
-    if (count > 0 && holder_ask_again(&n->holder, count, own_now(n)).outcome == HOLDER_ALLOWED)
+    if (count > 0 && holder_ask_again(&n->holder, count, node_own_now(n)).outcome == HOLDER_ALLOWED)
         node_admit(n, SIZE_MAX, count);
 }
 
 static void greed_after_reply(struct node *n) {
-    uint64_t until_ns, left = holder_left(&n->holder, own_now(n), &until_ns);
+    uint64_t until_ns, left = holder_left(&n->holder, node_own_now(n), &until_ns);
     if (left == 0 || n->spends_at != 0) return;
     uint64_t way = random_below(&n->random_greed, 4);
     if (way == 0 || n->terms->mode == LEASE_MODE_EACH) {
@@ -379,9 +399,9 @@ static void node_greed_late(struct world *w, void *subject, void *cargo) {
     (void)w;
     struct node   *n      = subject;
     const uint64_t memory = *(const uint64_t *)cargo;
-    if (is_paused(n, node_greed_late, cargo, sizeof memory)) return;
+    if (node_is_paused(n, node_greed_late, cargo, sizeof memory)) return;
     if (!n->is_up || memory != n->memory || n->spends_at == 0) return;
-    if (own_now(n) < n->spends_at) { /* the clock has slowed down since */
+    if (node_own_now(n) < n->spends_at) { /* the clock has slowed down since */
         world_at(w, own_clock_when(&n->clock, n->spends_at), node_greed_late, n, cargo,
                  sizeof memory);
         return;

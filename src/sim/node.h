@@ -6,6 +6,7 @@
 
 #include "lease/holder.h"
 #include "lease/watch.h"
+#include "sim/claimer.h"
 #include "sim/cluster.h"
 #include "sim/evidence.h"
 #include "sim/scenario.h"
@@ -44,6 +45,8 @@ struct node {
     struct node_caller parked[NODE_PARKED_MAX];
     uint32_t           parked_count;
 
+    struct claimer claimer; /* on a ring */
+
     uint64_t free_seen; /* greedy: what the last reply said */
     uint64_t spends_at; /* greedy: has a plan until this own time */
 };
@@ -54,7 +57,18 @@ void node_begin(struct node *n);
 /* A caller has come. */
 void node_come(struct node *n, uint64_t cost);
 
-/* A reply leaves the store for this node. */
+/* A reply leaves the cluster for this node. */
 void node_reply(struct node *n, const struct parcel *parcel);
+
+/* ---- for claimer.c ---- */
+
+uint64_t node_own_now(const struct node *n);
+/* Whether an event must wait, because the process is paused: it is then scheduled again. */
+bool node_is_paused(struct node *n, event_fn *run, const void *cargo, size_t bytes);
+/* Over the network, to the store or back. */
+void node_carry_out(struct node *n, event_fn *run, const void *cargo, size_t bytes);
+void node_carry_in(struct node *n, event_fn *run, const void *cargo, size_t bytes);
+/* The store in this process answers the holder, soon. */
+void node_deliver(struct node *n, const struct parcel *parcel);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/contract.h"
 #include "sim/cluster.h"
 #include "sim/node.h"
+#include "sim/ring.h"
 #include "sim/world.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     SHARES_MIN    = 50,
     SHARES_CHANGE = 2000,
     BURST_TIMES   = 15,
+    HALF_PERCENT  = 53, /* of a window, from one half of a limit to the next */
     FIRST_PERCENT = 95
 };
 
@@ -21,6 +23,7 @@ struct run {
     const struct scenario *scenario;
     struct lease_terms     terms;
     struct cluster         cluster;
+    struct ring            ring;
     struct node            nodes[SIM_NODES_MAX];
     struct evidence        evidence;
     struct random          random;
@@ -29,6 +32,7 @@ struct run {
 
 static event_fn run_arrival;
 static void     run_reply(void *context, const struct parcel *parcel);
+static void     run_ring_reply(void *context, const struct ring_reply *reply, size_t bytes);
 static void     run_share_out(struct run *r);
 
 bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
@@ -43,18 +47,25 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
     REQUIRE(s->nodes <= SIM_NODES_MAX);
     REQUIRE(s->replicas < SIM_SERVERS_MAX);
 
-    cluster_begin(&r->cluster, &r->world, s);
+    bool has_ring = s->members.beat_ns != 0;
+    if (has_ring)
+        ring_begin(&r->ring, &r->world, s);
+    else
+        cluster_begin(&r->cluster, &r->world, s);
     r->cluster.reply   = run_reply;
     r->cluster.context = r;
+    r->ring.reply      = run_ring_reply;
+    r->ring.context    = r;
     for (uint32_t i = 0; i < s->nodes; i++) {
         struct node *n = &r->nodes[i];
         n->world       = &r->world;
         n->scenario    = s;
         n->terms       = &r->terms;
         n->cluster     = &r->cluster;
-        n->evidence    = &r->evidence;
-        n->nodes       = r->nodes;
-        n->number      = i;
+        if (has_ring) n->claimer.ring = &r->ring;
+        n->evidence = &r->evidence;
+        n->nodes    = r->nodes;
+        n->number   = i;
         node_begin(n);
     }
     run_share_out(r);
@@ -81,6 +92,11 @@ static void run_reply(void *context, const struct parcel *parcel) {
     node_reply(&r->nodes[parcel->node], parcel);
 }
 
+static void run_ring_reply(void *context, const struct ring_reply *reply, size_t bytes) {
+    struct run *r = context;
+    claimer_reply(&r->nodes[reply->request.node], reply, bytes);
+}
+
 /* --- callers --------------------------------------------------------------------------------- */
 
 /* Uneven: squares of even numbers. */
@@ -100,27 +116,32 @@ static uint32_t run_choose_node(struct run *r) {
     return i;
 }
 
-static void run_arrival(struct world *w, void *subject, void *cargo) {
-    (void)cargo;
-    struct run            *r    = subject;
+/* From one caller to the next. */
+static uint64_t run_gap_ns(struct run *r) {
     const struct scenario *s    = r->scenario;
-    uint64_t               cost = random_between(&r->random, 1, s->cost_max);
     uint64_t               load = s->load_percent;
     /* A first window that is not full before its end: else all is used at once, and again a window
      * later, and how the run ends decides what share of it was used. */
-    if (w->now_ns < s->window_ns && load > FIRST_PERCENT) load = FIRST_PERCENT;
+    if (r->world.now_ns < s->window_ns && load > FIRST_PERCENT) load = FIRST_PERCENT;
     uint64_t gap_ns = s->window_ns / s->limit * 100 / load * (s->cost_max + 1) / 2;
-    if (s->traffic == TRAFFIC_BURSTS) {
-        gap_ns /= BURST_TIMES;
+    switch (s->traffic) {
+    case TRAFFIC_BURSTS:
         if (random_below(&r->random, s->limit * 6 / 10 + 1) == 0)
-            world_at(
-                w, w->now_ns + s->window_ns / 10 + random_below(&r->random, s->window_ns * 14 / 10),
-                run_arrival, r, NULL, 0);
-        else
-            world_at(w, w->now_ns + world_exponential(&r->random, gap_ns), run_arrival, r, NULL, 0);
-    } else {
-        world_at(w, w->now_ns + world_exponential(&r->random, gap_ns), run_arrival, r, NULL, 0);
+            return s->window_ns / 10 + random_below(&r->random, s->window_ns * 14 / 10);
+        return world_exponential(&r->random, gap_ns / BURST_TIMES);
+    case TRAFFIC_HALVES: return s->window_ns / 100 * HALF_PERCENT;
+    case TRAFFIC_STEADY:
+    case TRAFFIC_GREEDY: break; /* the greedy do not come, they take */
     }
+    return world_exponential(&r->random, gap_ns);
+}
+
+static void run_arrival(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct run *r    = subject;
+    uint64_t    cost = random_between(&r->random, 1, r->scenario->cost_max);
+    if (r->scenario->traffic == TRAFFIC_HALVES) cost = r->scenario->limit / 2;
+    world_at(w, w->now_ns + run_gap_ns(r), run_arrival, r, NULL, 0);
     node_come(&r->nodes[run_choose_node(r)], cost);
     if (random_below(&r->random, SHARES_CHANGE) == 0) run_share_out(r);
 }

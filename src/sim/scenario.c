@@ -3,7 +3,8 @@
  * scenario: the worlds that are simulated. All begin as QUIET: five nodes, a primary and two replicas
  * of which one must confirm a grant, 10 s windows, 1 s terms, 2 ms one way, clocks that are wrong by
  * up to 0.1 %. CHAOS adds everything that machines, networks and stores do and that the promise holds
- * through; it ends after 70 s, so that repair can be judged. GREEDY replaces callers by an adversary.
+ * through; it ends after 70 s, so that repair can be judged. GREEDY replaces callers by an adversary. RING
+ * makes the store one of three replicas without a primary, where permits are claimed (lease/claim.h).
  * A later line of a scenario overrides an earlier one.
  *
  * The bounds (use, repair, trips) are set below the worst of a thousand seeds; docs/leases.md has the
@@ -53,6 +54,21 @@
     .traffic = TRAFFIC_GREEDY, .limit = 40, .calm_ns = 0, .duration_ns = 90 * SIM_S, \
     .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = 1 * SIM_S, .idle_ns = 20 * SIM_S}
 
+/* Claims of permits in a store that reads and writes by quorum. */
+#define RING(base, title, text) \
+    base(title, text), \
+    .members = {.clock_error_ppm = 1000, .beat_ns = 1 * SIM_S, .valid_ns = 5 * SIM_S}
+
+/* An adversary whose nodes are cut off for longer than others believe them to be alive; short windows, so
+ * that it takes all there is several times meanwhile. */
+#define CUTS \
+    GREEDY, TIGHT, \
+    .nodes = 3, .limit = 12, .window_ns = 2 * SIM_S, .duration_ns = 200 * SIM_S, \
+    .options = {.clock_error_ppm = 1, .margin_ns = 1, .nodes = 3, .term_ns = SIM_S / 2, \
+                .idle_ns = 20 * SIM_S}, \
+    .members = {.clock_error_ppm = 1, .beat_ns = SIM_S / 4, .valid_ns = 2 * SIM_S}, \
+    .cut_every_ns = 15 * SIM_S
+
 /* Slow replication and a failover every 3 s. */
 #define LAG(title, text) \
     QUIET(title, text), GREEDY, TIGHT, \
@@ -65,6 +81,8 @@ const struct scenario sim_scenarios[] = {
     {QUIET("quiet-bursts", "no faults, bursts and pauses"), .traffic = TRAFFIC_BURSTS,
      .use_min_permille = 700,
      .trips_max_permille = 800},
+    {QUIET("quiet-halves", "no faults, half of the limit at a time, far apart"), .traffic = TRAFFIC_HALVES,
+     .use_min_permille = 970, .trips_max_permille = 3500},
     {QUIET("quiet-large", "no faults, 3000 in 10 s"), .limit = 3000, .duration_ns = 80 * SIM_S,
      .use_min_permille = 945,
      .trips_max_permille = 300},
@@ -121,7 +139,7 @@ const struct scenario sim_scenarios[] = {
      .idle_ns = 20 * SIM_S}},
     {QUIET("greedy-jumps", "an adversary, failovers and clock steps every few seconds, not watched"),
      GREEDY,
-     .has_watch = false,
+     .has_watch = false, .server_rate_ppm = 1000,
      .failover_every_ns = 6 * SIM_S, .skew_ns = 5 * SIM_S, .step_every_ns = 4 * SIM_S,
      .step_ns = 8 * SIM_S},
     {LAG("greedy-lag", "an adversary, slow replicas, failovers to the one that has most")},
@@ -143,6 +161,54 @@ const struct scenario sim_scenarios[] = {
      .rate_error_ppm = 30000, .has_fast_nodes = true, .server_rate_ppm = 90000,
      .options = {.clock_error_ppm = 30000, .nodes = 5, .term_ns = 1 * SIM_S, .idle_ns = 20 * SIM_S}},
 
+    {RING(QUIET, "ring-20", "a ring; no faults, 20 % of the limit"), .load_percent = 20,
+     .use_min_permille = 980, .trips_max_permille = 2500},
+    {RING(QUIET, "ring-80", "a ring; no faults, 80 % of the limit"), .load_percent = 80,
+     .use_min_permille = 920, .trips_max_permille = 2500},
+    {RING(QUIET, "ring-100", "a ring; no faults, as much as the limit"), .load_percent = 100,
+     .use_min_permille = 905, .trips_max_permille = 3000},
+    {RING(QUIET, "ring-200", "a ring; no faults, twice the limit"), .use_min_permille = 930,
+     .trips_max_permille = 1500},
+    {RING(QUIET, "ring-bursts", "a ring; no faults, bursts and pauses"), .traffic = TRAFFIC_BURSTS,
+     .use_min_permille = 700, .trips_max_permille = 1500},
+    {RING(QUIET, "ring-halves", "a ring; no faults, half of the limit at a time, far apart"),
+     .traffic = TRAFFIC_HALVES, .use_min_permille = 600, .trips_max_permille = 7000},
+    {RING(QUIET, "ring-large", "a ring; no faults, 3000 in 10 s"), .limit = 3000, .duration_ns = 80 * SIM_S,
+     .use_min_permille = 925, .trips_max_permille = 250},
+    {RING(QUIET, "ring-minute", "a ring; no faults, 1200 in a minute"), .limit = 1200,
+     .window_ns = 60 * SIM_S, .duration_ns = 480 * SIM_S, .use_min_permille = 935, .trips_max_permille = 700},
+    {RING(QUIET, "ring-second", "a ring; no faults, 200 in a second, terms of 0.1 s"), .window_ns = SIM_S,
+     .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = SIM_S / 10}, .duration_ns = 40 * SIM_S,
+     .use_min_permille = 870, .trips_max_permille = 900},
+    {RING(QUIET, "ring-small", "a ring; no faults, 10 in 10 s"), .limit = 10, .use_min_permille = 860,
+     .trips_max_permille = 4500},
+    {RING(QUIET, "ring-one", "a ring; no faults, 1 in 10 s"), .limit = 1, .duration_ns = 600 * SIM_S,
+     .use_min_permille = 850, .trips_max_permille = 4000},
+    {RING(QUIET, "ring-costs", "a ring; no faults, costs of 1 to 10"), .limit = 500, .cost_max = 10,
+     .use_min_permille = 895, .trips_max_permille = 3500},
+    {RING(FLAKY, "ring-flaky", "a ring; crashes, pauses, loss, repeats, slow messages"),
+     .repair_min_permille = 600, .trips_max_permille = 1800},
+    {RING(CHAOS, "ring-chaos", "a ring; all that the promise holds through"), .repair_min_permille = 650,
+     .trips_max_permille = 1800},
+    {RING(CHAOS, "ring-chaos-small", "a ring; the same, 10 in 10 s"), .limit = 10,
+     .repair_min_permille = 550, .trips_max_permille = 5000},
+
+    {RING(CHAOS, "ring-greedy", "a ring; an adversary in chaos"), GREEDY},
+    {RING(CHAOS, "ring-greedy-small", "a ring; an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
+    {RING(QUIET, "ring-greedy-down", "a ring; an adversary, replicas that are slow and go down"), GREEDY,
+     .failover_every_ns = 2 * SIM_S, .replica_delay_ns = 50 * SIM_MS, .loss_permille = 100},
+    {RING(QUIET, "ring-greedy-crash", "a ring; an adversary that spends in the last instant and dies"),
+     GREEDY, TIGHT, .crashes_after = true},
+    {RING(QUIET, "ring-greedy-cuts", "a ring; an adversary that is cut off now and then, and given up"),
+     CUTS, .tail_permille = 50},
+    {RING(QUIET, "ring-greedy-slow", "the same, and half of the messages take up to 1.5 terms"), CUTS,
+     .tail_permille = 500},
+
+    {RING(QUIET, "broken-ring-one", "a ring; one replica is enough"), GREEDY, .quorum = 1,
+     .replica_delay_ns = 50 * SIM_MS,
+     .broken_assumption = "a claim is not seen by who reads another replica"},
+    {RING(CHAOS, "broken-ring-wipe", "a ring; replicas lose everything"), GREEDY, .wipe_every_ns = 3 * SIM_S,
+     .broken_assumption = "a claim is not seen when a replica has lost it"},
     {LAG("broken-wait", "one of two replicas confirms, any of them is promoted"), .promotes_any = true,
      .broken_assumption = "a confirmed grant is lost when a replica without it is promoted"},
     {LAG("broken-no-wait", "no replica confirms"), .wait = 0,

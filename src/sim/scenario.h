@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lease/members.h"
 #include "lease/terms.h"
 
 enum { SIM_NODES_MAX = 8, SIM_SERVERS_MAX = 3 };
@@ -15,6 +16,7 @@ enum { SIM_NODES_MAX = 8, SIM_SERVERS_MAX = 3 };
 enum traffic {
     TRAFFIC_STEADY, /* callers come independently, at load_percent of the limit; nodes have uneven shares */
     TRAFFIC_BURSTS, /* at 15 times that, with pauses between */
+    TRAFFIC_HALVES, /* one caller takes half of the limit, twice in a little more than a window */
     TRAFFIC_GREEDY, /* nodes take all that they can, and spend it at the worst moment */
 };
 
@@ -45,18 +47,24 @@ struct scenario {
     uint64_t delay_ns;        /* mean of one way */
     uint64_t tail_permille;   /* messages that take up to 1.5 terms */
     uint64_t loss_permille, repeat_permille;
-    uint64_t cut_every_ns;  /* a node is cut off, in one direction or both, for up to a window */
+    uint64_t
+        cut_every_ns; /* a node is cut off, in one direction or both, for up to a window, in a ring
+                               for longer than others believe it to be alive */
     uint64_t clog_every_ns; /* a node's messages are held up for up to two terms, then all arrive */
     uint64_t rate_every_ns; /* a node's clock goes on at another rate */
     uint64_t crash_every_ns, pause_every_ns, fork_every_ns;
 
+    /* A store that writes and reads by quorum (ring.h) if beat_ns is not 0; else one with a primary. */
+    struct members_options members;
+    uint64_t               quorum; /* 0: more than half */
+
     uint64_t replicas, wait; /* a grant is used when so many replicas have it */
     uint64_t replica_delay_ns;
-    uint64_t failover_every_ns;
-    uint64_t skew_ns; /* between the clocks of servers */
+    uint64_t failover_every_ns; /* in a ring: a replica is down for some seconds */
+    uint64_t skew_ns;           /* between the clocks of servers */
     uint64_t step_every_ns, step_ns;
     uint64_t creep_ns, creep_every_ns; /* steps of the primary's clock, too small for the clamp */
-    uint64_t wipe_every_ns, rollback_every_ns;
+    uint64_t wipe_every_ns, rollback_every_ns; /* in a ring: a replica loses everything */
     uint64_t clamp_us;
 
     uint64_t use_min_permille;    /* of what an ideal log admits, over the whole run */

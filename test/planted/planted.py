@@ -32,7 +32,7 @@ BUILD = pathlib.Path(os.environ["WEIR_BUILD_DIR"])
 CC = os.environ.get("WEIR_CC", "cc")
 # A race may need luck: a bug has so many tries to be convicted, each longer than the one before.
 EFFORTS = ["0.03", "0.1", "0.3", "1", "3", "3", "10"]
-SECONDS_MAX = 120
+SECONDS_MAX = 60
 
 
 class Bug:

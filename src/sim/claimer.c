@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * claimer: what stands between a holder and a ring in one process: the holder's requests are served from the
+ * claim, or wait until it is greater; errands of claim and membership go out, and are given up in time. Who
+ * finds itself fenced begins anew, and what was leased from the old claim may be spent to its end. */
+#include "sim/claimer.h"
+
+#include <stddef.h>
+
+#include "base/contract.h"
+#include "base/range.h"
+#include "sim/node.h"
+
+enum {
+    ERRAND_MS = 500, /* then its outcome is not known */
+    KEEP_S    = 86400,
+};
+
+struct errand_end {
+    uint64_t memory, number;
+};
+
+static event_fn claimer_receive, claimer_give_up, claimer_timer;
+static void     claimer_go_on(struct node *n);
+
+void claimer_begin(struct node *n) {
+    struct claimer               *c       = &n->claimer;
+    const struct members_options *options = &n->scenario->members;
+    uint64_t                      now_ns  = node_own_now(n);
+    *c = (struct claimer){.ring = c->ring, .errands = c->errands, .timer = c->timer};
+    claim_begin(&c->claim, n->scenario->options.nodes, now_ns);
+    members_begin(&c->members, options, random_next(&n->random_fault), now_ns);
+    world_note(n->world, "member", n->number, c->members.id, 0);
+    claimer_go_on(n);
+}
+
+/* ---- to the ring ---- */
+
+static uint64_t claimer_errand(struct node *n, struct ring_request *request) {
+    struct claimer *c = &n->claimer;
+    request->node     = n->number;
+    request->machine  = n->machine;
+    request->memory   = n->memory;
+    request->number   = ++c->errands;
+    if (request->id == 0) request->id = c->members.id;
+    node_carry_out(n, claimer_receive, request, sizeof *request);
+    struct errand_end end   = {.memory = n->memory, .number = request->number};
+    uint64_t          at_ns = own_clock_when(&n->clock, node_own_now(n) + ERRAND_MS * SIM_MS);
+    world_at(n->world, at_ns, claimer_give_up, n, &end, sizeof end);
+    return request->number;
+}
+
+/* At the ring. */
+static void claimer_receive(struct world *w, void *subject, void *cargo) {
+    (void)w;
+    struct node *n = subject;
+    ring_serve(n->claimer.ring, cargo);
+}
+
+static void claimer_send_member(struct node *n, const struct members_errand *e) {
+    struct claimer     *c       = &n->claimer;
+    struct ring_request request = {.is_member = true, .member = *e};
+    n->evidence->beats++;
+    uint64_t number = claimer_errand(n, &request);
+    switch (e->act) {
+    case MEMBERS_JOIN:
+    case MEMBERS_BEAT: c->beat_errand = number; break;
+    case MEMBERS_LOOK: c->look_errand = number; break;
+    case MEMBERS_FENCE: c->fence_errand = number; break;
+    }
+}
+
+static void claimer_send_claim(struct node *n, const struct claim_errand *e) {
+    struct ring_request request = {.claim = *e};
+    n->evidence->trips++;
+    n->claimer.claim_errand = claimer_errand(n, &request);
+    world_note(n->world, e->act == CLAIM_WRITE ? "write" : "read", n->number, e->number,
+               e->permits);
+}
+
+/* ---- from the holder ---- */
+
+static bool claimer_serve(struct node *n, const struct lease_request *request, uint64_t sent_ns) {
+    struct claimer *c      = &n->claimer;
+    struct parcel   parcel = {.node = n->number, .machine = n->machine};
+    if (!claim_serve(&c->claim, &c->members, KEEP_S * SIM_S, request, node_own_now(n),
+                     &parcel.reply))
+        return false;
+    parcel.reply.sent_ns = sent_ns;
+    node_deliver(n, &parcel);
+    return true;
+}
+
+void claimer_send(struct node *n, const struct lease_request *request) {
+    struct claimer *c      = &n->claimer;
+    uint64_t        now_ns = node_own_now(n);
+    if (!claimer_serve(n, request, now_ns)) {
+        c->is_pending      = true;
+        c->pending         = *request;
+        c->pending_sent_ns = now_ns;
+    }
+    claimer_go_on(n);
+}
+
+static void claimer_go_on(struct node *n) {
+    struct claimer *c = &n->claimer;
+    if (c->members.is_fenced) {
+        world_note(n->world, "fenced", n->number, c->members.id, 0);
+        claimer_begin(n);
+        return;
+    }
+    if (c->is_pending && claimer_serve(n, &c->pending, c->pending_sent_ns)) c->is_pending = false;
+
+    uint64_t              now_ns = node_own_now(n);
+    struct members_errand member;
+    struct claim_errand   claim;
+    while (members_poll(&c->members, now_ns, &member)) claimer_send_member(n, &member);
+    while (claim_poll(&c->claim, &c->members, KEEP_S * SIM_S, now_ns, &claim))
+        claimer_send_claim(n, &claim);
+    uint64_t next_ns =
+        smaller(members_next_ns(&c->members), claim_next_ns(&c->claim, KEEP_S * SIM_S, now_ns));
+    if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;
+    struct errand_end t = {.memory = n->memory, .number = ++c->timer};
+    world_at(n->world, own_clock_when(&n->clock, larger(next_ns, now_ns)), claimer_timer, n, &t,
+             sizeof t);
+}
+
+static void claimer_timer(struct world *w, void *subject, void *cargo) {
+    (void)w;
+    struct node             *n = subject;
+    const struct errand_end *t = cargo;
+    if (node_is_paused(n, claimer_timer, t, sizeof *t)) return;
+    if (n->is_up && t->memory == n->memory && t->number == n->claimer.timer) claimer_go_on(n);
+}
+
+/* ---- from the ring ---- */
+
+static bool claimer_is_out(uint64_t *errand, uint64_t number) {
+    if (number != *errand) return false;
+    *errand = 0;
+    return true;
+}
+
+static enum members_fate fate_of_member(enum claim_fate fate) {
+    switch (fate) {
+    case CLAIM_DONE: return MEMBERS_DONE;
+    case CLAIM_NOT_DONE: return MEMBERS_NOT_DONE;
+    case CLAIM_UNKNOWN: break;
+    }
+    return MEMBERS_UNKNOWN;
+}
+
+/* `reply` NULL: none has come in time. */
+static void claimer_end(struct node *n, uint64_t number, const struct ring_reply *reply) {
+    struct claimer *c       = &n->claimer;
+    enum claim_fate fate    = reply == NULL ? CLAIM_UNKNOWN : reply->fate;
+    bool            is_done = fate == CLAIM_DONE;
+    uint64_t        now_ns  = node_own_now(n);
+    if (claimer_is_out(&c->beat_errand, number))
+        members_beaten(&c->members, fate_of_member(fate), now_ns);
+    else if (claimer_is_out(&c->look_errand, number))
+        members_looked(&c->members, is_done ? reply->records : NULL, is_done ? reply->count : 0,
+                       now_ns);
+    else if (claimer_is_out(&c->fence_errand, number))
+        members_fenced(&c->members, fate_of_member(fate), now_ns);
+    else if (!claimer_is_out(&c->claim_errand, number))
+        return;
+    else if (c->claim.out == CLAIM_WRITE)
+        claim_written(&c->claim, fate, now_ns);
+    else if (!claim_has_read(&c->claim, &c->members, is_done ? reply->rows : NULL,
+                             is_done ? reply->count : 0, now_ns))
+        world_note(n->world, "lost", n->number, c->claim.done_number, 0);
+    claimer_go_on(n);
+}
+
+static void claimer_take(struct world *w, void *subject, void *cargo) {
+    (void)w;
+    struct node             *n           = subject;
+    const struct ring_reply *reply       = cargo;
+    size_t                   bytes       = offsetof(struct ring_reply, rows);
+    bool                     has_records = reply->request.is_member;
+    bytes += reply->count * (has_records ? sizeof reply->records[0] : sizeof reply->rows[0]);
+    if (node_is_paused(n, claimer_take, reply, bytes)) return;
+    bool is_mine = reply->request.machine == n->machine && reply->request.memory == n->memory;
+    if (n->is_up && is_mine) claimer_end(n, reply->request.number, reply);
+}
+
+void claimer_reply(struct node *n, const struct ring_reply *reply, size_t bytes) {
+    node_carry_in(n, claimer_take, reply, bytes);
+}
+
+static void claimer_give_up(struct world *w, void *subject, void *cargo) {
+    (void)w;
+    struct node             *n   = subject;
+    const struct errand_end *end = cargo;
+    if (node_is_paused(n, claimer_give_up, end, sizeof *end)) return;
+    if (n->is_up && end->memory == n->memory) claimer_end(n, end->number, NULL);
+}
