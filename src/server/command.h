@@ -4,7 +4,9 @@
  *
  * Each command is one line of the table in command.c. Those that decide come in two halves, since all
  * decisions of a turn are made together: `ask` turns words into a request, `answer` turns the decision
- * into a reply. All others have `answer` alone. */
+ * into a reply. Those that do something else with the limiter have `act` alone, which may wait for a remote
+ * store and is then called on another thread; it knows nothing of the peer. All others have `answer`
+ * alone. */
 #ifndef WEIR_SERVER_COMMAND_H
 #define WEIR_SERVER_COMMAND_H
 
@@ -30,6 +32,8 @@ struct command {
     const char *arguments; /* as a person would write them */
     bool (*ask)(struct call *call, weir_request *request);
     void (*answer)(const struct batch *batch, const struct call *call, struct reply *reply);
+    void (*act)(const struct service *service, const struct call *call, uint64_t now_ns,
+                struct reply *reply); /* COMMAND_ALONE goes with it */
 };
 
 /* The command of that name, however its letters are written; NULL if there is none. */
@@ -45,6 +49,9 @@ bool command_takes(const struct command *command, size_t word_count);
 /* The errors for words that are no command, and for a command with too many or too few of them. */
 void command_answer_unknown(const struct call *call, struct reply *reply);
 void command_answer_misused(const struct command *command, struct reply *reply);
+
+/* The error for a question under `algorithm` that got this status instead of an answer. */
+void command_answer_refused(weir_status status, uint32_t algorithm, struct reply *reply);
 
 /* Fails a call in `ask`: it will be answered with `text`, and the word at its end if it is not NULL.
  * Always false. */

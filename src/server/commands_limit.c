@@ -130,6 +130,12 @@ static const char *how_text(uint8_t how) {
     case WEIR_HOW_FIXED: return "fixed";
     case WEIR_HOW_OVERFLOW: return "overflow";
     case WEIR_HOW_SKETCH: return "sketch";
+    case WEIR_HOW_LEASE: return "lease";
+    case WEIR_HOW_STORE: return "store";
+    case WEIR_HOW_CACHED: return "cached";
+    case WEIR_HOW_CLOSED: return "closed";
+    case WEIR_HOW_OPEN: return "open";
+    case WEIR_HOW_LOCAL: return "local";
     default: return "none";
     }
 }
@@ -142,10 +148,12 @@ static void field(struct reply *reply, const char *name, int64_t value) {
     reply_integer(reply, value);
 }
 
+/* Only a degraded decision tells why. */
 void answer_decide(const struct batch *batch, const struct call *call, struct reply *reply) {
-    const weir_decision *d        = call_decision(batch, call);
-    bool                 is_never = d->retry_after_ns == WEIR_NEVER;
-    reply_map(reply, 7);
+    const weir_decision *d           = call_decision(batch, call);
+    bool                 is_never    = d->retry_after_ns == WEIR_NEVER;
+    bool                 is_degraded = d->why != WEIR_WHY_NONE;
+    reply_map(reply, is_degraded ? 8 : 7);
     field(reply, "allowed", d->allowed);
     field(reply, "remaining", (int64_t)d->remaining);
     field(reply, "retry_after_ms", is_never ? -1 : ms_rounded_up(d->retry_after_ns));
@@ -154,11 +162,15 @@ void answer_decide(const struct batch *batch, const struct call *call, struct re
     field(reply, "reset_after_ns", d->reset_after_ns);
     reply_text(reply, "how");
     reply_text(reply, how_text(d->how));
+    if (!is_degraded) return;
+    reply_text(reply, "why");
+    reply_text(reply, weir_why_text((weir_why)d->why));
 }
 
 /* ---- WEIR.RESET user window [ALGORITHM a] ---- */
 
-void answer_reset_user(const struct batch *batch, const struct call *call, struct reply *reply) {
+void act_reset_user(const struct service *service, const struct call *call, uint64_t now_ns,
+                    struct reply *reply) {
     const struct view  *words   = call->words;
     struct rule_options options = {0};
     weir_request        request = weir_request_for(words[1].data, words[1].bytes, 1, 0);
@@ -172,11 +184,11 @@ void answer_reset_user(const struct batch *batch, const struct call *call, struc
         return;
     }
 
-    weir_status status = limiter_reset(batch->service->limiter, &request, batch->now_ns);
+    weir_status status = service_reset(service, &request, now_ns);
     if (status == WEIR_OK)
         reply_simple(reply, "OK");
     else
-        reply_error_about(reply, "ERR ", view_of(weir_status_text(status)));
+        command_answer_refused(status, request.algorithm, reply);
 }
 
 /* ---- WEIR.EXPLAIN limit window [ALGORITHM a] [BURST n] ---- */

@@ -146,6 +146,15 @@ static void say_weir(struct page *page, const weir_statistics *statistics) {
     say_number(page, "weir_memory_bytes", statistics->memory_bytes);
 }
 
+static void say_store(struct page *page, const weir_statistics *statistics) {
+    say(page, "# Store\r\n");
+    say_number(page, "store_degraded", statistics->degraded);
+    say_number(page, "store_trips", statistics->trips);
+    say_number(page, "store_misses", statistics->misses);
+    say_number(page, "store_permits", statistics->permits);
+    say_number(page, "store_shards_cut", statistics->shards_cut);
+}
+
 static bool is_wanted(const struct call *call, const char *section) {
     if (call->word_count == 1) return true;
     for (size_t i = 1; i < call->word_count; i++) {
@@ -157,20 +166,18 @@ static bool is_wanted(const struct call *call, const char *section) {
     return false;
 }
 
-static weir_statistics statistics_of(const struct batch *batch) {
-    weir_statistics statistics = {.size = sizeof statistics};
-    limiter_stats(batch->service->limiter, &statistics);
-    return statistics;
-}
-
-void answer_info(const struct batch *batch, const struct call *call, struct reply *reply) {
+void act_info(const struct service *service, const struct call *call, uint64_t now_ns,
+              struct reply *reply) {
+    (void)now_ns;
     struct service_facts facts      = {0};
-    weir_statistics      statistics = statistics_of(batch);
+    weir_statistics      statistics = service_statistics(service);
     struct page          page       = {.used = 0};
-    batch->service->describe(batch->service, &facts);
+    service->describe(service, &facts);
 
-    static const char *const sections[] = {"server", "clients", "persistence", "stats", "weir"};
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+    static const char *const sections[] = {"server", "clients", "persistence",
+                                           "stats",  "weir",    "store"};
+    size_t section_count = sizeof sections / sizeof sections[0] - !service_is_remote(service);
+    for (size_t i = 0; i < section_count; i++) {
         if (!is_wanted(call, sections[i])) continue;
         if (page.used > 0) say(&page, "\r\n");
         switch (i) {
@@ -178,15 +185,18 @@ void answer_info(const struct batch *batch, const struct call *call, struct repl
         case 1: say_clients(&page, &facts); break;
         case 2: say_persistence(&page); break;
         case 3: say_stats(&page, &facts); break;
-        default: say_weir(&page, &statistics); break;
+        case 4: say_weir(&page, &statistics); break;
+        default: say_store(&page, &statistics); break;
         }
     }
     reply_verbatim(reply, (struct view){.data = page.text, .bytes = page.used});
 }
 
-void answer_dbsize(const struct batch *batch, const struct call *call, struct reply *reply) {
+void act_dbsize(const struct service *service, const struct call *call, uint64_t now_ns,
+                struct reply *reply) {
     (void)call;
-    reply_integer(reply, (int64_t)statistics_of(batch).users);
+    (void)now_ns;
+    reply_integer(reply, (int64_t)service_statistics(service).users);
 }
 
 void answer_time(const struct batch *batch, const struct call *call, struct reply *reply) {

@@ -137,7 +137,8 @@ void answer_throttle(const struct batch *batch, const struct call *call, struct 
 /* ---- DEL key [key ...] ---- */
 
 /* As in redis-cell, a key exists as long as its bucket is not empty, and to delete it empties it. */
-void answer_del(const struct batch *batch, const struct call *call, struct reply *reply) {
+void act_del(const struct service *service, const struct call *call, uint64_t now_ns,
+             struct reply *reply) {
     int64_t count = 0;
     for (size_t i = 1; i < call->word_count; i++) {
         weir_decision found;
@@ -146,13 +147,13 @@ void answer_del(const struct batch *batch, const struct call *call, struct reply
         look.algorithm     = WEIR_GCRA;
         look.burst         = 1;
         look.cost          = 0;
-        weir_status status = limiter_decide(batch->service->limiter, &look, batch->now_ns, &found);
+        weir_status status = service_decide(service, &look, now_ns, &found);
         if (status == WEIR_OK && found.reset_after_ns > 0 && found.how != WEIR_HOW_OVERFLOW) {
-            status = limiter_reset(batch->service->limiter, &look, batch->now_ns);
+            status = service_reset(service, &look, now_ns);
             count += status == WEIR_OK;
         }
         if (status != WEIR_OK) {
-            reply_error_about(reply, "ERR ", view_of(weir_status_text(status)));
+            command_answer_refused(status, look.algorithm, reply);
             return;
         }
     }

@@ -6,7 +6,8 @@
  * An idle connection holds no buffer. Bytes are read into memory that all connections of a thread
  * share; only the tail of an unfinished request is kept, and only what a slow peer does not take is
  * owed. Both are bounded: a request by RESP_REQUEST_BYTES_MAX, and a peer to whom something is owed is
- * not read until it has taken all of it, so that it owes its own memory and not ours. */
+ * not read until it has taken all of it, so that it owes its own memory and not ours. Nor is one that waits
+ * for the store (errand.h). */
 #ifndef WEIR_SERVER_CONNECTION_H
 #define WEIR_SERVER_CONNECTION_H
 
@@ -33,7 +34,7 @@ struct connection {
     int                    socket;
     uint8_t                phase; /* enum connection_phase */
     uint8_t                interest;
-    bool is_choked; /* kept holds requests that wait for the peer to take replies */
+    bool is_choked; /* kept holds requests that wait until nothing is owed nor waited for */
 };
 
 struct connection *connection_new(int socket, uint64_t id, uint64_t now_ns);
@@ -51,6 +52,11 @@ void  connection_forget_kept(struct connection *c);
 bool connection_write(struct connection *c, const char *data, size_t bytes);
 /* Writes what is owed, as far as the peer takes it. False: the connection is lost. */
 bool connection_flush(struct connection *c);
+
+/* Whether something that it asked is not decided yet. It is not read until it is. */
+static inline bool connection_waits(const struct connection *c) {
+    return c->session.errand != NULL;
+}
 
 static inline bool connection_owes(const struct connection *c) {
     return c->owed_bytes > c->owed_from;

@@ -46,6 +46,11 @@ static void reply_raw(struct reply *r, struct view bytes) {
     r->used += bytes.bytes;
 }
 
+void reply_copy(struct reply *r, const struct reply *from) {
+    if (from->used > 0) reply_raw(r, (struct view){.data = from->data, .bytes = from->used});
+    r->is_cut |= from->is_cut;
+}
+
 void reply_null(struct reply *r) { reply_raw(r, view_of(r->protocol >= 3 ? "_\r\n" : "$-1\r\n")); }
 
 void reply_bulk(struct reply *r, struct view bytes) {

@@ -45,6 +45,8 @@ void reply_map(struct reply *r, size_t count);
 /* `count` members of a set follow. RESP2: an array. */
 void reply_set(struct reply *r, size_t count);
 void reply_null(struct reply *r);
+/* What another reply holds, for a peer of the same protocol. */
+void reply_copy(struct reply *r, const struct reply *from);
 void reply_bulk(struct reply *r, struct view bytes);
 void reply_text(struct reply *r, const char *text); /* a bulk string */
 void reply_simple(struct reply *r, const char *text);

@@ -11,7 +11,8 @@
 struct server;
 
 struct server_options {
-    struct limiter       *limiter; /* borrowed until server_close() */
+    struct limiter       *limiter; /* borrowed until server_close(); NULL: the store is remote */
+    weir                 *store;   /* the same; asked where the store is remote */
     uint64_t              clock_error_ppm;
     const struct address *addresses; /* at least one */
     size_t                address_count;

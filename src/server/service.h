@@ -6,6 +6,7 @@
 #ifndef WEIR_SERVER_SERVICE_H
 #define WEIR_SERVER_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,10 +36,21 @@ struct service_facts {
 };
 
 struct service {
-    struct limiter *limiter;
+    struct limiter *limiter; /* NULL: the store is remote */
+    weir           *store;   /* what is asked where the store is remote; else it may be NULL */
     uint64_t        clock_error_ppm; /* as the limiter was given it */
     void (*describe)(const struct service *service, struct service_facts *facts);
     uint64_t (*wall_ns)(void); /* for TIME: nanoseconds since 1970 */
 };
+
+/* Whether a decision may need a trip to another machine. Then a thread that others wait for has its decisions
+ * by tickets (errand.h), and calls nothing below. */
+static inline bool service_is_remote(const struct service *s) { return s->limiter == NULL; }
+
+/* Of the limiter as of `now_ns`; where the store is remote they may wait for it. */
+weir_status service_decide(const struct service *s, const weir_request *request, uint64_t now_ns,
+                           weir_decision *decision);
+weir_status service_reset(const struct service *s, const weir_request *request, uint64_t now_ns);
+weir_statistics service_statistics(const struct service *s);
 
 #endif

@@ -18,12 +18,15 @@ enum session_silence {
     SESSION_IS_SILENT, /* CLIENT REPLY OFF */
 };
 
+struct errand;
+
 struct session {
     uint64_t             id;         /* unique in this server, from 1 */
     uint64_t             started_ns; /* on the server's clock */
     uint8_t              protocol;   /* 2 or 3 */
     enum session_silence silence;
     bool                 is_leaving; /* it is told what is due, then closed; no more is read */
+    struct errand       *errand;     /* what it waits for at the store; NULL: nothing */
     char                 name[SESSION_NAME_BYTES_MAX + 1]; /* CLIENT SETNAME; empty: none */
 };
 

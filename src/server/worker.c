@@ -6,6 +6,8 @@
 
 #include "base/contract.h"
 #include "os/clock.h"
+#include "server/errand.h"
+#include "server/runner.h"
 
 enum {
     ACCEPTS_MAX = 64, /* in one turn */
@@ -41,8 +43,11 @@ struct worker {
     struct crew          *crew;
     struct thread         thread;
     bool                  is_started;
+    bool                  has_runner;
     enum worker_state     state;
     struct loop           loop;
+    struct inbox          inbox; /* with a remote store, as the runner */
+    struct runner         runner;
     struct roster         talking;
     struct roster         lingering;
     struct connection    *gone;
@@ -79,6 +84,7 @@ struct worker *worker_new(struct crew *crew) {
     w->spare = socket_spare_open();
     if (w->spare < 0) goto free_worker;
     if (!loop_open(&w->loop)) goto close_spare;
+    inbox_init(&w->inbox, &w->loop);
     for (size_t i = 0; i < crew->listener_count; i++)
         if (!loop_add(&w->loop, crew->listeners[i].socket, LOOP_READ | LOOP_SHARED,
                       &crew->listeners[i]))
@@ -96,6 +102,13 @@ free_worker:
 }
 
 bool worker_start(struct worker *w) {
+    const struct service *service = &w->crew->service;
+    if (service_is_remote(service)) {
+        w->has_runner = runner_start(&w->runner, service);
+        if (!w->has_runner) return false;
+        w->batch.inbox  = &w->inbox;
+        w->batch.runner = &w->runner;
+    }
     w->is_started = thread_start(&w->thread, "weir-worker", worker_run, w);
     return w->is_started;
 }
@@ -104,6 +117,7 @@ bool worker_post(struct worker *w, uint64_t word) { return loop_post(&w->loop, w
 
 void worker_free(struct worker *w) {
     if (w->is_started) thread_join(&w->thread);
+    if (w->has_runner) runner_stop(&w->runner);
     loop_close(&w->loop);
     if (w->spare >= 0) socket_close(w->spare);
     batch_clear(&w->batch);
@@ -168,6 +182,7 @@ static void worker_bury(struct worker *w) {
     while (w->gone != NULL) {
         struct connection *c = w->gone;
         w->gone              = c->newer;
+        if (connection_waits(c)) errand_leave(c->session.errand);
         connection_free(c);
     }
 }
@@ -209,6 +224,18 @@ static void worker_adopt(struct worker *w, int socket) {
 
 /* ---- the thread ---- */
 
+static void worker_land_all(struct worker *w);
+
+/* Nobody waits for them any more, but their tickets are still written to, and wake us. */
+static void worker_await_errands(struct worker *w) {
+    struct loop_event events[LOOP_EVENTS_MAX];
+    while (w->inbox.out_count > 0) {
+        (void)loop_wait(&w->loop, events, UINT64_MAX);
+        worker_land_all(w);
+    }
+    inbox_close(&w->inbox);
+}
+
 static void *worker_run(void *context) {
     struct worker *w = context;
     w->now_ns        = clock_now_ns();
@@ -217,6 +244,7 @@ static void *worker_run(void *context) {
     while (w->talking.oldest != NULL) worker_drop(w, w->talking.oldest);
     while (w->lingering.oldest != NULL) worker_drop(w, w->lingering.oldest);
     worker_bury(w);
+    worker_await_errands(w);
     (void)loop_post(w->crew->boss, 0);
     return NULL;
 }
@@ -229,13 +257,17 @@ static void     worker_show_counts(struct worker *w);
 /* One turn: read all sockets that have something and understand it, decide everything that was asked
  * on all of them together, tell each connection its answers in one write, and sleep until there is
  * more. The clock is read once, between the reading and the deciding: an instant at which every
- * request had been sent and none had been answered. */
+ * request had been sent and none had been answered.
+ *
+ * What a remote store has decided since is told after the reading, so that a connection that goes on then is
+ * not read twice in a turn. */
 static void worker_turn(struct worker *w) {
     struct loop_event events[LOOP_EVENTS_MAX];
     size_t            count = loop_wait(&w->loop, events, worker_timeout_ns(w));
     if (w->crew->idle_ns_max > 0) w->now_ns = clock_now_ns();
 
     for (size_t i = 0; i < count; i++) worker_react(w, &events[i]);
+    worker_land_all(w);
     worker_settle_all(w);
 
     worker_expire(w);
@@ -267,7 +299,7 @@ static void worker_deliver(void *context, void *peer, const struct reply *reply)
         worker_drop(w, c);
     } else if (connection_owes(c)) {
         worker_watch(w, c, LOOP_WRITE);
-    } else if (c->session.is_leaving) {
+    } else if (c->session.is_leaving && !connection_waits(c)) {
         worker_linger(w, c);
     }
 }
@@ -299,7 +331,7 @@ static void worker_serve(struct worker *w, struct connection *c, char *data, siz
         if (!intake.must_settle) break;
         worker_settle(w);
         if (c->phase == CONNECTION_GONE) return;
-        if (connection_owes(c)) break;
+        if (connection_owes(c) || connection_waits(c)) break;
     }
 
     if (taken == bytes || c->session.is_leaving) {
@@ -342,8 +374,8 @@ static enum socket_outcome worker_read_fresh(struct worker *w, struct connection
     return outcome;
 }
 
-/* Reads once. A connection is read when nothing is owed to it and at most once in a turn, so nothing
- * is due to one that turns out to have ended. */
+/* Reads once. A connection is read when nothing is owed to it, it waits for nothing, and at most once in a
+ * turn, so nothing is due to one that turns out to have ended. */
 static void worker_read(struct worker *w, struct connection *c) {
     if (w->crew->idle_ns_max > 0) {
         roster_remove(&w->talking, c);
@@ -365,6 +397,50 @@ static void worker_discard(struct worker *w, struct connection *c) {
     if (outcome != SOCKET_WAIT) worker_drop(w, c);
 }
 
+static void worker_bid_farewell(struct worker *w, struct connection *c);
+
+/* After it has taken all, and waits for nothing any more. When the server stops, this is its last chance to
+ * be heard. */
+static void worker_hear_again(struct worker *w, struct connection *c) {
+    worker_watch(w, c, LOOP_READ);
+    if (c->is_choked) {
+        c->is_choked = false;
+        worker_serve_kept(w, c);
+    } else if (w->state == WORKER_STOPS) {
+        worker_read(w, c);
+    }
+    if (w->state != WORKER_STOPS) return;
+    worker_settle_all(w);
+    worker_bid_farewell(w, c);
+}
+
+/* ---- errands ---- */
+
+static void worker_land(struct worker *w, struct errand *errand) {
+    struct connection *c = errand->peer;
+    w->inbox.out_count--;
+    if (c == NULL) {
+        atomic_fetch_sub_explicit(&w->inbox.left_count, 1, memory_order_relaxed);
+        errand_free(errand);
+        return;
+    }
+    if (w->batch.call_count > 0) worker_settle(w);
+    batch_resume(&w->batch, errand, w->now_ns, worker_deliver, w);
+    batch_hand_on(&w->batch, worker_deliver, w);
+    if (c->phase == CONNECTION_TALKS && !connection_owes(c) && !connection_waits(c))
+        worker_hear_again(w, c);
+}
+
+static void worker_land_all(struct worker *w) {
+    struct errand *errand = inbox_take(&w->inbox);
+    if (errand != NULL) w->now_ns = clock_now_ns();
+    while (errand != NULL) {
+        struct errand *next = errand->next;
+        worker_land(w, errand);
+        errand = next;
+    }
+}
+
 /* ---- writing ---- */
 
 static void worker_flush(struct worker *w, struct connection *c) {
@@ -373,15 +449,12 @@ static void worker_flush(struct worker *w, struct connection *c) {
         return;
     }
     if (connection_owes(c)) return;
-    if (c->session.is_leaving) {
+    if (connection_waits(c))
+        worker_watch(w, c, LOOP_READ);
+    else if (c->session.is_leaving)
         worker_linger(w, c);
-        return;
-    }
-    worker_watch(w, c, LOOP_READ);
-    if (c->is_choked) {
-        c->is_choked = false;
-        worker_serve_kept(w, c);
-    }
+    else
+        worker_hear_again(w, c);
 }
 
 /* ---- accepting ---- */
@@ -414,10 +487,18 @@ static struct worker *worker_least(struct worker *w) {
     return least;
 }
 
+/* What is out for peers that have left. */
+static uint64_t crew_left_count(const struct crew *crew) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < crew->worker_count; i++)
+        count += atomic_load_explicit(&crew->workers[i]->inbox.left_count, memory_order_relaxed);
+    return count;
+}
+
 static void worker_place(struct worker *w, int socket) {
     struct crew *crew = w->crew;
-    if (atomic_fetch_add_explicit(&crew->connection_count, 1, memory_order_relaxed) >=
-        crew->connections_max) {
+    uint64_t count    = atomic_fetch_add_explicit(&crew->connection_count, 1, memory_order_relaxed);
+    if (count + crew_left_count(crew) >= crew->connections_max) {
         atomic_fetch_sub_explicit(&crew->connection_count, 1, memory_order_relaxed);
         worker_refuse(w, socket);
         return;
@@ -472,6 +553,13 @@ static void worker_accept_again(struct worker *w) {
 
 /* ---- stopping ---- */
 
+/* One that waits is told so when it does not any more. */
+static void worker_bid_farewell(struct worker *w, struct connection *c) {
+    if (c->phase != CONNECTION_TALKS || connection_waits(c)) return;
+    c->session.is_leaving = true;
+    if (!connection_owes(c)) worker_linger(w, c);
+}
+
 /* Answers what peers had sent by now, then says goodbye to all. */
 static void worker_stop(struct worker *w) {
     if (w->state != WORKER_RUNS) return;
@@ -486,15 +574,19 @@ static void worker_stop(struct worker *w) {
     const struct connection *last = w->talking.newest;
     for (struct connection *c = w->talking.oldest, *next; c != NULL; c = next) {
         next = c == last ? NULL : c->newer;
-        if (!connection_owes(c)) worker_read(w, c);
+        if (!connection_owes(c) && !connection_waits(c)) worker_read(w, c);
     }
     worker_settle_all(w);
 
     for (struct connection *c = w->talking.oldest, *next; c != NULL; c = next) {
-        next                  = c->newer;
-        c->session.is_leaving = true;
-        if (!connection_owes(c)) worker_linger(w, c);
+        next = c->newer;
+        worker_bid_farewell(w, c);
     }
+}
+
+static void worker_stop_now(struct worker *w) {
+    if (w->state == WORKER_RUNS && w->accept_from_ns == 0) worker_stop_accepting(w);
+    w->state = WORKER_ENDED;
 }
 
 /* ---- what wakes a worker ---- */
@@ -503,8 +595,8 @@ static void worker_hear(struct worker *w, uint64_t word) {
     if (word == WORKER_STOP)
         worker_stop(w);
     else if (word == WORKER_STOP_NOW)
-        w->state = WORKER_ENDED;
-    else
+        worker_stop_now(w);
+    else if (word != INBOX_WORD)
         worker_adopt(w, (int)word);
 }
 
@@ -526,10 +618,12 @@ static void worker_react(struct worker *w, const struct loop_event *event) {
         worker_discard(w, c);
     else if (event->is_writable && connection_owes(c))
         worker_flush(w, c);
-    else if (event->is_readable && !connection_owes(c))
+    else if (event->is_readable && !connection_owes(c) && !connection_waits(c))
         worker_read(w, c);
     else if (event->is_broken)
         worker_drop(w, c);
+    else if (event->is_readable && connection_waits(c))
+        worker_watch(w, c, LOOP_NOTHING); /* only now: most say nothing while they wait */
 }
 
 /* ---- time ---- */
@@ -548,12 +642,22 @@ static uint64_t worker_timeout_ns(const struct worker *w) {
     return due_ns > w->now_ns ? due_ns - w->now_ns : 0;
 }
 
+/* Whom we keep waiting is not idle. */
+static void worker_drop_idle(struct worker *w, struct connection *c) {
+    if (!connection_waits(c)) {
+        worker_drop(w, c);
+        return;
+    }
+    roster_remove(&w->talking, c);
+    roster_add(&w->talking, c, w->now_ns);
+}
+
 static void worker_expire(struct worker *w) {
     while (w->lingering.oldest != NULL && w->now_ns >= w->lingering.oldest->heard_ns + w->linger_ns)
         worker_drop(w, w->lingering.oldest);
     while (w->crew->idle_ns_max > 0 && w->talking.oldest != NULL &&
            w->now_ns >= w->talking.oldest->heard_ns + w->crew->idle_ns_max)
-        worker_drop(w, w->talking.oldest);
+        worker_drop_idle(w, w->talking.oldest);
 
     if (w->accept_from_ns != 0 && w->now_ns >= w->accept_from_ns) worker_accept_again(w);
     bool is_empty = w->talking.oldest == NULL && w->lingering.oldest == NULL;

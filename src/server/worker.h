@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * worker: one thread of the server, with its own loop, its own connections and its own batch. Threads
- * share the limiter and the listeners, and nothing else. */
+ * share the limiter and the listeners, and nothing else. With a remote store it has a second thread beside
+ * it, for calls that would hold up its connections (runner.h). */
 #ifndef WEIR_SERVER_WORKER_H
 #define WEIR_SERVER_WORKER_H
 
@@ -17,9 +18,10 @@ enum {
     WORKERS_MAX          = 256,
 };
 
-/* Words that a worker is sent; any other is the descriptor of a connection that is now its own. */
+/* Words that a worker is sent, besides INBOX_WORD (errand.h); any other is the descriptor of a connection
+ * that is now its own. */
 #define WORKER_STOP     UINT64_MAX       /* answer what was asked, then end */
-#define WORKER_STOP_NOW (UINT64_MAX - 1) /* end */
+#define WORKER_STOP_NOW (UINT64_MAX - 1) /* end, as soon as the store has no ticket of ours */
 
 struct listener {
     int            socket;

@@ -48,15 +48,38 @@ class Starting(unittest.TestCase):
                 (("--threads", "0"), "threads"),
                 (("--unix-mode", "9"), "octal"),
                 (("--store", "postgres://x"), "is not a store that this version knows"),
-                (("--store", "redis://x"), "file:, memory: and sketch: stores only"),
                 (("--users-max", "18446744073709551615"), "more than a table can hold"),
                 (("--bytes-max", "1"), "too little for one user"),
                 (("--users-max", "x"), "users-max"),
+                (("--policy", "shut"), "closed, open, local"),
+                (("--deadline", "2m"), "deadline"),
+                (("--deadline", "0s"), "deadline"),
+                (("--nodes", "0"), "nodes"),
                 (("--colour",), "colour")):
             code, complaint = refused(*words)
             self.assertEqual(code, 2, complaint)
             self.assertIn(part, complaint)
             self.assertEqual(complaint.count("\n"), 1, complaint)
+
+    def test_every_store_takes_the_options_of_a_remote_one(self):
+        with Server("--policy", "closed", "--deadline", "5ms", "--nodes", "3") as server, server.connect() as peer:
+            self.assertEqual(peer.ask("WEIR.ALLOW", "u", 1, 60000), 1)
+            self.assertNotIn(b"# Store", peer.ask("INFO"))
+
+    def test_a_login_is_not_told(self):
+        code, complaint = refused("--store", "redus://ann:secret@host:1/0")
+        self.assertEqual(code, 2)
+        self.assertIn("redus://***@host:1/0", complaint)
+        self.assertNotIn("secret", complaint)
+
+    def test_what_a_redis_url_says_is_read_before_a_server_is_asked(self):
+        for url, part in (("redis://127.0.0.1:1?policy=shut", "policy should be closed, open or local"),
+                          ("redis://127.0.0.1:1?secret=hush&node=3", "only these are known"),
+                          ("redis+ring://127.0.0.1:1", "redis")):
+            code, complaint = refused("--store", url)
+            self.assertEqual((code, complaint.count("\n")), (2, 1), complaint)
+            self.assertIn(part, complaint)
+            self.assertNotIn("hush", complaint)
 
     def test_trouble_is_told_and_ends_with_3(self):
         for words, part in ((("--listen", "unix:/nonexistent/s"), "No such file"),
@@ -133,7 +156,7 @@ class Starting(unittest.TestCase):
         import resource
         server = Server("--threads", "1", before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
         with server.connect() as peer:
-            self.assertIn(b"maxclients:64\r\n", peer.ask("INFO", "clients"))
+            self.assertIn(b"maxclients:61\r\n", peer.ask("INFO", "clients"))
         code, errors = server.stop()
         self.assertEqual(code, 0)
         self.assertIn("the system allows 100 open files", errors)
