@@ -5,12 +5,21 @@
 #ifndef WEIR_API_OPEN_H
 #define WEIR_API_OPEN_H
 
+#include <stdbool.h>
+
 #include <weir.h>
 
 struct limiter;
 
-/* Lives as long as `w`. NULL: a store that many hosts share, which only the functions of weir.h know. */
+/* Lives as long as `w`. NULL: the store is remote. */
 struct limiter *open_limiter(weir *w);
-bool            open_is_remote(const weir *w);
+
+/* Whether decisions may need a trip to another machine: weir_decide() may wait then, and weir_decide_async()
+ * may answer later. */
+bool open_is_remote(const weir *w);
+
+/* How far back a remote store knows what was granted, see lease_store_past(). Waits until deadline_ns at
+ * most. False: it has not answered. */
+bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/range.h"
 #include "base/text.h"
 #include "limiter/remote.h"
 
@@ -15,7 +16,10 @@ enum {
     USERS_MAX    = 1 << 24, /* entries that a fleet can number */
 };
 
-#define CLOSE_WAIT_NS UINT64_C(1000000000) /* to give back what is in hand */
+#define CLOSE_WAIT_NS  UINT64_C(1000000000) /* to give back what is in hand */
+#define ROUND_TRIP_MAX INT64_C(1000000000)
+#define WAIT_NS_MIN    UINT64_C(10000000) /* for replicas */
+#define SILENCE_NS_MIN UINT64_C(1000000000)
 
 bool shared_is_url(const char *url) {
     return strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL;
@@ -92,14 +96,21 @@ static bool query_set(struct shared_url *q, const char *name, const char *value,
     } else if (strcmp(name, "deadline") == 0) {
         if (!text_duration_parse(view_of(value), &q->deadline_ns) || q->deadline_ns <= 0)
             return fail_value(error, name, "a length of time, such as 20ms");
+    } else if (strcmp(name, "round-trip") == 0) {
+        if (!text_duration_parse(view_of(value), &q->round_trip_ns) || q->round_trip_ns <= 0 ||
+            q->round_trip_ns > ROUND_TRIP_MAX)
+            return fail_value(error, name, "a length of time up to 1s, such as 5ms");
+        uint64_t trip_ns     = (uint64_t)q->round_trip_ns;
+        q->redis.replicas_ns = larger(WAIT_NS_MIN, 2 * trip_ns);
+        q->redis.connect_ns  = larger(SILENCE_NS_MIN, 8 * trip_ns);
     } else if (strcmp(name, "policy") == 0) {
         if (!read_policy(value, &q->policy))
             return fail_value(error, name, "closed, open or local");
     } else {
         return fail(
             error, WEIR_BAD_URL,
-            "after the URL's \"?\" only these are known: replicas, nodes, deadline, policy, secret, "
-            "ca-file, cert-file, key-file, sentinel-user, sentinel-password");
+            "after the URL's \"?\" only these are known: replicas, nodes, deadline, round-trip, policy, "
+            "secret, ca-file, cert-file, key-file, sentinel-user, sentinel-password");
     }
     return true;
 }
@@ -171,6 +182,7 @@ bool shared_open(struct shared *s, const char *url, const weir_options *o, weir_
                                         .wait_ns   = (uint64_t)deadline_ns,
                                         .policy    = (enum fleet_policy)policy,
                                         .lease     = {.clock_error_ppm = o->clock_error_ppm,
+                                                      .round_trip_ns   = (uint64_t)said->round_trip_ns,
                                                       .nodes = said->nodes != 0 ? said->nodes : o->nodes}};
     s->remote = remote_open(lease_store_interface(s->store), &options, secret_of(said->secret));
     if (s->remote != NULL) return true;

@@ -20,7 +20,7 @@ struct shared_url {
     char                *servers; /* up to the "?"; the texts of the others are behind it */
     struct redis_options redis;
     uint64_t             nodes;
-    int64_t              deadline_ns;
+    int64_t              deadline_ns, round_trip_ns;
     uint32_t             policy; /* enum weir_policy */
     const char          *secret;
 };

@@ -13,6 +13,7 @@
 #include "api/place.h"
 #include "api/shared.h"
 #include "base/contract.h"
+#include "base/login.h"
 #include "base/text.h"
 #include "limit/gcra.h"
 #include "limit/window.h"
@@ -100,12 +101,6 @@ static bool options_read(const weir_options *given, weir_options *known) {
         if (known->reserved[i] != 0) return false;
     }
     return true;
-}
-
-/* Where somebody logs in, up to the scheme only: there may be a password. */
-static int url_bytes_shown(const char *url) {
-    size_t shown = strchr(url, '@') != NULL ? strcspn(url, ":") + 1 : strlen(url);
-    return (int)(shown < URL_BYTES_SHOWN ? shown : URL_BYTES_SHOWN);
 }
 
 static bool options_are_sound(const weir_options *o, weir_error *error) {
@@ -310,10 +305,11 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
     if (strncmp(url, "sketch:", strlen("sketch:")) == 0)
         return open_sketch(w, url + strlen("sketch:"), o, error);
     if (shared_is_url(url)) return shared_open(&w->shared, url, o, error);
+    char shown[URL_BYTES_SHOWN + 1];
     open_fail(error, WEIR_BAD_URL,
-              "\"%.*s\" is not a store that this version knows; it knows \"file:PATH\", "
+              "\"%s\" is not a store that this version knows; it knows \"file:PATH\", "
               "\"memory:\", \"sketch:WINDOW\" and \"redis://HOST\"",
-              url_bytes_shown(url), url);
+              login_hide(url, shown, sizeof shown));
     return false;
 }
 
@@ -402,6 +398,13 @@ struct limiter *open_limiter(weir *w) {
 }
 
 bool open_is_remote(const weir *w) { return w->limiter == NULL; }
+
+bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us) {
+    struct redis_result result;
+    if (lease_store_past(w->shared.store, deadline_ns, past_us, &result)) return true;
+    redis_result_clear(&result);
+    return false;
+}
 
 /* --- deciding ------------------------------------------------------------------------------- */
 

@@ -28,13 +28,14 @@ static const char epilogue[] =
     "A password in the URL can be seen by whoever lists processes: put the URL into WEIR_STORE\n"
     "and leave it out here.\n"
     "\n"
-    "exit codes: 0 strict; 1 strict until something happens, or not strict; 2 wrong usage;\n"
-    "3 trouble, such as no server that answers.\n";
+    "exit codes: 0 strict; 1 strict but denies too much, strict until something happens, or not\n"
+    "strict; 2 wrong usage; 3 trouble, such as no server that answers.\n";
 
 #define REPLICAS_AS_URL UINT64_MAX
 
-static const char *const marks[]  = {"+", "!", "x"};
-static const char *const levels[] = {"strict", "strict until failover", "not strict"};
+static const char *const marks[]  = {"+", "-", "!", "x"};
+static const char *const levels[] = {"strict", "strict and idle", "strict until failover",
+                                     "not strict"};
 
 static void print_opinion(const struct doctor_opinion *opinion);
 static void print_json(const struct doctor_opinion *opinion);
@@ -95,7 +96,8 @@ int doctor_main(int count, char **words) {
     if (cert_file != NULL) said.redis.cert_file = cert_file;
     if (key_file != NULL) said.redis.key_file = key_file;
     if (replicas == REPLICAS_AS_URL) replicas = said.redis.replicas;
-    said.redis.replicas = 0; /* judged, not waited for */
+    said.redis.replicas    = (unsigned)replicas; /* waited for where a round trip is measured */
+    uint64_t round_trip_ns = (uint64_t)said.round_trip_ns;
     if (url_parse(view_of(said.servers), &url, problem))
         r = redis_open(view_of(said.servers), &said.redis, problem);
     shared_url_clear(&said);
@@ -106,6 +108,7 @@ int doctor_main(int count, char **words) {
     facts.kind            = url.kind;
     facts.is_tls          = url.is_tls;
     facts.replicas_wanted = replicas;
+    facts.round_trip_ns   = round_trip_ns;
 
     struct redis_result result;
     bool                is_told = doctor_ask(r, &facts, &result);
@@ -136,6 +139,8 @@ static void print_opinion(const struct doctor_opinion *opinion) {
         if (finding->level != DOCTOR_FINE) printf("  %-12s -> %s\n", "", finding->remedy);
     }
     printf("%s\n", doctor_promise(opinion->level));
+    const char *more = doctor_promise_more(opinion);
+    if (more[0] != '\0') printf("%s\n", more);
 }
 
 static void json_text(struct json_writer *out, const char *name, const char *text) {
@@ -151,6 +156,8 @@ static void print_json(const struct doctor_opinion *opinion) {
     json_write_object(&out);
     json_text(&out, "promise", levels[opinion->level]);
     json_text(&out, "because", doctor_promise(opinion->level));
+    json_write_name(&out, "idle");
+    json_write_bool(&out, opinion->is_idle);
     json_write_name(&out, "findings");
     json_write_array(&out);
     for (unsigned i = 0; i < opinion->finding_count; i++) {

@@ -11,7 +11,13 @@
 #include "os/clock.h"
 #include "store/redis/slot.h"
 
-enum { TRIPS = 200, TIMES = 20, WORDS_MAX = 8 };
+enum {
+    TRIPS         = 200,
+    TRIPS_IN_VAIN = 5, /* more without the replicas' word than with it: each may take two seconds */
+    TIMES         = 20,
+    WORDS_MAX     = 8,
+    KEY_BYTES_MAX = 64,
+};
 
 #define ASK_NS    UINT64_C(2000000000)
 #define SECOND_NS UINT64_C(1000000000)
@@ -121,24 +127,35 @@ static uint64_t ask_config_number(struct redis *r, struct doctor_server *server,
 }
 
 /* What the store needs to be allowed: scripts, with TIME and a write in them. */
-static void ask_script(struct redis *r, struct doctor_server *server) {
-    struct redis_script script;
-    struct redis_result result;
-    char                name[64];
-    redis_script_init(&script,
-                      "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 1000) return 1");
-    /* A key in a slot of this server: found by trying, one of 16384 is. */
+static const char script_text[] =
+    "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 1000) return 1";
+
+/* A key in a slot of this server: found by trying, one of 16384 is. */
+static void name_key(const struct doctor_server *server, char name[KEY_BYTES_MAX]) {
     for (unsigned i = 0; i < 1U << 20; i++) {
-        (void)snprintf(name, sizeof name, "weir:doctor:%u", i);
+        (void)snprintf(name, KEY_BYTES_MAX, "weir:doctor:%u", i);
         if (slot_of(view_of(name)) == server->slot) break;
     }
-    struct view key = view_of(name);
+}
+
+static void ask_script(struct redis *r, const char *name, bool wants_replicas,
+                       struct redis_result *result) {
+    struct redis_script script;
+    struct view         key = view_of(name);
+    redis_script_init(&script, script_text);
     redis_call(r,
-               &(struct redis_command){.script      = &script,
-                                       .keys        = &key,
-                                       .key_count   = 1,
-                                       .deadline_ns = clock_now_ns() + ASK_NS},
-               &result);
+               &(struct redis_command){.script         = &script,
+                                       .keys           = &key,
+                                       .key_count      = 1,
+                                       .deadline_ns    = clock_now_ns() + ASK_NS,
+                                       .wants_replicas = wants_replicas},
+               result);
+}
+
+static void ask_whether_scripts_run(struct redis *r, struct doctor_server *server,
+                                    const char *name) {
+    struct redis_result result;
+    ask_script(r, name, false, &result);
     (void)snprintf(server->script_problem, sizeof server->script_problem, "%s", result.problem);
     redis_result_clear(&result);
 }
@@ -148,18 +165,37 @@ static int compare_u64(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-static void ask_trips(struct redis *r, struct doctor_server *server) {
+/* The client only says that they have not confirmed. The server says why, if it is asked by itself. */
+static void ask_why_unconfirmed(struct redis *r, struct doctor_server *server,
+                                uint64_t replicas_wanted) {
+    struct redis_result result;
+    char                wanted[24];
+    (void)snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)replicas_wanted);
+    bool is_done = ask(r, server->slot, (const char *const[]){"WAIT", wanted, "10", NULL}, &result);
+    (void)snprintf(server->wait_problem, sizeof server->wait_problem, "%s",
+                   is_done ? "they do not confirm in time" : result.problem);
+    redis_result_clear(&result);
+}
+
+/* As long as a trip for a permit takes: a write, which replicas confirm if there are as many as wanted. */
+static void ask_trips(struct redis *r, struct doctor_server *server, const char *name,
+                      uint64_t replicas_wanted) {
     uint64_t trips[TRIPS];
-    for (int i = 0; i < TRIPS; i++) {
+    int      count = 0, in_vain = 0;
+    bool     waits = replicas_wanted > 0 && replicas_wanted <= server->replicas;
+    while (count < TRIPS && in_vain < TRIPS_IN_VAIN) {
         struct redis_result result;
         uint64_t            from_ns = clock_now_ns();
-        (void)ask(r, server->slot, (const char *const[]){"PING", NULL}, &result);
-        trips[i] = clock_now_ns() - from_ns;
+        ask_script(r, name, waits, &result);
+        trips[count++]    = clock_now_ns() - from_ns;
+        bool is_confirmed = result.status == REDIS_DONE && result.is_confirmed;
+        if (waits) in_vain += is_confirmed ? -1 : 1;
         redis_result_clear(&result);
     }
-    qsort(trips, TRIPS, sizeof trips[0], compare_u64);
-    server->trip_p50_ns = trips[TRIPS / 2];
-    server->trip_p99_ns = trips[TRIPS - TRIPS / 100 - 1];
+    qsort(trips, (size_t)count, sizeof trips[0], compare_u64);
+    server->trip_p50_ns = trips[count / 2];
+    server->trip_p99_ns = trips[count - count / 100 - 1];
+    if (in_vain > 0) ask_why_unconfirmed(r, server, replicas_wanted);
 }
 
 static bool ask_time(struct redis *r, const struct doctor_server *server, struct instant *instant) {
@@ -249,8 +285,10 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         ask_config(r, server, "maxmemory-policy", server->policy);
         ask_config(r, server, "appendonly", server->appendonly);
         ask_config(r, server, "appendfsync", server->appendfsync);
-        ask_script(r, server);
-        ask_trips(r, server);
+        char name[KEY_BYTES_MAX];
+        name_key(server, name);
+        ask_whether_scripts_run(r, server, name);
+        ask_trips(r, server, name, facts->replicas_wanted);
         if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
     }
     const struct timespec second = {.tv_sec = 1};

@@ -34,12 +34,14 @@ struct doctor_server {
     uint64_t trip_p50_ns;
     uint64_t trip_p99_ns;
     char script_problem[REDIS_PROBLEM_BYTES_MAX]; /* why a script that writes cannot be run; "" */
+    char wait_problem[REDIS_PROBLEM_BYTES_MAX];   /* why the replicas do not confirm; "" */
 };
 
 struct doctor_facts {
     enum url_kind        kind;
     bool                 is_tls;
     uint64_t             replicas_wanted; /* that weir is to wait for */
+    uint64_t             round_trip_ns;   /* that the URL says; 0: none */
     unsigned             server_count;
     struct doctor_server servers[DOCTOR_SERVERS_MAX];
     char                 cluster_state[DOCTOR_TEXT_BYTES_MAX];

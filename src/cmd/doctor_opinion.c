@@ -6,9 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "limiter/shard.h"
 #include "store/redis/slot.h"
 
-enum { RATE_PPM_MAX = 1000 }; /* what strictness allows two clocks to differ in rate by default */
+enum {
+    RATE_PPM_MAX      = 1000, /* what strictness allows two clocks to differ in rate by default */
+    WINDOW_TOLERANCES = 800,  /* lease/terms.c: a window in which so slow an exchange will do */
+};
+
+#define ROUND_TRIP_USUAL_NS UINT64_C(1000000) /* where the URL says none */
 
 static void find(struct doctor_opinion *opinion, enum doctor_level level, const char *server,
                  const char *name, const char *remedy, const char *format, ...)
@@ -25,6 +32,7 @@ static void find(struct doctor_opinion *opinion, enum doctor_level level, const 
     (void)vsnprintf(finding->value, sizeof finding->value, format, arguments);
     va_end(arguments);
     if (level > opinion->level) opinion->level = level;
+    if (level == DOCTOR_IDLE) opinion->is_idle = true;
 }
 
 static void judge_version(struct doctor_opinion *opinion, const struct doctor_server *s) {
@@ -45,12 +53,34 @@ static void judge_script(struct doctor_opinion *opinion, const struct doctor_ser
          is_ok ? "a script that writes is run" : s->script_problem);
 }
 
+static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_facts *facts,
+                          const struct doctor_server *s) {
+    unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
+    if (s->wait_problem[0] != '\0') {
+        find(
+            opinion, DOCTOR_IDLE, s->address, "waiting",
+            "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
+            "they confirm",
+            "weir waits for %llu of %llu replicas in vain: %.160s", wanted, there, s->wait_problem);
+        return;
+    }
+    if (wanted > there) {
+        find(opinion, DOCTOR_IDLE, s->address, "waiting",
+             "wait for as many as there are: until so many confirm, no permit is given",
+             "weir waits for %llu of %llu replicas", wanted, there);
+        return;
+    }
+    find(opinion, there > 0 && wanted == there ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "waiting",
+         "wait for all replicas: a failover may promote one that lacks the newest permits",
+         "weir waits for %llu of %llu replicas", wanted, there);
+}
+
 /* Who is cut off from its replicas and goes on is a second primary for as long as nobody stops it. */
 static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_facts *facts,
                            const struct doctor_server *s) {
     bool has_failover = facts->kind != URL_STANDALONE || s->replicas > 0;
     if (!has_failover) {
-        find(opinion, facts->replicas_wanted > 0 ? DOCTOR_CAVEAT : DOCTOR_FINE, s->address,
+        find(opinion, facts->replicas_wanted > 0 ? DOCTOR_IDLE : DOCTOR_FINE, s->address,
              "replicas",
              "weir is to wait for replicas, and there are none: add them or lower --replicas",
              "none: nothing is promoted, and nothing survives the loss of this server");
@@ -60,11 +90,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
          "add a replica: if this server is lost, its users begin anew",
          "%llu connected, %llu bytes behind", (unsigned long long)s->replicas,
          (unsigned long long)s->lag_bytes_max);
-    bool is_all = s->replicas > 0 && facts->replicas_wanted >= s->replicas;
-    find(opinion, is_all ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "waiting",
-         "wait for all replicas: a failover may promote one that lacks the newest permits",
-         "weir waits for %llu of %llu replicas", (unsigned long long)facts->replicas_wanted,
-         (unsigned long long)s->replicas);
+    judge_waiting(opinion, facts, s);
     if (s->min_replicas == DOCTOR_UNKNOWN) {
         find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas", "allow CONFIG GET, or look there",
              "not told");
@@ -105,13 +131,41 @@ static void judge_disk(struct doctor_opinion *opinion, const struct doctor_serve
          "appendonly %s, appendfsync %s", s->appendonly, s->appendfsync);
 }
 
+/* The shortest window in which permits of such trips are used; UINT64_MAX: there is none. */
+static uint64_t window_ns_min(uint64_t trip_ns, uint64_t round_trip_ns) {
+    struct shard_watches watches;
+    shard_watches_choose(&watches, &(struct lease_options){.round_trip_ns = round_trip_ns});
+    if (trip_ns <= watches.tolerance_ns[0]) return 0;
+    for (unsigned i = 1; i < SHARD_WATCHES; i++)
+        if (trip_ns <= watches.tolerance_ns[i]) return WINDOW_TOLERANCES * watches.tolerance_ns[i];
+    return UINT64_MAX;
+}
+
+/* A permit that comes more slowly than is believed of the network is not used. */
+static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts *facts,
+                       const struct doctor_server *s) {
+    char        said[TEXT_DURATION_BYTES_MAX], window[TEXT_DURATION_BYTES_MAX] = "";
+    uint64_t    said_ns  = facts->round_trip_ns != 0 ? facts->round_trip_ns : ROUND_TRIP_USUAL_NS;
+    uint64_t    least_ns = window_ns_min(s->trip_p50_ns, said_ns);
+    const char *where = "", *late = "";
+    if (least_ns > 0) {
+        where = least_ns == UINT64_MAX ? ": in any window" : ": in windows below ";
+        late  = " most permits come too late";
+        if (least_ns != UINT64_MAX) text_duration_write_short((int64_t)least_ns, window);
+    }
+    text_duration_write_short((int64_t)said_ns, said);
+    find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, s->address, "round trip",
+         "say a larger round-trip in the URL: it costs long windows little",
+         "p50 %.3f ms, p99 %.3f ms%s; the URL says %s%s%s%s", (double)s->trip_p50_ns / 1e6,
+         (double)s->trip_p99_ns / 1e6, facts->replicas_wanted > 0 ? " with the replicas" : "", said,
+         where, window, late);
+}
+
 static void judge_clock(struct doctor_opinion *opinion, const struct doctor_server *s) {
     bool is_ok = s->rate_ppm >= -RATE_PPM_MAX && s->rate_ppm <= RATE_PPM_MAX;
     find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "clock",
          "let the machine's clock be slewed slower, and look again: one second is short",
          "%+.3f ms from ours, goes %+lld ppm", (double)s->skew_ns / 1e6, (long long)s->rate_ppm);
-    find(opinion, DOCTOR_FINE, s->address, "round trip", "", "p50 %.3f ms, p99 %.3f ms",
-         (double)s->trip_p50_ns / 1e6, (double)s->trip_p99_ns / 1e6);
 }
 
 static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
@@ -131,6 +185,7 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
 
 void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opinion) {
     opinion->level         = DOCTOR_FINE;
+    opinion->is_idle       = false;
     opinion->finding_count = 0;
     if (facts->kind == URL_CLUSTER) judge_cluster(opinion, facts);
     for (unsigned i = 0; i < facts->server_count; i++) {
@@ -145,15 +200,23 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
         judge_memory(opinion, s);
         judge_disk(opinion, s);
         judge_clock(opinion, s);
+        judge_trip(opinion, facts, s);
     }
 }
 
 const char *doctor_promise(enum doctor_level level) {
     switch (level) {
     case DOCTOR_FINE: return "strict: as long as the servers keep what they have confirmed";
+    case DOCTOR_IDLE:
+        return "strict, but limits will deny too much, or everything: what is marked - says why";
     case DOCTOR_CAVEAT:
         return "strict until a failover, a restart or a power loss: what is marked ! says which";
     case DOCTOR_BROKEN: break;
     }
     return "not strict: what is marked x must change first";
+}
+
+const char *doctor_promise_more(const struct doctor_opinion *opinion) {
+    if (!opinion->is_idle || opinion->level == DOCTOR_IDLE) return "";
+    return "limits will deny too much, or everything, all the same: what is marked - says why";
 }

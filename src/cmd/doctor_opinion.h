@@ -10,6 +10,7 @@
 
 enum doctor_level {
     DOCTOR_FINE,
+    DOCTOR_IDLE,   /* strict, but limits deny too much, or everything */
     DOCTOR_CAVEAT, /* strict until something happens: a failover, a restart */
     DOCTOR_BROKEN, /* not strict */
 };
@@ -25,7 +26,8 @@ struct doctor_finding {
 };
 
 struct doctor_opinion {
-    enum doctor_level     level; /* the worst */
+    enum doctor_level     level;   /* the worst */
+    bool                  is_idle; /* something is DOCTOR_IDLE, whatever is worse */
     unsigned              finding_count;
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
@@ -34,5 +36,8 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
 
 /* What weir can promise, in a sentence. */
 const char *doctor_promise(enum doctor_level level);
+
+/* What is to be said beside the promise; "": nothing. */
+const char *doctor_promise_more(const struct doctor_opinion *opinion);
 
 #endif

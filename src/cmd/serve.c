@@ -10,11 +10,14 @@
 #include <weir.h>
 
 #include "api/open.h"
+#include "api/shared.h"
+#include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/store.h"
 #include "cmd/terminal.h"
 #include "limiter/limiter.h"
+#include "os/clock.h"
 #include "os/thread.h"
 #include "server/server.h"
 
@@ -28,9 +31,11 @@ static const char about[] =
     "\n"
     "Counts are kept in a file (see --store), which other servers of this machine, weir allow\n"
     "and programs with the library may share, and which survives them all, however they end.\n"
+    "On redis://HOST, redis+sentinel://HOSTS/NAME or redis+cluster://HOSTS the servers of many\n"
+    "machines share them.\n"
     "\n"
-    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; at once on the\n"
-    "second.\n";
+    "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; the second closes\n"
+    "all connections at once.\n";
 
 static const char epilogue[] =
     "ADDRESS is 127.0.0.1:7400, [::1]:7400, localhost:7400, *:7400 (all addresses of this\n"
@@ -42,22 +47,31 @@ static const char epilogue[] =
     "\n"
     "Servers that share a file share its counts; --users-max, --bytes-max and --clock-error-ppm\n"
     "are the file's, for all who open it. weir top shows who has it open and what it holds.\n"
+    "Servers that share a Redis: weir doctor URL says what a limit can promise there, weir init\n"
+    "URL that it is new. What the URL says behind its ? (replicas, nodes, policy, deadline,\n"
+    "round-trip, secret) goes before the options here.\n"
     "\n"
     "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
+
+#define PAST_WAIT_NS UINT64_C(500000000)
 
 enum {
     LISTEN_MAX              = 16,
     THREADS_MAX             = 256,
+    NODES_MAX               = 1000000,
     CONNECTIONS_MAX_DEFAULT = 10000,
-    DESCRIPTORS_A_THREAD    = 4,
+    DESCRIPTORS_A_THREAD    = 7,  /* with that of its runner, where the store is remote */
     DESCRIPTORS_MORE        = 32, /* standard streams, listeners, what the C library opens */
+    DESCRIPTORS_OF_STORE =
+        256, /* remote: connections, two to each server and Sentinel; files, lookups */
 };
 
 struct serve {
     struct args_list listen;
-    uint64_t thread_count, connections_max, users_max, bytes_max, clock_error_ppm, unrecorded_max;
-    uint32_t durability;
-    int64_t  idle_ns_max, wall_error_ns;
+    uint64_t thread_count, connections_max, users_max, bytes_max, clock_error_ppm, unrecorded_max,
+        nodes;
+    uint32_t       durability, policy;
+    int64_t        idle_ns_max, wall_error_ns, deadline_ns;
     const char    *store, *unix_mode, *pid_file;
     bool           allows_remote, is_quiet;
     struct address addresses[LISTEN_MAX];
@@ -66,6 +80,10 @@ struct serve {
 };
 
 static const char *const durabilities[] = {"process", "power", NULL}; /* weir_durability */
+static const char *const policies[]     = {"closed", "open", "local", NULL};
+
+/* The weir_policy of the first, and of one that is not given. */
+enum { POLICY_FIRST = WEIR_POLICY_CLOSED, POLICY_USUAL = WEIR_POLICY_LOCAL - POLICY_FIRST };
 
 static bool serve_parse(struct serve *serve, int count, char **words, int *code);
 static int  serve_run(struct serve *serve);
@@ -73,6 +91,7 @@ static int  serve_run(struct serve *serve);
 int serve_main(int count, char **words) {
     struct serve serve = {
         .connections_max = CONNECTIONS_MAX_DEFAULT,
+        .policy          = POLICY_USUAL,
         .store           = store_default(),
         .unix_mode       = "0600",
     };
@@ -214,8 +233,30 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
          .kind   = ARGS_TEXT,
          .value  = "URL",
          .into   = &serve->store,
-         .text   = "where to count: file:PATH, memory:, or file: for the\n"
-                   "default place (default $WEIR_STORE, or else file:)"},
+         .text   = "where to count: file:PATH, memory:, redis://HOST, or\n"
+                   "file: for the default place (default $WEIR_STORE, or\n"
+                   "else file:)"},
+        {.name  = "deadline",
+         .kind  = ARGS_DURATION,
+         .value = "DURATION",
+         .into  = &serve->deadline_ns,
+         .min   = 1,
+         .max   = (uint64_t)WEIR_MINUTE,
+         .text  = "redis: how long a decision may wait for the store\n(default 20ms)"},
+        {.name    = "policy",
+         .kind    = ARGS_CHOICE,
+         .choices = policies,
+         .into    = &serve->policy,
+         .text    = "redis: what is decided while the store does not\nanswer: denied (closed), "
+                    "allowed (open), or each server\non its own up to limit / nodes (local, the "
+                    "default)"},
+        {.name  = "nodes",
+         .kind  = ARGS_NUMBER,
+         .value = "N",
+         .into  = &serve->nodes,
+         .min   = 1,
+         .max   = NODES_MAX,
+         .text  = "redis: how many servers and programs share the limits\n(default 8)"},
         {.name  = "pid-file",
          .kind  = ARGS_TEXT,
          .value = "FILE",
@@ -248,6 +289,7 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
 static void connections_fit(struct serve *serve) {
     uint64_t most = socket_count_max();
     uint64_t ours = serve->thread_count * DESCRIPTORS_A_THREAD + DESCRIPTORS_MORE;
+    if (shared_is_url(serve->store)) ours += DESCRIPTORS_OF_STORE;
     uint64_t left = most > ours + 16 ? most - ours : 16;
     if (left >= serve->connections_max) return;
     terminal_complain("serve",
@@ -265,6 +307,9 @@ static weir *serve_open(const struct serve *serve, int *code) {
     options.wall_error_ns   = serve->wall_error_ns;
     options.durability      = serve->durability;
     options.unrecorded_max  = serve->unrecorded_max;
+    options.deadline_ns     = serve->deadline_ns;
+    options.policy          = serve->policy + POLICY_FIRST;
+    options.nodes           = (uint32_t)serve->nodes;
     return store_open("serve", serve->store, &options, code);
 }
 
@@ -296,23 +341,30 @@ static void say_ready(const struct serve *serve, const struct server *server) {
     (void)fflush(stdout);
 }
 
+/* A day is long enough for most windows. A store that does not answer now is told of by its decisions. */
+static void warn_of_past(weir *w) {
+    uint64_t past_us, day_us = (uint64_t)WEIR_DAY / 1000;
+    char     known[TEXT_DURATION_BYTES_MAX];
+    if (!open_past_us(w, clock_now_ns() + PAST_WAIT_NS, &past_us) || past_us >= day_us) return;
+    text_duration_write_short((int64_t)past_us * 1000, known);
+    terminal_complain("serve",
+                      "this store does not know what was granted before %s%s: limits whose windows "
+                      "reach further back are denied; if it is new, say so with weir init",
+                      past_us == 0 ? "now" : "the last ", past_us == 0 ? "" : known);
+}
+
 static int serve_run(struct serve *serve) {
     int code = COMMAND_TROUBLE;
     connections_fit(serve);
     weir *w = serve_open(serve, &code);
     if (w == NULL) return code;
-    if (open_is_remote(w)) {
-        terminal_complain("serve",
-                          "this version serves file:, memory: and sketch: stores only; programs "
-                          "use Redis by the library");
-        weir_close(w);
-        return COMMAND_USAGE;
-    }
 
+    uint64_t clock_error_ppm =
+        open_is_remote(w) ? serve->clock_error_ppm : limiter_clock_error_ppm(open_limiter(w));
     char                        problem[SOCKET_PROBLEM_BYTES_MAX];
-    const struct server_options options = {.limiter = open_limiter(w),
-                                           .clock_error_ppm =
-                                               limiter_clock_error_ppm(open_limiter(w)),
+    const struct server_options options = {.limiter         = open_limiter(w),
+                                           .store           = w,
+                                           .clock_error_ppm = clock_error_ppm,
                                            .addresses       = serve->addresses,
                                            .address_count   = serve->address_count,
                                            .unix_mode       = serve->mode,
@@ -327,6 +379,7 @@ static int serve_run(struct serve *serve) {
     if (!pid_file_write(serve)) goto close_server;
 
     say_ready(serve, server);
+    if (open_is_remote(w)) warn_of_past(w);
     server_wait(server);
     code = COMMAND_DONE;
     if (serve->pid_file != NULL) (void)unlink(serve->pid_file);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/store.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/place.h"
+#include "base/login.h"
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 
@@ -38,7 +38,7 @@ const char *store_name(const char *url, char name[STORE_NAME_BYTES_MAX]) {
     if (is_file(url) && place_find_file(url + scheme_bytes, name + scheme_bytes, &error)) {
         memcpy(name, file_scheme, scheme_bytes);
     } else {
-        (void)snprintf(name, STORE_NAME_BYTES_MAX, "%s", url);
+        (void)login_hide(url, name, STORE_NAME_BYTES_MAX);
     }
     return name;
 }
@@ -49,9 +49,10 @@ bool store_file(const char *verb, const char *word, char found[FILE_PATH_BYTES_M
     if (is_file(url)) {
         url += strlen(file_scheme);
     } else if (word == NULL || strcmp(word, "memory:") == 0 || strstr(word, "://") != NULL) {
-        char quoted[TERMINAL_QUOTE_BYTES_MAX];
+        char shown[STORE_NAME_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
+        login_hide(url, shown, sizeof shown);
         terminal_complain(verb, "'%s' is not a file; name one, such as /var/lib/weir/limits.weir",
-                          terminal_quote(view_of(url), quoted));
+                          terminal_quote(view_of(shown), quoted));
         *code = COMMAND_USAGE;
         return false;
     }

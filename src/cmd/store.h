@@ -18,7 +18,8 @@ const char *store_default(void);
 /* As weir_open(). NULL: what is wrong was said, and the program is to end with *code. */
 weir *store_open(const char *verb, const char *url, const weir_options *options, int *code);
 
-/* The URL with the whole path, for people: file: alone becomes file:/var/lib/weir/limits.weir. */
+/* The URL for people: with the whole path, so that file: alone becomes file:/var/lib/weir/limits.weir, and
+ * without a login. */
 const char *store_name(const char *url, char name[STORE_NAME_BYTES_MAX]);
 
 /* The file that an operand names: a path, or a file: URL. NULL: that of store_default(). False: what is

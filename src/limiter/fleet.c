@@ -51,7 +51,8 @@ enum {
     USERS_DEFAULT    = 65536,
     TRIPS_DEFAULT    = 1024,
     NODES_DEFAULT    = 8,
-    WAIT_DEFAULT_MS  = 20,
+    WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
+    WAIT_TRIPS       = 4,
     RETRIES_A_TRIP   = 2, /* a trip is given up after so many times the holder's retry_ns */
     SHARDS_MAX       = 4096,
     SPREAD_NS        = 50000000, /* holders come back from an outage within this */
@@ -318,6 +319,7 @@ static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct
     entry_begin_holder(f, e);
     e->local     = (struct counter){0};
     e->newest_ns = 0;
+    e->free      = 0;
     e->trips_out = 0;
     e->is_armed  = false;
     e->first = e->last = NULL;
@@ -358,10 +360,23 @@ static inline uint64_t entry_back_ns(const struct entry *e) {
     return back_after_ns(e->terms.term_us, e->terms.hold_us);
 }
 
+/* With so many in hand. */
 static inline struct fleet_answer entry_allows(const struct entry *e, enum fleet_how how,
-                                               uint64_t remaining) {
-    return (struct fleet_answer){
-        .allowed = true, .how = how, .remaining = remaining, .back_after_ns = entry_back_ns(e)};
+                                               uint64_t left) {
+    return (struct fleet_answer){.allowed       = true,
+                                 .how           = how,
+                                 .remaining     = smaller(e->limit, left + e->free),
+                                 .back_after_ns = entry_back_ns(e)};
+}
+
+/* What was free at the store may be an older word than its no. */
+static inline struct fleet_answer entry_denies(const struct entry *e, enum fleet_how how,
+                                               uint64_t left, uint64_t cost,
+                                               uint64_t retry_after_ns) {
+    return (struct fleet_answer){.how            = how,
+                                 .remaining      = smaller(cost - 1, left + e->free),
+                                 .retry_after_ns = retry_after_ns,
+                                 .back_after_ns  = entry_back_ns(e)};
 }
 
 /* True: what is gathered is in hand, and stays there for a while. */
@@ -386,12 +401,11 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
     if (t->gathers && entry_gather(e, q->cost, FLEET_IN_HAND, now_ns, a)) return true;
     struct holder_answer answer = holder_ask(&e->holder, q->cost, now_ns);
     if (answer.outcome != HOLDER_WAIT) {
-        bool allowed = answer.outcome == HOLDER_ALLOWED;
-        *a           = (struct fleet_answer){.allowed        = allowed,
-                                             .how            = allowed ? FLEET_IN_HAND : FLEET_CACHED,
-                                             .remaining      = holder_left(&e->holder, now_ns, &until_ns),
-                                             .retry_after_ns = answer.retry_after_ns,
-                                             .back_after_ns  = entry_back_ns(e)};
+        uint64_t left = holder_left(&e->holder, now_ns, &until_ns);
+        if (answer.outcome == HOLDER_ALLOWED)
+            *a = entry_allows(e, FLEET_IN_HAND, left);
+        else
+            *a = entry_denies(e, FLEET_CACHED, left, q->cost, answer.retry_after_ns);
         return true;
     }
     uint64_t wait_ns = question_wait_ns(f, q);
@@ -450,6 +464,11 @@ static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct
     return t;
 }
 
+/* Whether it steps the shard's clock as soon as it comes there. */
+static bool trip_is_contact(const struct fleet *f, const struct lease_request *request) {
+    return !f->store->grants_wait || request->id.sequence == 0;
+}
+
 /* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
  * free the request is as good as lost, and the holder sends again. */
 static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns) {
@@ -461,7 +480,7 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
         if (t == NULL) break;
         struct seat *seat = &f->seats[e->shard];
         spin_lock(&seat->lock);
-        shard_use(&seat->shard, &e->terms, now_ns);
+        shard_use(&seat->shard, &e->terms, trip_is_contact(f, &request), now_ns);
         shard_tell_seen(&seat->shard, &t->trip.request);
         uint64_t beat_ns = shard_next_ns(&seat->shard);
         spin_unlock(&seat->lock);
@@ -504,21 +523,19 @@ static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
     }
 }
 
-/* The store has answered, and has so many free: those who wait ask again, in their order. */
-static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t free, uint64_t now_ns) {
+/* The store has answered: those who wait ask again, in their order. */
+static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
     struct fleet_ticket *told = NULL, **end = &told;
     for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
         next = t->next;
         if (!t->gathers || !entry_gather(e, t->cost, FLEET_BY_TRIP, now_ns, &t->answer)) {
             struct holder_answer answer = holder_ask_again(&e->holder, t->cost, now_ns);
             if (answer.outcome == HOLDER_WAIT) continue;
-            uint64_t until_ns;
-            t->answer = (struct fleet_answer){.allowed = answer.outcome == HOLDER_ALLOWED,
-                                              .how     = FLEET_BY_TRIP,
-                                              .remaining =
-                                                  free + holder_left(&e->holder, now_ns, &until_ns),
-                                              .retry_after_ns = answer.retry_after_ns,
-                                              .back_after_ns  = entry_back_ns(e)};
+            uint64_t until_ns, left = holder_left(&e->holder, now_ns, &until_ns);
+            if (answer.outcome == HOLDER_ALLOWED)
+                t->answer = entry_allows(e, FLEET_BY_TRIP, left);
+            else
+                t->answer = entry_denies(e, FLEET_BY_TRIP, left, t->cost, answer.retry_after_ns);
         }
         ticket_unlink(t);
         t->next = NULL;
@@ -583,8 +600,9 @@ static void trip_done(struct store_trip *trip) {
     reply->sent_ns = t->sent_ns;
 
     spin_lock(&seat->lock);
-    shard_note(&seat->shard, trip->is_beat, is_answered, now_ns);
+    shard_note(&seat->shard, trip->is_beat, is_answered, t->sent_ns, now_ns);
     if (is_answered) shard_see(&seat->shard, reply, e == NULL ? SHARD_WATCHES : e->watch, now_ns);
+    if (is_answered && trip->is_beat) shard_owe(&seat->shard, reply->retry_after_us, now_ns);
     uint64_t beat_ns = shard_next_ns(&seat->shard);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
@@ -602,7 +620,8 @@ static void trip_done(struct store_trip *trip) {
             bool is_news =
                 holder_take(&e->holder, &seat->shard.watches[e->watch], reply, e->newest_ns);
             spin_unlock(&seat->lock);
-            if (is_news) told = entry_ask_again(e, reply->free, e->newest_ns);
+            e->free = reply->free;
+            if (is_news) told = entry_ask_again(e, e->newest_ns);
         } else {
             uint64_t deadline_ns; /* a timer or a sleeper looks after it */
             told = entry_expire(f, e, e->newest_ns, &deadline_ns);
@@ -744,7 +763,7 @@ static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is
         return true;
     }
     spin_lock(&seat->lock);
-    shard_use(&seat->shard, &terms, now_ns);
+    shard_use(&seat->shard, &terms, trip_is_contact(f, &request), now_ns);
     shard_tell_seen(&seat->shard, &t->trip.request);
     spin_unlock(&seat->lock);
     ticket->policy      = q->policy;
@@ -892,6 +911,7 @@ static bool fleet_begin(struct fleet *f) {
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
         shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));
+        (void)timers_hasten(&f->timers, f->roster.entries_max + i, 0);
     }
     latch_init(&f->bell);
     f->has_thread = thread_start_quiet(&f->thread, "weir fleet", fleet_run, f);
@@ -952,9 +972,11 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
     f->lease        = options->lease;
     if (f->lease.round_trip_ns == 0) f->lease.round_trip_ns = store->round_trip_ns;
     if (f->lease.nodes == 0) f->lease.nodes = NODES_DEFAULT;
-    f->wait_ns = options->wait_ns != 0 ? options->wait_ns : WAIT_DEFAULT_MS * MILLISECOND;
-    f->policy  = options->policy != FLEET_DEFAULT ? options->policy : FLEET_LOCAL;
-    f->seats   = (struct seat *)(void *)(memory + head);
+    f->wait_ns = options->wait_ns;
+    if (f->wait_ns == 0)
+        f->wait_ns = larger(WAIT_DEFAULT_MS * MILLISECOND, WAIT_TRIPS * f->lease.round_trip_ns);
+    f->policy = options->policy != FLEET_DEFAULT ? options->policy : FLEET_LOCAL;
+    f->seats  = (struct seat *)(void *)(memory + head);
     shard_watches_choose(&f->watches, &f->lease);
     trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max);
     timers_init(&f->timers, memory + head + seats + trips, numbers);

@@ -58,7 +58,7 @@ enum fleet_policy { FLEET_DEFAULT, FLEET_CLOSED, FLEET_OPEN, FLEET_LOCAL };
 struct fleet_options {
     uint32_t          users_max; /* entries, 1.1 KiB each as they are used; 65536 */
     uint32_t          trips_max; /* out at once; 1024, and no more than the store's */
-    uint64_t          wait_ns;   /* of callers who name no other; 20 ms */
+    uint64_t          wait_ns;   /* of callers who name no other; 20 ms, or four round trips */
     enum fleet_policy policy;    /* FLEET_LOCAL */
     /* nodes is the number that shares limits under FLEET_LOCAL, too. round_trip_ns 0: the store's. */
     struct lease_options lease;
@@ -98,7 +98,7 @@ struct fleet_answer {
     enum fleet_how how;
     enum fleet_why why;
     uint64_t
-        remaining; /* permits in hand after this, and by a trip those that are free in the store */
+        remaining; /* permits in hand after this, and those that were free when the store spoke last */
     uint64_t retry_after_ns;  /* denied: surely not before; degraded: worth a try then.
                                       LIMIT_NEVER: the cost is above the limit */
     uint64_t back_after_ns;   /* not degraded: all permits are back by then if nobody takes any */

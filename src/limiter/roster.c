@@ -11,7 +11,7 @@
  *
  * Who may leave: whose holder has no permit in hand and none to give back; for whom nobody waits and no
  * trip is out; and whose local share has been forgotten by time. Uses that were not reported yet are no
- * reason to stay, or a user of a long window would stay for an eighth of it: the store then counts them as
+ * reason to stay, or a user of a long window would stay for most of it: the store then counts them as
  * used at the end of the term, a little later than they were. If a holder were dropped with permits in
  * hand it would still be strict, but they would be lost for a term and a window.
  *

@@ -34,6 +34,7 @@ struct entry {
     uint32_t             trips_out;
     bool                 is_armed; /* a timer will come to it */
     uint64_t             newest_ns;
+    uint64_t             free; /* permits that nobody held when the store spoke last */
     struct lease_terms   terms;
     struct holder        holder;
     struct counter       local; /* what was allowed without the store: the fault policy's share */

@@ -10,11 +10,17 @@
  * as the longest window that there may be: contacts that are older than a rule needs can only find
  * more, and a watch need not begin anew when a longer window comes along.
  *
- * Beats. While a rule is in use here, and for as long after as its permits may count, the shard is
+ * Beats. While a rule is in use here, and for as long after as this node looks back for it, the shard is
  * contacted every contact_ns and every half of its clamp, at three quarters of that so that a late
- * thread does no harm. Any trip is a contact.
+ * thread does no harm. Any trip is a contact, but for one that the store may hold up (store.h). After
+ * that the clock is kept going for the permits of all nodes that still count there: every half of the
+ * clamp is enough for it, however quick a rule was that was in use here once. A node that has begun
+ * knows nothing of these, so it asks each shard until it is answered: if all processes start anew, what
+ * they gave before must age all the same.
  *
- * Cut off. After SHARD_MISSES_MAX misses in a row no account makes a trip; one beat at a time probes, at
+ * Cut off. After SHARD_MISSES_MAX misses in a row, each of a trip that was sent after the one before was
+ * noted, no account makes a trip: of many that are out when a process is not run for a while all are
+ * missed at the same instant, which says nothing of the store. Then one beat at a time probes, at
  * first after some milliseconds, then at times drawn from a range that doubles up to two seconds (full
  * jitter: Brooker, "Exponential backoff and jitter", 2015), so that a thousand nodes do not come back
  * at one instant. A probe that is answered ends it; but the range shrinks only when a trip of an
@@ -56,20 +62,27 @@ uint32_t shard_terms_make(const struct shard_watches *watches, uint64_t limit, u
     return which;
 }
 
+/* How often its clock must be stepped. */
+static uint64_t shard_step_ns(const struct shard *s) {
+    return larger(CONTACT_NS_MIN, s->clamp_ns / 2);
+}
+
 void shard_begin(struct shard *s, const struct shard_watches *watches, uint64_t clamp_ns,
                  uint64_t seed) {
     REQUIRE(clamp_ns > 0);
-    *s = (struct shard){.clamp_ns = clamp_ns, .random = {.state = seed}};
+    *s = (struct shard){
+        .clamp_ns = clamp_ns, .owed_until_ns = UINT64_MAX, .random = {.state = seed}};
+    s->contact_ns = shard_step_ns(s);
     for (uint32_t i = 0; i < SHARD_WATCHES; i++)
         watch_begin(&s->watches[i], watches->clock_error_ppm, 2 * LIMIT_WINDOW_MAX,
                     watches->tolerance_ns[i]);
 }
 
-void shard_use(struct shard *s, const struct lease_terms *terms, uint64_t now_ns) {
-    uint64_t contact_ns = larger(CONTACT_NS_MIN, smaller(terms->contact_ns, s->clamp_ns / 2));
+void shard_use(struct shard *s, const struct lease_terms *terms, bool is_contact, uint64_t now_ns) {
+    uint64_t contact_ns = smaller(larger(CONTACT_NS_MIN, terms->contact_ns), shard_step_ns(s));
     s->contact_ns       = s->contact_ns == 0 ? contact_ns : smaller(s->contact_ns, contact_ns);
     s->used_until_ns    = larger(s->used_until_ns, now_ns + terms->span_ns);
-    s->contacted_ns     = larger(s->contacted_ns, now_ns);
+    if (is_contact) s->contacted_ns = larger(s->contacted_ns, now_ns);
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -80,7 +93,8 @@ static void shard_put_off_probe(struct shard *s, uint64_t now_ns) {
     s->probe_ns = now_ns + random_between(&s->random, PROBE_NS_MIN, range_ns);
 }
 
-void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t now_ns) {
+void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t sent_ns,
+                uint64_t now_ns) {
     if (is_beat) s->is_probed = false;
     if (is_answered) {
         s->misses = 0;
@@ -88,7 +102,10 @@ void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t now_ns
         return;
     }
     bool was_cut = shard_is_cut(s);
-    if (!was_cut) s->misses++;
+    if (!was_cut && sent_ns >= s->missed_ns) {
+        s->misses++;
+        s->missed_ns = now_ns;
+    }
     if (was_cut ? is_beat : shard_is_cut(s)) shard_put_off_probe(s, now_ns);
 }
 
@@ -113,6 +130,14 @@ void shard_see(struct shard *s, const struct lease_reply *reply, uint32_t except
     }
 }
 
+void shard_owe(struct shard *s, uint64_t owed_us, uint64_t now_ns) {
+    if (s->owed_until_ns == UINT64_MAX) s->owed_until_ns = 0;
+    if (owed_us == 0) return;
+    uint64_t owed_ns = smaller(owed_us, LIMIT_NOW_MAX / 1000) * 1000;
+    s->owed_until_ns = larger(s->owed_until_ns, now_ns + owed_ns + s->clamp_ns);
+    if (s->contact_ns == 0) s->contact_ns = shard_step_ns(s);
+}
+
 void shard_tell_seen(const struct shard *s, struct lease_request *request) {
     if (s->era_seen_us < request->era_seen_us) return;
     bool is_newer        = s->era_seen_us > request->era_seen_us;
@@ -134,8 +159,8 @@ bool shard_poll(struct shard *s, uint64_t now_ns, struct lease_request *beat) {
         s->is_probed = true;
         s->probes++;
     } else if (now_ns >= s->used_until_ns) {
-        s->contact_ns = 0;
-        return false;
+        s->contact_ns = now_ns < s->owed_until_ns ? shard_step_ns(s) : 0;
+        if (now_ns < shard_next_ns(s)) return false;
     }
     *beat           = (struct lease_request){.era_seen_us       = s->era_seen_us,
                                              .grants_seen       = s->grants_seen,

@@ -27,13 +27,15 @@ struct shard {
     struct random random;
     uint64_t      clamp_ns;
 
-    uint64_t contact_ns; /* the least that a rule in use asks for; 0: none is in use */
-    uint64_t used_until_ns;
-    uint64_t contacted_ns;             /* when something was last sent */
+    uint64_t contact_ns;    /* how often it is contacted at least; 0: it need not be */
+    uint64_t used_until_ns; /* by rules of ours, the quickest of which has set contact_ns */
+    uint64_t owed_until_ns; /* by rules of anybody; UINT64_MAX: the store has not said yet */
+    uint64_t contacted_ns;  /* when something was last sent */
     uint64_t era_seen_us, grants_seen; /* as those of a request, of all accounts together */
     uint64_t rewind_us, generation;    /* for the next beat; 0: none */
 
     uint32_t misses;
+    uint64_t missed_ns; /* when the last of them was noted */
     bool     is_probed; /* cut off, and a beat is out to see whether it is still so */
     uint32_t probes;    /* since a trip of an account was last answered */
     uint64_t probe_ns;  /* when the next one goes */
@@ -49,14 +51,18 @@ uint32_t shard_terms_make(const struct shard_watches *watches, uint64_t limit, u
 void shard_begin(struct shard *s, const struct shard_watches *watches, uint64_t clamp_ns,
                  uint64_t seed);
 
-/* A trip of an account goes out. */
-void shard_use(struct shard *s, const struct lease_terms *terms, uint64_t now_ns);
+/* A trip of an account goes out. Is it a contact: does it step the clock as soon as it comes there? */
+void shard_use(struct shard *s, const struct lease_terms *terms, bool is_contact, uint64_t now_ns);
 
 /* A trip has come back: answered, or not. */
-void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t now_ns);
+void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t sent_ns, uint64_t now_ns);
 
 /* Shows a reply to all watches but `except`, whose own it was: SHARD_WATCHES: to all. */
 void shard_see(struct shard *s, const struct lease_reply *reply, uint32_t except, uint64_t now_ns);
+
+/* A beat was answered: permits of the shard, whoever has them, still count for so long on the store's clock,
+ * so beats go on. */
+void shard_owe(struct shard *s, uint64_t owed_us, uint64_t now_ns);
 
 /* Tells the store of the newest era and grants that any account has seen. */
 void shard_tell_seen(const struct shard *s, struct lease_request *request);
