@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "base/random.h"
+#include "base/range.h"
 #include "cmd/zipf.h"
 #include "load/histogram.h"
 #include "load/option.h"
@@ -68,7 +69,7 @@ struct lane {
     size_t             user_bytes;
     uint32_t          *draws;
 
-    uint64_t          allowed, denied, failed;
+    uint64_t          allowed, denied, failed, weighed_ns;
     struct histogram  latency;
     struct admission *admissions;
     size_t            admission_count;
@@ -153,6 +154,14 @@ static uint64_t next_due(struct lane *l) {
 
 /* ---- asking ---- */
 
+/* A limiter may admit all of a window's limit at once, so that it depends on where the edges of the measured
+ * time fall how much was admitted in it. Admissions in its first window therefore weigh the more the later
+ * they are, and those in its last the less: the mean over all places of the edges. */
+static uint64_t weight_ns(const struct plan *p, uint64_t at_ns) {
+    uint64_t nearest_ns = smaller(at_ns - p->from_ns, p->until_ns - at_ns);
+    return smaller(nearest_ns, p->window_ns);
+}
+
 static void tally(struct lane *l, const struct ask *ask, uint64_t received_ns) {
     const struct plan *p = l->plan;
     if (l->admissions != NULL && ask->is_allowed) {
@@ -161,9 +170,13 @@ static void tally(struct lane *l, const struct ask *ask, uint64_t received_ns) {
             (struct admission){.sent_ns = ask->sent_ns, .received_ns = received_ns};
     }
     if (received_ns < p->from_ns || received_ns >= p->until_ns) return;
-    l->allowed += ask->is_allowed;
-    l->denied += !ask->is_allowed;
     l->failed += ask->has_failed;
+    if (ask->has_failed) return;
+    l->denied += !ask->is_allowed;
+    if (ask->is_allowed) {
+        l->allowed++;
+        l->weighed_ns += weight_ns(p, received_ns);
+    }
     histogram_add(&l->latency, received_ns - ask->sent_ns);
 }
 
@@ -278,6 +291,7 @@ static void lane_end(struct lane *l, struct lane *sum, FILE *admissions) {
     sum->allowed += l->allowed;
     sum->denied += l->denied;
     sum->failed += l->failed;
+    sum->weighed_ns += l->weighed_ns;
     histogram_join(&sum->latency, &l->latency);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->freed);
@@ -288,8 +302,9 @@ static void lane_end(struct lane *l, struct lane *sum, FILE *admissions) {
 
 static void print_counts(const struct lane *sum, uint64_t cpu_ns) {
     printf("{\"who\":\"%s\",\"allowed\":%" PRIu64 ",\"denied\":%" PRIu64 ",\"failed\":%" PRIu64
-           ",\"cpu_ns\":%" PRIu64 ",\"max_ns\":%" PRIu64 ",\"slots\":[",
-           asked_name, sum->allowed, sum->denied, sum->failed, cpu_ns, sum->latency.max);
+           ",\"weighed_ns\":%" PRIu64 ",\"cpu_ns\":%" PRIu64 ",\"max_ns\":%" PRIu64 ",\"slots\":[",
+           asked_name, sum->allowed, sum->denied, sum->failed, sum->weighed_ns, cpu_ns,
+           sum->latency.max);
     const char *comma = "";
     for (unsigned i = 0; i < HISTOGRAM_SLOTS; i++) {
         if (sum->latency.slots[i] == 0) continue;

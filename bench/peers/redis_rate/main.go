@@ -51,6 +51,7 @@ type lane struct {
 	denied     int
 	failed     int
 	maxNs      int64
+	weighedNs  int64
 	slots      map[int]int
 	admissions [][2]int64
 }
@@ -133,6 +134,17 @@ func (l *lane) nextDue(now int64) int64 {
 	return due
 }
 
+// As weight_ns() in decide.c.
+func (p *plan) weightNs(at int64) int64 {
+	weight := p.windowMs * 1000000
+	for _, distance := range []int64{at - p.fromNs, p.untilNs - at} {
+		if distance < weight {
+			weight = distance
+		}
+	}
+	return weight
+}
+
 func (l *lane) tally(allowed bool, err error, sent, received int64) {
 	if allowed && l.plan.admissions != "" {
 		l.admissions = append(l.admissions, [2]int64{sent, received})
@@ -140,13 +152,15 @@ func (l *lane) tally(allowed bool, err error, sent, received int64) {
 	if received < l.plan.fromNs || received >= l.plan.untilNs {
 		return
 	}
-	if allowed {
-		l.allowed++
-	} else {
-		l.denied++
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		l.failed++
+		return
+	case allowed:
+		l.allowed++
+		l.weighedNs += l.plan.weightNs(received)
+	default:
+		l.denied++
 	}
 	l.slots[slotOf(uint64(received-sent))]++
 	if received-sent > l.maxNs {
@@ -189,6 +203,7 @@ func tell(p *plan, lanes []*lane, cpuNs int64) {
 		sum.allowed += l.allowed
 		sum.denied += l.denied
 		sum.failed += l.failed
+		sum.weighedNs += l.weighedNs
 		if l.maxNs > sum.maxNs {
 			sum.maxNs = l.maxNs
 		}
@@ -202,7 +217,7 @@ func tell(p *plan, lanes []*lane, cpuNs int64) {
 	}
 	sort.Slice(slots, func(a, b int) bool { return slots[a][0] < slots[b][0] })
 	line, err := json.Marshal(map[string]any{"who": "redis_rate", "allowed": sum.allowed, "denied": sum.denied,
-		"failed": sum.failed, "cpu_ns": cpuNs, "max_ns": sum.maxNs, "slots": slots})
+		"failed": sum.failed, "weighed_ns": sum.weighedNs, "cpu_ns": cpuNs, "max_ns": sum.maxNs, "slots": slots})
 	if err != nil {
 		die(3, err)
 	}
