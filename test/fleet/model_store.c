@@ -290,6 +290,7 @@ struct model_store *model_open(const struct model_options *options) {
                               .trips_max     = 4096,
                               .round_trip_ns = m->options.round_trip_ns,
                               .clamp_ns      = (uint64_t)CLAMP_US * 1000,
+                              .grants_wait   = options->grants_wait,
                               .serve         = serve,
                               .health        = health,
                               .reopen        = reopen,

@@ -23,6 +23,7 @@ struct model_options {
     uint32_t lost_permille, repeated_permille, late_permille;
     bool     is_past_lost;  /* begins as a store that lost its data, and not as a new one */
     uint64_t round_trip_ns; /* what it says of itself; 0: 2 ms */
+    bool     grants_wait;   /* as well */
     uint64_t seed;
 };
 

@@ -3,6 +3,7 @@
  * What one node answers: with a store that is well, cut off, refusing, lost, and without one. */
 #include "limiter/fleet.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fleet/node.h"
@@ -132,24 +133,6 @@ TEST(names_differ_by_user_window_and_algorithm) {
     CHECK_MEM_EQ(&a, &again, sizeof a);
 }
 
-/* They read the clock, slept, and took what was granted since. Told under their own time, these uses would be
- * gone at the store before they happened. */
-TEST(who_slept_before_the_call_is_told_of_as_of_now) {
-    struct model_store   *m = open_model();
-    struct fleet         *f = open_fleet(m, (struct fleet_options){0});
-    struct fleet_question q = question("ann", 1000, clock_now_ns() / 2);
-    CHECK(decide(f, q).allowed);
-    for (unsigned i = 1; i < 50;) {
-        struct fleet_answer a;
-        fleet_decide(f, &q, 1,
-                     &a); /* as soon as the machine was up: who waits now is late already */
-        i += a.allowed && a.how != FLEET_DEGRADED;
-    }
-    CHECK(fleet_close(f, LONG));
-    CHECK_EQ(model_live(m, &q.name), 50);
-    model_close(m);
-}
-
 /* ---- tickets ---- */
 
 struct seen {
@@ -167,6 +150,28 @@ static void wait_for(struct seen *s) {
         CHECK_LT(i, LONG / MS);
         sleep_ns(MS);
     }
+}
+
+/* They read the clock, slept, and took what was granted since. Told under their own time, these uses would be
+ * gone at the store before they happened. What is gathered lies in hand: nobody has used any of it. */
+TEST(who_slept_before_the_call_is_told_of_as_of_now) {
+    struct model_store *m = open_model();
+    struct fleet       *f =
+        open_fleet(m, (struct fleet_options){.lease = {.term_ns = LONG, .idle_ns = LONG}});
+    struct fleet_question q = question("ann", 32, clock_now_ns() / 2);
+    struct seen           s = {.ticket = {.done = see, .context = &s}};
+    q.cost                  = 20;
+    struct fleet_answer a   = {0};
+    while (!a.allowed || a.how == FLEET_DEGRADED) {
+        atomic_store(&s.times, 0);
+        if (!fleet_gather_async(f, &q, clock_now_ns(), &s.ticket)) wait_for(&s);
+        if (!s.ticket.answer.allowed) continue;
+        fleet_decide(f, &q, 1, &a); /* as soon as the machine was up */
+    }
+    CHECK_EQ(a.how, FLEET_IN_HAND);
+    CHECK(fleet_close(f, LONG));
+    CHECK_EQ(model_live(m, &q.name), 20);
+    model_close(m);
 }
 
 TEST(a_ticket_is_answered_once_and_never_inside_the_call) {
@@ -296,8 +301,10 @@ TEST(a_store_that_comes_back_is_found_by_probes_alone) {
     struct model_store *m = open_model();
     struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
     cut(f, m);
-    uint64_t served = model_counts(m).served;
-    for (unsigned i = 0; i < 1000; i++) CHECK(!ask(f, "probe", 1000, HOUR).allowed);
+    uint64_t              served = model_counts(m).served;
+    struct fleet_question q      = question("probe", 1000, HOUR);
+    q.wait_ns                    = 50 * MS;
+    for (unsigned i = 0; i < 1000; i++) CHECK_EQ(decide(f, q).why, FLEET_CUT);
     CHECK_EQ(model_counts(m).served, served);
     model_cut(m, false);
     for (unsigned i = 0; statistics(f).shards_cut > 0; i++) {
@@ -305,6 +312,31 @@ TEST(a_store_that_comes_back_is_found_by_probes_alone) {
         sleep_ns(MS);
     }
     CHECK(ask(f, "probe", 1000, HOUR).allowed);
+    close_both(f, m);
+}
+
+TEST(a_store_is_asked_what_it_owes_although_nobody_asks_here) {
+    struct model_store *m = model_open(&(struct model_options){.shards = 5, .seed = check_seed()});
+    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    for (unsigned i = 0; model_counts(m).beats < 5; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    close_both(f, m);
+}
+
+/* Each permit is a trip here, and there is always one on its way. */
+TEST(beats_go_beside_trips_that_the_store_may_hold_up) {
+    enum { USERS = 500, LIMIT = 31 };
+    struct model_store *m =
+        model_open(&(struct model_options){.grants_wait = true, .seed = check_seed()});
+    struct fleet *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    for (unsigned i = 0; model_counts(m).beats < 5; i++) {
+        char name[8];
+        CHECK_LT(i, USERS * LIMIT);
+        (void)snprintf(name, sizeof name, "%u", i % USERS);
+        CHECK_EQ(ask(f, name, LIMIT, HOUR).how, FLEET_BY_TRIP);
+    }
     close_both(f, m);
 }
 
@@ -336,6 +368,10 @@ TEST(a_store_that_lost_its_past_grants_nothing_for_a_while_and_then_again) {
     CHECK(ask(f, "ann", 100, 200 * MS).allowed);
     model_lose_all(m);
     sleep_ns(50 * MS); /* what was in hand goes back or ends */
+    struct fleet_answer bob = ask(f, "bob", 100, HOUR);
+    CHECK(!bob.allowed);
+    CHECK_EQ(bob.remaining, 0);
+    CHECK_GT(bob.retry_after_ns, HOUR / 2);
     for (unsigned i = 0; !ask(f, "ann", 100, 200 * MS).allowed; i++) {
         CHECK_LT(i, LONG / MS);
         sleep_ns(MS);
@@ -362,15 +398,15 @@ TEST(who_finds_no_room_is_denied_under_every_policy) {
     struct fleet       *f = open_fleet(
               m, (struct fleet_options){.users_max = ROOM, .lease = {.idle_ns = HOUR, .term_ns = HOUR}});
     unsigned full = 0;
-    for (unsigned i = 0; i < USERS; i++) {
-        struct fleet_answer a = ask_number(f, i, 1000);
+    for (unsigned i = 0; i < 2 * USERS; i++) {
+        struct fleet_answer a = ask_number(f, i / 2, 1000); /* who asks again gets some ahead */
         if (a.why != FLEET_FULL) continue;
         CHECK(!a.allowed);
         full++;
     }
     struct fleet_statistics s = statistics(f);
     CHECK_LE(s.entries, ROOM);
-    CHECK_GE(full, USERS - ROOM);
+    CHECK_GE(full, 2 * (USERS - ROOM));
     CHECK_EQ(s.degraded[FLEET_FULL], full);
     CHECK_EQ(s.evicted, 0);
     close_both(f, m);

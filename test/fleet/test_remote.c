@@ -54,6 +54,20 @@ TEST(a_look_counts_nothing_and_says_what_a_permit_would_get) {
     model_close(m);
 }
 
+TEST(what_remains_is_told_whoever_decides) {
+    struct model_store *m = open_model();
+    struct remote      *r = open_remote(m);
+    for (uint64_t taken = 1; taken <= 40; taken++) {
+        CHECK_EQ(decide_one(r, request("ann", 40, 1)).remaining, 40 - taken);
+        /* A look at the store does not see what is on its way from there to here. */
+        weir_decision look = decide_one(r, request("ann", 40, 0));
+        if (look.how == WEIR_HOW_LEASE) CHECK_EQ(look.remaining, 40 - taken);
+    }
+    CHECK_EQ(decide_one(r, request("ann", 40, 1)).remaining, 0);
+    remote_close(r, LONG);
+    model_close(m);
+}
+
 TEST(a_reset_gives_all_back_at_the_store_and_here) {
     struct model_store *m = open_model();
     struct remote      *r = open_remote(m), *other = open_remote(m);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Talks to driver.c: a line to it, a line of JSON back."""
+"""Talks to driver.c, or a program like it: a line to it, a line of JSON back."""
 
 import json
 import os
@@ -9,12 +9,12 @@ import threading
 
 from servers import PATIENCE_S, die_with_parent
 
-PROGRAM = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/redis_driver"
-
 
 class Driver:
+    program = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/redis_driver"
+
     def __init__(self, url, **options):
-        words = [str(PROGRAM), url]
+        words = [str(self.program), url]
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

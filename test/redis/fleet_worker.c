@@ -1,105 +1,179 @@
 /* SPDX-License-Identifier: MIT
  *
- * One process of a fleet, on the public API alone: asks about a few users that others ask about too, and
- * writes a line for `weir judge` for each admission.
+ * fleet_worker: one process of a fleet on Redis: asks by include/weir.h, and writes down what was admitted.
  *
- * usage: fleet_worker URL SECONDS THREADS LINES_FILE
- * prints at its end: decisions, admissions, degraded ones, and admissions in the last second. */
+ *     fleet_worker URL SECONDS SEED FILE LIMIT/WINDOW_MS/USERS...
+ *
+ * Each rule has a thread, which asks for its users at random, with random costs and pauses, for DEMAND
+ * times the rule's rate. FILE gets a line for weir judge of each admission, in one write before the next
+ * question, so that a killed process has told all but its last. Users of one window and several limits are
+ * several users: else the limits would be one counter's.
+ *
+ * At the end, which SIGTERM brings as well, the limiter is closed, and a line of JSON counts what was
+ * decided, by how and why. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <weir.h>
+#include "base/random.h"
+#include "weir.h"
 
-static const struct {
-    const char *user;
-    uint64_t    limit;
-    int64_t     window_ns;
-} rules[] = {
-    {"each", 1, 100 * WEIR_MILLISECOND}, {"some", 20, WEIR_SECOND},
-    {"many", 1000, WEIR_SECOND},         {"brief", 50, 200 * WEIR_MILLISECOND},
-    {"long", 300, 3 * WEIR_SECOND},      {"other", 40, WEIR_SECOND},
+enum {
+    RULES_MAX    = 16,
+    COST_MAX     = 3,
+    HOWS         = WEIR_HOW_LOCAL + 1,
+    WHYS         = WEIR_WHY_ENDING + 1,
+    LINE_BYTES   = 256,
+    PAUSE_MAX_NS = 20000000,
 };
 
-enum { RULES = sizeof rules / sizeof *rules, THREADS_MAX = 16 };
+#define DEMAND 0.75 /* of four processes together three times what the limit allows */
 
-static weir            *limiter;
-static FILE            *lines;
-static int64_t          end_ns;
-static _Atomic uint64_t decisions, admissions, degraded, late_admissions;
+struct asker {
+    weir         *limiter;
+    pthread_t     thread;
+    struct random random;
+    uint64_t      limit, users, until_ns;
+    int64_t       window_ns;
+    int           file;
 
-static int64_t now_ns(void) {
+    uint64_t asked; /* permits */
+    uint64_t allowed, denied, refused, slowest_ns;
+    uint64_t hows[HOWS], whys[WHYS];
+};
+
+static volatile sig_atomic_t is_ended;
+
+static void end(int signal) {
+    (void)signal;
+    is_ended = 1;
+}
+
+static uint64_t now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_BOOTTIME, &t);
-    return (int64_t)t.tv_sec * WEIR_SECOND + t.tv_nsec;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void *work(void *context) {
-    unsigned seed = (unsigned)(uintptr_t)context;
-    for (;;) {
-        unsigned      which = (unsigned)rand_r(&seed) % RULES;
-        weir_request  q     = weir_request_for(rules[which].user, strlen(rules[which].user),
-                                               rules[which].limit, rules[which].window_ns);
-        weir_decision d;
-        q.cost               = rules[which].limit > 1 ? 1 + (uint64_t)rand_r(&seed) % 2 : 1;
-        int64_t     sent     = now_ns();
-        weir_status status   = weir_decide(limiter, &q, &d);
-        int64_t     received = now_ns();
-        if (sent >= end_ns) return NULL;
-        if (status != WEIR_OK) {
-            fprintf(stderr, "fleet_worker: %s\n", weir_status_text(status));
-            exit(3);
-        }
-        decisions++;
-        degraded += d.why != WEIR_WHY_NONE;
-        if (d.allowed) {
-            admissions++;
-            late_admissions += sent >= end_ns - WEIR_SECOND;
-            fprintf(lines,
-                    "{\"user\":\"%s\",\"limit\":%" PRIu64 ",\"window_ns\":%" PRId64
-                    ",\"cost\":%" PRIu64 ",\"allowed\":true,\"sent_ns\":%" PRId64
-                    ",\"received_ns\":%" PRId64 "}\n",
-                    rules[which].user, q.limit, q.window_ns, q.cost, sent, received);
-        }
-        (void)nanosleep(&(struct timespec){.tv_nsec = 200000 + rand_r(&seed) % 400000}, NULL);
+static void fail(const char *text) {
+    fprintf(stderr, "fleet_worker: %s\n", text);
+    exit(3);
+}
+
+static void write_down(const struct asker *a, const char *user, uint64_t cost, uint64_t sent_ns,
+                       uint64_t received_ns) {
+    char line[LINE_BYTES];
+    int  bytes = snprintf(line, sizeof line,
+                          "{\"user\":\"%s\",\"limit\":%" PRIu64 ",\"window_ns\":%" PRId64
+                          ",\"cost\":%" PRIu64 ",\"allowed\":true,\"sent_ns\":%" PRIu64
+                          ",\"received_ns\":%" PRIu64 "}\n",
+                          user, a->limit, a->window_ns, cost, sent_ns, received_ns);
+    if (write(a->file, line, (size_t)bytes) != bytes) fail("the file cannot be written");
+}
+
+static void ask(struct asker *a) {
+    char user[32];
+    (void)snprintf(user, sizeof user, "%" PRIu64 ":%" PRIu64, a->limit,
+                   random_below(&a->random, a->users));
+    weir_request request = weir_request_for(user, strlen(user), a->limit, a->window_ns);
+    request.cost         = random_between(&a->random, 1, a->limit < COST_MAX ? a->limit : COST_MAX);
+    a->asked += request.cost;
+
+    weir_decision decision;
+    uint64_t      sent_ns     = now_ns();
+    weir_status   status      = weir_decide(a->limiter, &request, &decision);
+    uint64_t      received_ns = now_ns();
+
+    if (received_ns - sent_ns > a->slowest_ns) a->slowest_ns = received_ns - sent_ns;
+    if (status != WEIR_OK) {
+        a->refused++;
+        return;
     }
+    a->allowed += decision.allowed;
+    a->denied += !decision.allowed;
+    a->hows[decision.how]++;
+    a->whys[decision.why]++;
+    if (decision.allowed) write_down(a, user, request.cost, sent_ns, received_ns);
 }
 
-/* 0: not a number from 1 to `most`. */
-static long number(const char *word, long most) {
-    char *end;
-    long  value = strtol(word, &end, 10);
-    return *end == '\0' && value >= 1 && value <= most ? value : 0;
-}
-
-int main(int count, char **words) {
-    pthread_t  threads[THREADS_MAX];
-    weir_error error;
-    if (count != 5) return 2;
-    long seconds = number(words[2], 3600), thread_count = number(words[3], THREADS_MAX);
-    if (seconds == 0 || thread_count == 0) return 2;
-    limiter = weir_open(words[1], NULL, &error);
-    lines   = fopen(words[4], "a");
-    if (limiter == NULL || lines == NULL) {
-        fprintf(stderr, "fleet_worker: %s\n",
-                limiter == NULL ? error.text : "cannot write the lines");
-        return 3;
+static void *run(void *context) {
+    struct asker *a    = context;
+    double        cost = a->limit < COST_MAX ? (double)(a->limit + 1) / 2 : (COST_MAX + 1) / 2.0;
+    double rate_per_ns = DEMAND * (double)(a->limit * a->users) / (double)a->window_ns / cost;
+    double pause_ns    = 1 / rate_per_ns < PAUSE_MAX_NS ? 1 / rate_per_ns : PAUSE_MAX_NS;
+    while (is_ended == 0 && now_ns() < a->until_ns) {
+        ask(a);
+        struct timespec pause = {
+            .tv_nsec = (long)(2 * pause_ns * random_unit(&a->random)),
+        };
+        nanosleep(&pause, NULL);
     }
-    setvbuf(lines, NULL, _IOLBF,
-            4096); /* a line is there before the next decision, even after kill -9 */
-    end_ns = now_ns() + seconds * WEIR_SECOND;
-    for (long i = 0; i < thread_count; i++)
-        if (pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(getpid() * 100L + i)) != 0)
-            return 3;
-    for (long i = 0; i < thread_count; i++) pthread_join(threads[i], NULL);
+    return NULL;
+}
+
+static void print_counts(const char *name, const uint64_t *counts, unsigned count) {
+    printf(",\"%s\":[", name);
+    for (unsigned i = 0; i < count; i++) printf("%s%" PRIu64, i == 0 ? "" : ",", counts[i]);
+    printf("]");
+}
+
+static void print_sum(const struct asker *askers, unsigned count) {
+    struct asker sum = {0};
+    uint64_t     asked[RULES_MAX];
+    for (const struct asker *a = askers; a < askers + count; a++) {
+        asked[a - askers] = a->asked;
+        sum.allowed += a->allowed;
+        sum.denied += a->denied;
+        sum.refused += a->refused;
+        if (a->slowest_ns > sum.slowest_ns) sum.slowest_ns = a->slowest_ns;
+        for (unsigned i = 0; i < HOWS; i++) sum.hows[i] += a->hows[i];
+        for (unsigned i = 0; i < WHYS; i++) sum.whys[i] += a->whys[i];
+    }
+    printf("{\"allowed\":%" PRIu64 ",\"denied\":%" PRIu64 ",\"refused\":%" PRIu64
+           ",\"slowest_ns\":%" PRIu64,
+           sum.allowed, sum.denied, sum.refused, sum.slowest_ns);
+    print_counts("hows", sum.hows, HOWS);
+    print_counts("whys", sum.whys, WHYS);
+    print_counts("asked", asked, count);
+    puts("}");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 6 || argc - 5 > RULES_MAX)
+        fail("URL SECONDS SEED FILE LIMIT/WINDOW_MS/USERS... are wanted");
+    (void)signal(SIGTERM, end);
+    weir_error    error;
+    weir         *limiter  = weir_open(argv[1], NULL, &error);
+    uint64_t      until_ns = now_ns() + (uint64_t)(strtod(argv[2], NULL) * 1e9);
+    struct random random   = {.state = strtoull(argv[3], NULL, 10)};
+    int           file     = open(argv[4], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (limiter == NULL) fail(error.text);
+    if (file < 0) fail("the file cannot be opened");
+
+    struct asker askers[RULES_MAX] = {0};
+    unsigned     count             = (unsigned)argc - 5;
+    for (unsigned i = 0; i < count; i++) {
+        struct asker *a = &askers[i];
+        uint64_t      window_ms;
+        a->limiter  = limiter;
+        a->random   = random_split(&random);
+        a->until_ns = until_ns;
+        a->file     = file;
+        if (sscanf(argv[5 + i], "%" SCNu64 "/%" SCNu64 "/%" SCNu64, &a->limit, &window_ms,
+                   &a->users) != 3)
+            fail("a rule is LIMIT/WINDOW_MS/USERS");
+        a->window_ns = (int64_t)window_ms * WEIR_MILLISECOND;
+        if (pthread_create(&a->thread, NULL, run, a) != 0) fail("no thread");
+    }
+    for (unsigned i = 0; i < count; i++) pthread_join(askers[i].thread, NULL);
     weir_close(limiter);
-    printf("{\"decisions\":%" PRIu64 ",\"admissions\":%" PRIu64 ",\"degraded\":%" PRIu64
-           ",\"late_admissions\":%" PRIu64 "}\n",
-           decisions, admissions, degraded, late_admissions);
+    close(file);
+    print_sum(askers, count);
     return 0;
 }

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "server"))
 from weir_server import Client, Trouble, request  # noqa: E402
@@ -69,16 +70,30 @@ def free_port(taken=set()):  # noqa: B006: the ports that this process has given
             return port
 
 
+class Place:
+    """Where a server listens, and what stands before its command there."""
+
+    def __init__(self, address="127.0.0.1", words=()):
+        self.address, self.words = address, words
+
+
+HERE = Place()
+
+
 class Server:
     """One redis-server process (or a Sentinel)."""
 
-    def __init__(self, folder, config=(), port=None, is_sentinel=False, tls=None, password=None, program=SERVER):
+    def __init__(self, folder, config=(), port=None, is_sentinel=False, tls=None, password=None, program=SERVER,
+                 environment=None, place=HERE):
+        """`environment` is added to ours."""
         self.port = port or free_port()
+        self.place = place
         self.folder = pathlib.Path(folder) / str(self.port)
         self.folder.mkdir()
         self.is_sentinel, self.password, self.program = is_sentinel, password, program
+        self.environment = os.environ | (environment or {})
         self.plain_port = free_port() if tls else self.port
-        lines = [f"port {self.plain_port}", "bind 127.0.0.1", f"dir {self.folder}", "daemonize no",
+        lines = [f"port {self.plain_port}", f"bind {place.address}", "protected-mode no", f"dir {self.folder}", "daemonize no",
                  f"logfile {self.folder}/log", *config]
         if tls:
             lines += [f"tls-port {self.port}", f"tls-cert-file {tls.cert}", f"tls-key-file {tls.key}",
@@ -96,9 +111,9 @@ class Server:
         self.start()
 
     def start(self, is_waited_for=True):
-        words = [self.program, str(self.folder / "conf")] + (["--sentinel"] if self.is_sentinel else [])
+        words = [*self.place.words, self.program, str(self.folder / "conf")] + (["--sentinel"] if self.is_sentinel else [])
         with open(self.folder / "stdout", "ab") as out:
-            self.process = subprocess.Popen(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
+            self.process = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         if is_waited_for:
             wait_for(f"redis-server on port {self.port}", self.is_answering)
@@ -111,7 +126,7 @@ class Server:
         return self.ask("PING") == "PONG"
 
     def connect(self):
-        client = Client(socket.create_connection(("127.0.0.1", self.plain_port), timeout=10))
+        client = Client(socket.create_connection((self.place.address, self.plain_port), timeout=10))
         if self.password:
             client.ask("AUTH", self.password)
         return client
@@ -180,36 +195,57 @@ class Single(Site):
             self.__exit__()
             raise
         self.port = self.one.port
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self.url = f"redis://{self.one.place.address}:{self.port}"
+
+
+class OnOneServer(unittest.TestCase):
+    """Tests of one server, which begins empty for each."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Single()
+        cls.server = cls.site.one
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.__exit__()
+
+    def setUp(self):
+        self.server.must("FLUSHALL")
 
 
 class Watched(Site):
-    """A primary, two replicas and three Sentinels, which know it as `weir`."""
+    """A primary, two replicas and three Sentinels, which know it as `weir`. The primary may be in another place."""
 
-    def __init__(self, down_after_ms=500, password=None, sentinel_password=None):
+    def __init__(self, down_after_ms=500, password=None, sentinel_password=None, place=HERE, first_place=None,
+                 tls=None):
         super().__init__()
+        self.tls = tls
         try:
-            self.begin(down_after_ms, password, sentinel_password)
+            self.begin(down_after_ms, password, sentinel_password, place, first_place or place)
         except BaseException:
             self.__exit__()
             raise
 
-    def begin(self, down_after_ms, password, sentinel_password):
-        first = self.server(password=password)
-        self.data = [first] + [self.server(config=[f"replicaof 127.0.0.1 {first.port}"], password=password)
-                               for _ in range(2)]
+    def begin(self, down_after_ms, password, sentinel_password, place, first_place):
+        through = ["tls-replication yes"] if self.tls else []
+        first = self.server(config=through, password=password, place=first_place, tls=self.tls)
+        self.data = [first] + [self.server(config=[*through, f"replicaof {first_place.address} {first.port}"],
+                                           password=password, place=place, tls=self.tls) for _ in range(2)]
         in_step(first, self.data[1:])
-        config = [f"sentinel monitor weir 127.0.0.1 {first.port} 2",
+        config = [f"sentinel monitor weir {first_place.address} {first.port} 2",
                   f"sentinel down-after-milliseconds weir {down_after_ms}",
-                  "sentinel failover-timeout weir 3000", "sentinel parallel-syncs weir 1"]
+                  "sentinel failover-timeout weir 3000", "sentinel parallel-syncs weir 1", *through]
         if password:
             config.append(f"sentinel auth-pass weir {password}")
-        self.sentinels = [self.server(config=config, is_sentinel=True, password=sentinel_password) for _ in range(3)]
+        self.sentinels = [self.server(config=config, is_sentinel=True, password=sentinel_password, place=place,
+                                      tls=self.tls)
+                          for _ in range(3)]
         for sentinel in self.sentinels:
             wait_for("Sentinels that know each other",
                      lambda s=sentinel: "slaves=2,sentinels=3" in s.info("sentinel").get("master0", ""))
         login = f":{password}@" if password else ""
-        self.url = f"redis+sentinel://{login}" + ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels) + "/weir"
+        self.url = f"{'rediss' if self.tls else 'redis'}+sentinel://{login}" + ",".join(f"{place.address}:{s.port}" for s in self.sentinels) + "/weir"
 
     def primary(self):
         """The server that the Sentinels name, when it says so itself."""
@@ -221,21 +257,25 @@ class Watched(Site):
 
 
 class Cluster(Site):
-    """Three primaries with a replica each."""
+    """Three primaries with a replica each. One primary may be in another place."""
 
-    def __init__(self, node_timeout_ms=1000):
+    def __init__(self, node_timeout_ms=1000, place=HERE, first_place=None, tls=None):
         super().__init__()
+        self.tls = tls
         try:
-            self.begin(node_timeout_ms)
+            self.begin(node_timeout_ms, place, first_place or place)
         except BaseException:
             self.__exit__()
             raise
 
-    def begin(self, node_timeout_ms):
+    def begin(self, node_timeout_ms, place, first_place):
         self.config = ["cluster-enabled yes", "cluster-config-file nodes.conf",
                        f"cluster-node-timeout {node_timeout_ms}", "cluster-replica-validity-factor 0"]
-        self.nodes = [self.server(config=self.config) for _ in range(6)]
-        addresses = [f"127.0.0.1:{n.port}" for n in self.nodes]
+        if self.tls:
+            self.config += ["tls-cluster yes", "tls-replication yes"]
+        places = [first_place, *[place] * 5]
+        self.nodes = [self.server(config=self.config, place=where, tls=self.tls) for where in places]
+        addresses = [f"{n.place.address}:{n.port}" for n in self.nodes]
         self.cli("--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
         for node in self.nodes:
             wait_for("the Cluster", lambda n=node: "cluster_state:ok" in n.must("CLUSTER", "INFO").decode()
@@ -243,13 +283,18 @@ class Cluster(Site):
         for node in self.nodes:
             if node.role() == "slave":
                 wait_for("a replica in step", lambda n=node: n.info("replication")["master_link_status"] == "up")
-        self.url = "redis+cluster://" + ",".join(addresses[:3])
+        self.url = ("rediss" if self.tls else "redis") + "+cluster://" + ",".join(addresses[-3:])
 
     def cli(self, *words):
-        run = subprocess.run([CLI, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        login = ["--tls", "--cacert", self.tls.ca] if self.tls else []
+        run = subprocess.run([CLI, *login, *words], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         if run.returncode != 0:
             raise AssertionError(f"redis-cli {words}: {run.stdout} {run.stderr}")
         return run.stdout
+
+    def identity(self, node):
+        """The name by which the Cluster knows a server."""
+        return node.must("CLUSTER", "MYID").decode()
 
     def primaries(self):
         alive = [n for n in self.nodes if n.process.poll() is None]
@@ -261,7 +306,7 @@ class Cluster(Site):
         slot = any_node.must("CLUSTER", "KEYSLOT", key)
         for first, last, primary, *_ in any_node.must("CLUSTER", "SLOTS"):
             if first <= slot <= last:
-                return next(n for n in self.nodes if n.port == primary[1])
+                return next(n for n in self.nodes if primary[1] in (n.port, n.plain_port))
         raise AssertionError(f"nobody has slot {slot}")
 
 
@@ -294,5 +339,5 @@ class Certificates:
         return cert, key
 
 
-__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Client", "Cluster", "Server", "Single", "Site", "Trouble",
+__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Client", "Cluster", "Place", "Server", "Single", "Site", "Trouble",
            "Watched", "free_port", "in_step", "request", "wait_for"]

@@ -2,10 +2,11 @@
 """A Cluster of six: slots that move and servers that die while they are asked."""
 
 import subprocess
+import tempfile
 import unittest
 
 from driver import Driver
-from servers import CLI, Cluster, IS_SLOW, PATIENCE_S, Single, wait_for
+from servers import CLI, Certificates, Cluster, IS_SLOW, PATIENCE_S, Single, wait_for
 
 SOON_MS = 10000 if IS_SLOW else 5000
 LATE_MS = 2000
@@ -60,7 +61,7 @@ class Slots(unittest.TestCase):
         source = self.site.owner("load:0")
         target = next(n for n in self.site.primaries() if n is not source)
         move = [CLI, "--cluster", "reshard", f"127.0.0.1:{source.port}", "--cluster-from",
-                source.must("CLUSTER", "MYID").decode(), "--cluster-to", target.must("CLUSTER", "MYID").decode(),
+                self.site.identity(source), "--cluster-to", self.site.identity(target),
                 "--cluster-slots", "5461", "--cluster-yes"]
         with Driver(self.site.url) as driver:
             driver.ask("ready", SOON_MS)
@@ -115,6 +116,17 @@ class Slots(unittest.TestCase):
             self.assertGreater(len(moved), 0)
             self.assertEqual((moved[0]["status"], moved[0]["fate"]), ("REDIS_REFUSED", "not executed"))
             self.assertIn("a Cluster needs a redis+cluster:// URL", moved[0]["problem"])
+
+
+class WithTls(unittest.TestCase):
+    def test_each_server_is_asked_and_a_replica_takes_over(self):
+        made = Certificates(self.enterContext(tempfile.TemporaryDirectory(prefix="weir-cluster.")))
+        with Cluster(tls=made) as site, Driver(site.url, ca=made.ca) as driver:
+            for number in range(100):
+                self.assertEqual(driver.ask("call", f"k{number}", SOON_MS, "SET", f"k{number}", number)["reply"], "OK")
+            self.assertGreaterEqual(driver.ask("counts")["connects"], 3)
+            site.owner("k1").kill()
+            wait_for("its replica", lambda: driver.ask("call", "k1", SOON_MS, "SET", "k1", 2)["status"] == "REDIS_DONE")
 
 
 if __name__ == "__main__":

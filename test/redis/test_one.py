@@ -5,7 +5,7 @@ import time
 import unittest
 
 from driver import Driver
-from servers import IS_SLOW, Single, Site, Trouble, in_step, wait_for
+from servers import IS_SLOW, OnOneServer, Single, Site, Trouble, in_step, wait_for
 
 SOON_MS = 5000 if IS_SLOW else 2000  # for what must succeed
 LATE_MS = 1000  # a deadline is kept if the answer came so soon after it: the machine may be busy
@@ -23,19 +23,7 @@ def counted(server, keys):
     return sum(int(server.must("GET", f"load:{k}") or 0) for k in range(keys))
 
 
-class Answers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.site = Single()
-        cls.server = cls.site.one
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.site.__exit__()
-
-    def setUp(self):
-        self.server.must("FLUSHALL")
-
+class Answers(OnOneServer):
     def test_commands_are_pipelined_and_stay_in_order(self):
         with Driver(self.site.url) as driver:
             tally = driver.ask("burst", 5000, 10 * SOON_MS)
@@ -285,6 +273,16 @@ class Faults(unittest.TestCase):
                 self.assertLess(driver.ask("counts")["connects"], 200)
                 replica.must("REPLICAOF", "NO", "ONE")
                 wait_for("a primary", lambda: driver.ask("add", "k", SOON_MS, 1)["status"] == "REDIS_DONE")
+
+    def test_a_replica_that_has_lost_its_primary(self):
+        with Single(config=["replica-serve-stale-data no"]) as site, Driver(site.url) as driver:
+            driver.ask("ready", SOON_MS)
+            site.one.must("REPLICAOF", "127.0.0.1", "1")
+            answer = driver.ask("add", "k", 500, 1)
+            self.assertEqual((answer["status"], answer["fate"]), ("REDIS_UNREADY", "not executed"), answer)
+            self.assertIn("lost its primary", answer["problem"])
+            site.one.must("REPLICAOF", "NO", "ONE")
+            wait_for("a primary", lambda: driver.ask("add", "k", SOON_MS, 1)["status"] == "REDIS_DONE")
 
     def test_too_few_replicas_to_write(self):
         with Single() as site, Driver(site.url) as driver:

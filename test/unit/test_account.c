@@ -280,6 +280,7 @@ TEST(another_clock_makes_a_new_account_that_grants_nothing_yet) {
     store = (struct store_clock){0};
     CHECK_EQ(acquire(2, 1, 1, 10, 20), 0);
     CHECK_EQ(reply.retry_after_us, TERM + HOLD);
+    CHECK_EQ(reply.free, 0);
     CHECK_EQ(account_live(&account, store.now_us), 0);
     CHECK_EQ(acquire(3, 1, 1, 10, 20 + TERM + HOLD), 1);
 }
@@ -364,4 +365,8 @@ TEST(it_equals_a_new_one_when_it_says_so) {
     CHECK_EQ(account_fresh_at_us(&account), START + TERM + 2 * HOLD);
     report(1, 0, 0, 3, true, 500);
     CHECK_GE(account_fresh_at_us(&account), START + 500 + 2 * HOLD);
+    struct lease_request q = empty(10);
+    serve(&q, 500 + HOLD + HOLD / 8); /* it has forgotten all, and may have to know again */
+    CHECK_EQ(account.charge_count + account.cell_count, 0);
+    CHECK_EQ(account_fresh_at_us(&account), START + 500 + 2 * HOLD);
 }

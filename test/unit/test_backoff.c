@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/redis/backoff.h"
+#include "store/net/backoff.h"
 
 #include "support/check.h"
 

@@ -40,6 +40,14 @@ TEST(only_letters_have_two_forms) {
     CHECK_EQ(command_find(view_of("averyverylongcommandname")), NULL);
 }
 
+TEST(whoever_may_wait_for_a_store_is_the_last_of_its_batch) {
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
+        CHECK_NE(command->act == NULL, command->answer == NULL);
+        if (command->act != NULL) CHECK((command->flags & COMMAND_ALONE) != 0);
+    }
+}
+
 TEST(words_that_are_no_command_are_told_so_and_talk_goes_on) {
     begin();
     CHECK_ANSWER("FOO a 'b c'",

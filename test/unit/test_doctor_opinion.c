@@ -86,9 +86,57 @@ TEST(with_replicas_all_must_be_waited_for_and_a_lone_primary_must_stop) {
     facts.replicas_wanted         = 1;
     facts.servers[0].min_replicas = DOCTOR_UNKNOWN;
     check_level("min-replicas", DOCTOR_CAVEAT);
+}
+
+TEST(what_no_permit_can_be_given_by_is_said_although_it_is_strict) {
     (void)good();
     facts.replicas_wanted = 1;
-    check_level("replicas", DOCTOR_CAVEAT);
+    check_level("replicas", DOCTOR_IDLE);
+    CHECK_CONTAINS(doctor_promise(opinion.level), "deny too much");
+    good()->replicas      = 1;
+    facts.replicas_wanted = 2;
+    check_level("waiting", DOCTOR_IDLE);
+    good()->trip_p50_ns = 2000000;
+    check_level("round trip", DOCTOR_FINE);
+    good()->trip_p50_ns = 2000001;
+    check_level("round trip", DOCTOR_IDLE);
+    good()->trip_p50_ns = 2000001;
+    facts.round_trip_ns = 1000001;
+    check_level("round trip", DOCTOR_FINE);
+}
+
+TEST(replicas_that_do_not_confirm_are_as_good_as_none) {
+    good()->replicas      = 1;
+    facts.replicas_wanted = 1;
+    memcpy(facts.servers[0].wait_problem, "NOPERM", 7);
+    check_level("waiting", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("waiting")->value, "NOPERM");
+}
+
+TEST(a_slow_trip_is_too_late_for_short_windows_alone) {
+    static const struct {
+        uint64_t    trip_ns;
+        const char *text;
+    } cases[] = {{2000001, "in windows below 3.2s"},
+                 {8000000, "in windows below 6.4s"},
+                 {8000001, "in windows below 12.8s"},
+                 {16000000, "in windows below 12.8s"},
+                 {16000001, "in any window"}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        good()->trip_p50_ns = cases[i].trip_ns;
+        check_level("round trip", DOCTOR_IDLE);
+        CHECK_CONTAINS(found("round trip")->value, cases[i].text);
+    }
+}
+
+TEST(that_no_permit_can_be_given_is_said_beside_what_is_not_strict) {
+    (void)good();
+    CHECK(found("disk") != NULL && !opinion.is_idle);
+    good()->replicas      = 1;
+    facts.replicas_wanted = 3;
+    memcpy(facts.servers[0].appendonly, "no", 3);
+    check_level("disk", DOCTOR_CAVEAT);
+    CHECK(opinion.is_idle);
 }
 
 TEST(a_clock_that_goes_wrong_is_a_caveat) {

@@ -77,6 +77,55 @@ TEST(many_callers_share_one_trip) {
     CHECK_EQ(left(4), 1);
 }
 
+/* One asks at 0 and takes one at 1, of so many granted, when so many more are free. */
+static void take_one_of(uint64_t granted, uint64_t left_free) {
+    begin(100);
+    CHECK_EQ(ask(0), HOLDER_WAIT);
+    CHECK(poll(0));
+    CHECK_EQ(sent.want, 1);
+    struct lease_reply r = answer(granted);
+    r.free               = left_free;
+    CHECK(take(r, 1));
+    CHECK_EQ(again(1), HOLDER_ALLOWED);
+}
+
+TEST(who_asks_once_far_from_the_limit_costs_one_trip) {
+    take_one_of(1, 88);
+    for (uint64_t at_ms = 1; at_ms < 20000; at_ms++) CHECK(!poll(at_ms));
+    CHECK_EQ(holder_next_ns(&holder), UINT64_MAX);
+}
+
+TEST(uses_far_from_the_limit_are_told_when_a_trip_is_made_anyway) {
+    for (uint64_t at_ms = 700; at_ms < 11300; at_ms += 500) {
+        take_one_of(1, 88);
+        CHECK_EQ(ask(at_ms), HOLDER_WAIT);
+        CHECK(poll(at_ms));
+        uint64_t counts_us = terms.term_ns / 1000 + terms.hold_us;
+        CHECK_EQ(sent.report_count, at_ms * 1000 < counts_us);
+        if (sent.report_count == 0) continue;
+        CHECK(sent.reports[0].is_final);
+        CHECK_EQ(sent.reports[0].uses[0].count, 1);
+    }
+}
+
+TEST(uses_near_the_limit_are_told_in_time) {
+    take_one_of(1, 87);
+    uint64_t at_ms = 1;
+    while (!poll(at_ms)) CHECK_LT(++at_ms, 10000);
+    CHECK_GT(at_ms, 8000);
+    CHECK_EQ(sent.id.sequence, 0);
+    CHECK_EQ(sent.report_count, 1);
+    CHECK_LT(sent.reports[0].uses[0].age_us, 10000 * 1000);
+}
+
+TEST(what_is_left_is_given_back_however_far_the_limit_is) {
+    take_one_of(2, 98);
+    uint64_t at_ms = 1;
+    while (!poll(at_ms)) CHECK_LT(++at_ms, 2000);
+    CHECK(sent.reports[0].is_final);
+    CHECK_EQ(sent.reports[0].uses[0].count, 1);
+}
+
 TEST(a_lease_ends_a_term_after_the_first_send) {
     begin(100);
     CHECK_EQ(ask(0), HOLDER_WAIT);

@@ -73,6 +73,15 @@ TEST(rates_are_on_the_safe_side_for_any_numbers) {
     }
 }
 
+TEST(an_exchange_of_two_usual_round_trips_is_a_contact) {
+    for (uint64_t trip_ns = 1; trip_ns <= 10 * second; trip_ns *= 10)
+        for (uint64_t window_ns = 1; window_ns <= LIMIT_WINDOW_MAX; window_ns *= 10) {
+            struct lease_terms t;
+            lease_terms_make(100, window_ns, &(struct lease_options){.round_trip_ns = trip_ns}, &t);
+            CHECK_GE(t.tolerance_ns, 2 * trip_ns);
+        }
+}
+
 TEST(ages_are_at_most_what_passed_at_the_store) {
     struct lease_terms t = {.clock_error_ppm = 100000};
     CHECK_EQ(lease_terms_store_us(&t, 0), 0);

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""What include/weir.h says of a limiter on Redis, on a real server."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+
+from driver import Driver
+from fleet import init
+from servers import Certificates, OnOneServer, Single, wait_for
+
+HOW_CLOSED, HOW_LOCAL = 9, 11  # weir_how
+WHY_LATE, WHY_CUT = 1, 2  # weir_why
+LATE_NS = 500_000_000  # a deadline of 20 ms is kept if the answer came so soon: the machine may be busy
+MINUTE = 60000
+
+
+class Api(Driver):
+    program = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/api_driver"
+
+    def ready(self):
+        """Until a decision was made with the server, which weir_open() does not wait for."""
+        wait_for("a decision", lambda: self.ask("ask", 1, "nobody", 1, MINUTE, 0)["degraded"] == 0)
+
+
+class Answers(OnOneServer):
+    def setUp(self):
+        super().setUp()
+        init(self.site.url)
+        self.url = self.site.url + "?policy=closed"
+
+    def test_a_look_takes_nothing(self):
+        with Api(self.url) as api:
+            api.ready()
+            looks = api.ask("ask", 20, "ann", 10, MINUTE, 0)
+            self.assertEqual((looks["allowed"], looks["remaining"]), (20, 10))
+            self.assertEqual(api.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+            look = api.ask("ask", 1, "ann", 10, MINUTE, 0)
+            self.assertEqual((look["allowed"], look["remaining"]), (0, 0))
+            self.assertGreater(look["retry_after_ns"], 0)
+
+    def test_a_reset_gives_all_back_here_and_elsewhere(self):
+        with Api(self.url) as one, Api(self.url) as other:
+            one.ready()
+            other.ready()
+            self.assertEqual(one.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+            self.assertEqual(other.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 0)
+            self.assertEqual(one.ask("reset", "ann", MINUTE)["status"], 0)
+            wait_for("what the reset gave back",
+                     lambda: other.ask("ask", 1, "ann", 10, MINUTE, 1)["allowed"] == 1, 5)
+
+    def test_what_is_left_is_given_back_at_the_end(self):
+        with Api(self.url) as one:
+            one.ready()
+            self.assertEqual(one.ask("ask", 3, "ann", 1000, MINUTE, 1)["allowed"], 3)
+        with Api(self.url) as other:
+            other.ready()
+            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 997)["allowed"], 1)
+            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 1)["allowed"], 0)
+
+    def test_a_child_goes_on_with_the_same_counts(self):
+        for limit in 10, 1000:
+            with self.subTest(limit=limit), Api(self.url + "&deadline=2s") as api:
+                api.ready()
+                user = f"ann{limit}"
+                self.assertEqual(api.ask("ask", 4, user, limit, MINUTE, 1)["allowed"], 4)
+                child = api.ask("child", 3, user, limit, MINUTE, 1)
+                self.assertEqual((child["allowed"], child["degraded"]), (3, 0), child)
+                rest = api.ask("ask", limit, user, limit, MINUTE, 1)
+                self.assertEqual((rest["allowed"], rest["degraded"]), (limit - 7, 0), rest)
+
+
+class Logins(unittest.TestCase):
+    def test_tls_and_a_user_who_may_do_only_what_is_needed(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="weir-api."))
+        made = Certificates(folder)
+        site = self.enterContext(Single(tls=made))
+        site.one.must("ACL", "SETUSER", "ann", "on", ">pass", "~weir:*", "+ping", "+evalsha", "+script|load", "+time",
+                      "+mget", "+set", "+del")
+        url = f"rediss://ann:pass@127.0.0.1:{site.port}?policy=closed&ca-file={made.ca}"
+        init(url)
+        with Api(url) as api:
+            api.ready()
+            self.assertEqual(api.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+            self.assertEqual(api.ask("reset", "ann", MINUTE)["status"], 0)
+            self.assertEqual(api.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+        for trouble in url.replace("ann:pass", "ann:fail"), url.replace("rediss:", "redis:"), url.split("&")[0]:
+            with self.subTest(url=trouble), Api(trouble) as api:
+                self.assertEqual(api.ask("ask", 3, "ann", 10, MINUTE, 1)["degraded"], 3)
+
+
+class Troubles(unittest.TestCase):
+    def is_degraded(self, url):
+        """Each decision, in time, and it says that and why."""
+        for policy, how, allowed in ("closed", HOW_CLOSED, 0), ("local", HOW_LOCAL, 1):
+            with Api(f"{url}?policy={policy}") as api:
+                    # A user's first decision: under "local" a process has its share of one.
+                last = api.ask("ask", 1, "ann", 1, MINUTE, 1)
+                self.assertEqual((last["allowed"], last["degraded"], last["how"]), (allowed, 1, how), last)
+                self.assertIn(last["why"], (WHY_LATE, WHY_CUT))
+                self.assertLess(last["slowest_ns"], LATE_NS)
+                many = api.ask("ask", 100, "bob", 1, MINUTE, 1)
+                self.assertEqual((many["allowed"], many["degraded"]), (allowed, 100), many)
+                self.assertLess(many["slowest_ns"], LATE_NS)
+
+    def test_a_wrong_password(self):
+        with Single(password="right") as site:
+            self.is_degraded(f"redis://:wrong@127.0.0.1:{site.port}")
+
+    def test_nobody_there(self):
+        with Single() as site:
+            site.one.kill()
+            self.is_degraded(site.url)
+
+    def test_a_server_whose_memory_is_full(self):
+        with Single() as site:
+            init(site.url)
+            with Api(site.url + "?policy=closed") as api:
+                api.ready()
+                self.assertEqual(api.ask("users", 100, 10, MINUTE, 1)["allowed"], 100)
+                site.one.must("CONFIG", "SET", "maxmemory", "1mb")
+                full = api.ask("users", 200, 20, MINUTE, 20)
+                self.assertEqual((full["allowed"], full["degraded"], full["refused"]), (0, 200, 0), full)
+                self.assertLess(full["slowest_ns"], LATE_NS)
+                site.one.must("CONFIG", "SET", "maxmemory", "0")
+                wait_for("decisions again", lambda: api.ask("ask", 1, "new", 10, MINUTE, 1)["allowed"] == 1, 5)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

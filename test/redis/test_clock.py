@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""A fleet whose server, or one of whose hosts, has a wall clock that steps, or goes at another rate (wall_clock.c).
+
+Redis tells the time by its wall clock; the library decides by a clock that nobody sets."""
+
+import os
+import pathlib
+import struct
+import tempfile
+import time
+import unittest
+
+from fleet import UNTIL_TOLD_S, Fleet, FleetTest, Rule, init
+from servers import Single, wait_for
+
+RULES = (Rule(20, 50), Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000))
+WINDOW_S = 1
+LIBRARY = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/libwall_clock.so"
+
+
+class Clock:
+    """The wall clock of a process, and nothing else of it."""
+
+    def __init__(self, folder):
+        self.file = pathlib.Path(folder) / "clock"
+        self.file.write_bytes(bytes(24))
+
+    def environment(self):
+        return {"LD_PRELOAD": str(LIBRARY), "WEIR_WALL_CLOCK": str(self.file)}
+
+    def set(self, ahead_s, fast_ppm=0):
+        """In place, since it is mapped."""
+        with open(self.file, "r+b") as file:
+            file.write(struct.pack("=qqq", int(ahead_s * 1e9), fast_ppm, time.time_ns()))
+
+    def words(self):
+        return ["env", *(f"{name}={value}" for name, value in self.environment().items())]
+
+
+class Clocks(FleetTest):
+    def setUp(self):
+        self.home = tempfile.TemporaryDirectory(prefix="weir-clock.")
+        self.addCleanup(self.home.cleanup)
+        self.clock = Clock(self.home.name)
+
+    def ahead_s(self, server):
+        seconds, micros = server.must("TIME")
+        return int(seconds) + int(micros) / 1e6 - time.time()
+
+    def step(self, server, fleet, to_s):
+        """The server's clock steps, and each user is served a window and more later."""
+        self.clock.set(to_s)
+        wait_for("a clock that has stepped", lambda: abs(self.ahead_s(server) - to_s) < 0.05)
+        time.sleep(2 * WINDOW_S)
+        fleet.wait_served()
+
+    def test_a_server_whose_clock_steps(self):
+        with Single(environment=self.clock.environment()) as site:
+            init(site.url)
+            with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, RULES) as fleet:
+                fleet.wait_served()
+                # Below what the store's clock takes for an idle time, beyond it, and more than records last.
+                for to_s in 0.1, 0, 3600, -3600, 0, 2 * 86400, 0:
+                    with self.subTest(to_s=to_s):
+                        self.step(site.one, fleet, to_s)
+                fleet.end()
+                self.holds(fleet)
+
+    def test_a_server_whose_clock_has_another_rate(self):
+        with Single(environment=self.clock.environment()) as site:
+            init(site.url)
+            with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, RULES) as fleet:
+                fleet.wait_served()
+                # Nobody need be served while it is as wrong as that.
+                for fast_ppm in 200_000, -200_000:
+                    self.clock.set(0, fast_ppm)
+                    wait_for("a clock of that rate", lambda f=fast_ppm: self.ahead_s(site.one) * f > 3 * WINDOW_S / 5 * abs(f))
+                self.clock.set(0)
+                fleet.wait_served()
+                fleet.end()
+                self.holds(fleet)
+
+    def test_a_host_whose_clock_steps(self):
+        with Single() as site:
+            init(site.url)
+            with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, RULES,
+                       words=lambda number: self.clock.words() if number == 0 else []) as fleet:
+                for to_s in 0, 0.1, 3600, -3600, 2 * 86400, 0:
+                    self.clock.set(to_s)
+                    time.sleep(WINDOW_S / 2)
+                    begin_s = fleet.seconds()
+                    fleet.wait_served()
+                    wait_for("the host itself", lambda b=begin_s: fleet.read() or 0 in fleet.servers(b))
+                fleet.end()
+                self.holds(fleet)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
