@@ -3,16 +3,17 @@
 # The front door: verbs. CMake builds, CTest tests, tools/ does the rest; each line here only
 # calls them. `make help` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help run build debug test check bench fuzz sim demo-crash format install uninstall clean
+.PHONY: help run build debug test test-cassandra-cluster check bench fuzz sim demo-crash demo-fleet format install uninstall clean
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 600
 SEEDS   ?= 1..10000
+DEMO    ?= 25
 
 help: ## what you are reading
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 run: ## set up, build, start a server, ask it, replay a real log: start here
 	@tools/setup.sh run
@@ -31,9 +32,14 @@ check: ## the everyday loop, under a minute: style, rooms, lint, quick tests
 	@tools/setup.sh test
 	@tools/check.sh
 
-test: ## everything: sanitizers, fuzzers, clients, packages; a quarter of an hour
+test: ## everything: sanitizers, fuzzers, clients, packages; 25 minutes
 	@tools/setup.sh test
 	@tools/test.sh
+
+test-cassandra-cluster: ## three real Cassandra nodes, killed and paused under load; 4 minutes, 3 GB of memory
+	@tools/setup.sh test
+	@tools/build.sh release cassandra_client_driver
+	@WEIR_BUILD_DIR=build/release .deps/python/bin/python test/cassandra/test_client_cluster.py
 
 bench: ## measure, each figure beside its reference
 	@tools/setup.sh bench
@@ -53,6 +59,11 @@ demo-crash: ## kill -9 processes that share a file, for 20 s, and let weir judge
 	@tools/setup.sh run
 	@tools/build.sh --no-tests release
 	@tools/demo_crash.sh
+
+demo-fleet: ## kill -9 a primary of a Redis Cluster, and a server of three that count there, and let weir judge read all
+	@tools/setup.sh demo
+	@tools/build.sh --no-tests release
+	@tools/demo_fleet.sh $(DEMO)
 
 format: ## lay out the C files (clang-format)
 	@tools/setup.sh format

@@ -18,7 +18,7 @@
 # Inside names are tested too, so a test links archives of the rooms and not libweir. A test of
 # src/limit/window.c links the rooms up to limit in this order and none after, so that a test
 # builds while a later room is half written. A test that is named after no file links all.
-set(weir_rooms_in_order base limit lease sim os table store limiter wire api server cmd)
+set(weir_rooms_in_order base limit lease sim os table wire store limiter api server cmd)
 foreach(room IN LISTS weir_rooms_in_order)
     if(TARGET weir_${room} AND NOT TARGET weir_${room}_archive)
         add_library(weir_${room}_archive STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:weir_${room}>)

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs what a verb of the Makefile needs and this machine does not have: Debian packages by
-# apt-get (as root, or through sudo), Python packages and hiredis into .deps/, never anything else
-# system-wide.
+# apt-get (as root, or through sudo), Python packages, hiredis, Valkey and Cassandra into .deps/, never
+# anything else system-wide.
 # Asks first whether the thing works, so it says and does nothing when all is there, and a tool
 # that you installed in another way counts.
 #
-# usage: tools/setup.sh GROUP...      groups: run test bench fuzz format
+# usage: tools/setup.sh GROUP...      groups: run demo test bench fuzz format
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,8 @@ has_venv() { python3 -c 'import venv, ensurepip'; }
 has_cargo() { cargo --version | grep -Eq ' (1\.(8[5-9]|9[0-9]|[0-9]{3})|[2-9])'; }
 # Debian 12 has hiredis 0.14, whose reader has known holes: tools/hiredis.sh makes a newer one.
 has_hiredis() { pkg-config --exists 'hiredis >= 1.0'; }
+# Cassandra runs on this version of Java only, which need not be the one that `java` is.
+has_java_17() { has java && java -version 2>&1 | grep -q '"17[."]' || ls /usr/lib/jvm/*17*/bin/java; }
 has_go() { go version | grep -Eq 'go(1\.(19|[2-9][0-9])|[2-9])'; }
 
 group_run() {
@@ -45,6 +47,13 @@ group_run() {
         want python3 has python3
         want python3-venv has_venv
     }
+}
+
+# A fleet on a Redis Cluster; redis-cli comes with run.
+group_demo() {
+    group_run
+    want redis-server has redis-server
+    want python3 has python3
 }
 
 group_format() {
@@ -72,7 +81,13 @@ group_test() {
     want redis-server has redis-server
     want redis-sentinel has redis-sentinel
     want openssl has openssl
+    want iproute2 has ip
+    want util-linux has nsenter
+    want openjdk-17-jre-headless has_java_17
+    want maven has mvn
     python_wanted=tools/requirements.txt
+    valkey_wanted=yes
+    cassandra_wanted=yes
 }
 
 # The benchmarks' own needs (peers from registries) are added here by bench/.
@@ -140,9 +155,11 @@ install_python() {
 python_wanted=
 hiredis_wanted=
 peers_wanted=
+valkey_wanted=
+cassandra_wanted=
 for group in "$@"; do
     case $group in
-    run | test | bench | fuzz | format) "group_$group" ;;
+    run | demo | test | bench | fuzz | format) "group_$group" ;;
     *) sed -n 's/^# usage: /usage: /p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -157,5 +174,7 @@ if [ -n "$missing" ]; then
     fi
 fi
 if [ -n "$hiredis_wanted" ]; then tools/hiredis.sh; fi
+if [ -n "$valkey_wanted" ]; then tools/valkey.sh; fi
+if [ -n "$cassandra_wanted" ]; then tools/cassandra.sh; fi
 if [ -n "$python_wanted" ]; then install_python; fi
 if [ -n "$peers_wanted" ]; then bench/peers/install.sh; fi

@@ -17,4 +17,5 @@ mkdir -p build/all
 for preset in $presets; do
     printf 'subdirs("../%s")\n' "$preset"
 done >build/all/CTestTestfile.cmake
-ctest --test-dir build/all --output-on-failure --no-tests=error -j "${JOBS:-$(nproc)}" "$@"
+# One more than there are cores: many tests wait for servers most of the time.
+ctest --test-dir build/all --output-on-failure --no-tests=error -j "${JOBS:-$(($(nproc) + 1))}" "$@"
