@@ -58,14 +58,15 @@ def in_step(primary, replicas):
 
 
 def free_port(taken=set()):  # noqa: B006: the ports that this process has given out already
-    """A port that nobody has, and whose Cluster bus port (10000 above) nobody has either."""
+    """A port that nobody has, and whose Cluster bus port (10000 above) nobody has either, on any address. Both
+    are below 32768, where the kernel begins to give ports to whoever connects."""
     while True:
-        port = random.randrange(20000, 30000)
+        port = random.randrange(10000, 22000)
         if port in taken:
             continue
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + 10000))
+            one.bind(("", port))
+            other.bind(("", port + 10000))
             taken.add(port)
             return port
 
