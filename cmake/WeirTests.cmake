@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# How tests are declared. Three functions, each giving CTest a timeout and labels:
+# How tests are declared. Three functions (and weir_wants_two_processors() at the end), each giving CTest a timeout and labels:
 #
 #   weir_unit_test(test_window.c)                a C program over check.h
 #       [NAME name] [LABELS unit ...] [TIMEOUT seconds] [ROOM room] [SOURCES more.c] [LIBRARIES z]
@@ -148,4 +148,10 @@ function(weir_add_test name labels timeout serial)
         "UBSAN_OPTIONS=print_stacktrace=1;"
         "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
     set_tests_properties(${prefix}${name} PROPERTIES ENVIRONMENT "${environment}")
+endfunction()
+
+# For tests that keep two processors busy. They begin before all others: later two slots are never free at
+# once, and they would come one after the other at the end.
+function(weir_wants_two_processors)
+    set_tests_properties(${ARGN} PROPERTIES PROCESSORS 2 COST 10000)
 endfunction()

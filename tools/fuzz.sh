@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 tools/build.sh fuzz
 cmake -DWEIR_FUZZ_SECONDS="$seconds" build/fuzz >/dev/null
-trap 'cmake -DWEIR_FUZZ_SECONDS=30 build/fuzz >/dev/null' EXIT
+trap 'cmake -DWEIR_FUZZ_SECONDS=10 build/fuzz >/dev/null' EXIT
 ctest --test-dir build/fuzz --output-on-failure --no-tests=error -j "${JOBS:-$(nproc)}" -L fuzz
 
 for corpus in fuzz/corpus/*/; do

@@ -32,7 +32,8 @@ def main(arguments):
         print(f"lint.py: {commands} is missing; configure first", file=sys.stderr)
         return 2
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
-    salt = version + (ROOT / ".clang-tidy").read_bytes()
+    configs = [ROOT / folder / ".clang-tidy" for folder in (".", *FOLDERS)]
+    salt = version + b"".join(config.read_bytes() for config in configs if config.exists())
 
     prefixes = tuple(arguments[1:]) or FOLDERS
     work = {}
