@@ -113,6 +113,32 @@ uint64_t account_fresh_at_us(const struct account *a) {
     return fresh_us > sure_us ? fresh_us : sure_us;
 }
 
+/* The head, then the charges, then the cells. */
+static size_t charges_bytes(const struct account *a) {
+    return a->charge_count * sizeof a->charges[0];
+}
+
+size_t account_bytes(const struct account *a) {
+    return offsetof(struct account, charges) + charges_bytes(a) +
+           a->cell_count * sizeof a->cells[0];
+}
+
+void account_pack(const struct account *a, void *out) {
+    char  *at         = out;
+    size_t head_bytes = offsetof(struct account, charges);
+    memcpy(at, a, head_bytes);
+    memcpy(at + head_bytes, a->charges, charges_bytes(a));
+    memcpy(at + head_bytes + charges_bytes(a), a->cells, a->cell_count * sizeof a->cells[0]);
+}
+
+void account_unpack(struct account *a, const void *packed) {
+    const char *at         = packed;
+    size_t      head_bytes = offsetof(struct account, charges);
+    memcpy(a, at, head_bytes);
+    memcpy(a->charges, at + head_bytes, charges_bytes(a));
+    memcpy(a->cells, at + head_bytes + charges_bytes(a), a->cell_count * sizeof a->cells[0]);
+}
+
 /* --- time ------------------------------------------------------------------------------------ */
 
 /* Whether something stamped so has aged out long ago, so that it need not be kept. If C is rewound so

@@ -9,6 +9,7 @@
 #define WEIR_LEASE_ACCOUNT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lease/message.h"
@@ -56,6 +57,12 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
 
 /* Permits that count at C = now_us: held by somebody, or used less than the hold ago. */
 uint64_t account_live(const struct account *a, uint64_t now_us);
+
+/* What there is of an account, for whoever keeps many: its bytes; written to `out`; and read back, which
+ * leaves the room behind what there is alone. */
+size_t account_bytes(const struct account *a);
+void   account_pack(const struct account *a, void *out);
+void   account_unpack(struct account *a, const void *packed);
 
 /* From this C on the account may be deleted: it equals a new one even if C were then rewound by a
  * hold. 0 for a new one. */

@@ -33,8 +33,10 @@
 #include "base/range.h"
 #include "base/wide.h"
 
-#define MILLISECOND UINT64_C(1000000)
-#define SECOND      UINT64_C(1000000000)
+#define MILLISECOND  UINT64_C(1000000)
+#define SECOND       UINT64_C(1000000000)
+#define FRESH_NS_MIN (20 * MILLISECOND)
+#define RESET_NS_MAX SECOND /* after that a reset that nobody has waited for is another one */
 
 /* Parts of the hold. */
 enum {
@@ -45,6 +47,10 @@ enum {
     RETRIES_A_HOLD       = 256,
     UNKNOWN_PART         = 4, /* a denial for others' claims says to come back then */
 };
+
+/* How long a store keeps a row at least: so long as what was used before KEEP_PART of it counts, and
+ * with half of the rest and an hour to spare for a store whose own clocks step. */
+enum { KEEP_S_MIN = 7200 };
 
 enum {
     IDLE_PART       = 4,  /* of what is usable: less is not worth a write */
@@ -62,14 +68,25 @@ static uint64_t part_ns(const struct claim *c, uint64_t parts) {
 
 static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-void claim_begin(struct claim *c, uint64_t nodes, uint64_t now_ns) {
-    *c = (struct claim){.nodes = larger(nodes, 1)};
-    store_clock_begin(&c->clock, now_ns / 1000, true);
+static uint64_t keep_ns(const struct claim *c) {
+    return larger(KEEP_S_MIN * SECOND, CLAIM_KEEP_HOLDS * c->hold_us * 1000);
+}
+
+void claim_process_begin(struct claim_process *p, const struct members_options *options,
+                         uint64_t nodes, uint64_t id, uint64_t now_ns) {
+    p->nodes = larger(nodes, 1);
+    members_begin(&p->members, options, id, now_ns);
+    store_clock_begin(&p->clock, now_ns / 1000, true);
+}
+
+void claim_begin(struct claim *c, struct account *account) {
+    *account = (struct account){0};
+    *c       = (struct claim){.account = account};
 }
 
 bool claim_is_idle(const struct claim *c, uint64_t now_ns) {
     return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
-           account_live(&c->account, now_ns / 1000) == 0;
+           c->reset_ns == 0 && account_live(c->account, now_ns / 1000) == 0;
 }
 
 /* ---- what is in force here ---- */
@@ -78,8 +95,8 @@ static uint64_t claim_room(const struct claim *c) {
     return above(above(c->limit, c->others), c->usable);
 }
 
-static uint64_t claim_live(const struct claim *c) {
-    return account_live(&c->account, c->clock.now_us);
+static uint64_t claim_live(const struct claim *c, uint64_t now_ns) {
+    return account_live(c->account, now_ns / 1000);
 }
 
 /* From now on, before anybody is told. */
@@ -106,15 +123,25 @@ static void claim_end_period(struct claim *c, uint64_t now_ns, uint64_t live) {
     c->period_ends_ns = now_ns + part_ns(c, is_tight ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
 }
 
+static void process_step(struct claim_process *p, uint64_t now_ns) {
+    (void)store_clock_step(&p->clock, now_ns / 1000, LEASE_NUMBER_MAX / 2);
+}
+
 /* Lets go what has aged out and is not wanted here, or is missed elsewhere. */
 static void claim_age(struct claim *c, uint64_t now_ns) {
-    (void)store_clock_step(&c->clock, now_ns / 1000, LEASE_NUMBER_MAX / 2);
-    uint64_t live = claim_live(c);
+    uint64_t live = claim_live(c, now_ns);
     c->peak       = larger(c->peak, live);
     if (now_ns >= c->period_ends_ns) claim_end_period(c, now_ns, live);
     uint64_t kept = larger(c->ceiling, live);
     if (c->ceiling < c->usable && above(c->usable, kept) > c->limit / UNFAIR_PART)
         claim_lower(c, kept);
+}
+
+static void claim_forget_wish(struct claim *c) { c->need = c->want = 0; }
+
+void claim_let_go(struct claim *c, uint64_t now_ns) {
+    claim_forget_wish(c);
+    claim_lower(c, claim_live(c, now_ns));
 }
 
 /* ---- requests ---- */
@@ -129,14 +156,14 @@ static void claim_note_demand(struct claim *c, const struct lease_request *q, ui
     c->is_asked     = true;
 }
 
-static void claim_set_limit(struct claim *c, const struct lease_request *q) {
+static void claim_set_limit(struct claim *c, const struct lease_request *q, uint64_t now_ns) {
     if (q->limit < c->limit)
-        claim_lower(c, claim_live(c)); /* the rest was claimed of a greater limit */
+        claim_lower(c, claim_live(c, now_ns)); /* the rest was claimed of a greater limit */
     c->limit = q->limit;
 }
 
 static bool claim_is_fresh(const struct claim *c, uint64_t now_ns) {
-    return c->has_read && now_ns < c->read_ns + part_ns(c, LOOKS_A_HOLD);
+    return now_ns < c->fresh_until_ns;
 }
 
 /* Whether the store might help somebody who misses so many. */
@@ -146,26 +173,55 @@ static bool claim_is_worth_asking(const struct claim *c, uint64_t missing, uint6
 }
 
 /* Whether what is claimed may be used until a lease has ended that begins now. */
-static bool claim_is_valid(const struct claim *c, const struct members *m, uint64_t keep_ns,
-                           uint64_t term_us, uint64_t now_ns) {
+static bool claim_is_valid(const struct claim *c, const struct members *m, uint64_t term_us,
+                           uint64_t now_ns) {
     uint64_t ends_ns = now_ns + term_us * 1000;
-    if (m->is_fenced || ends_ns >= m->valid_until_ns) return false;
-    return c->usable == 0 || ends_ns < c->wrote_ns + keep_ns / KEEP_PART;
+    if (m->is_fenced || ends_ns >= m->valid_until_ns || c->is_lost) return false;
+    return c->usable == 0 || ends_ns < c->wrote_ns + keep_ns(c) / KEEP_PART;
 }
 
-bool claim_serve(struct claim *c, const struct members *m, uint64_t keep_ns,
-                 const struct lease_request *q, uint64_t now_ns, struct lease_reply *reply) {
-    bool is_acquire = q->id.sequence != 0;
-    c->hold_us      = larger(c->hold_us, q->hold_us);
-    claim_age(c, now_ns);
-    claim_set_limit(c, q);
+/* True: this process has told the others that the user is to be forgotten; each does so when it reads that.
+ * Resets are counted, and who is told of more than it knew of forgets once. */
+static bool claim_reset(struct claim *c, uint64_t now_ns) {
+    bool is_told = c->resets_told >= c->resets;
+    if (c->reset_ns != 0 && now_ns < c->reset_ns + RESET_NS_MAX) {
+        if (is_told) c->reset_ns = 0;
+        return is_told;
+    }
+    if (claim_is_fresh(c, now_ns)) {
+        c->resets++;
+        c->reset_ns = now_ns;
+    } else {
+        c->must_look = true;
+    }
+    return false;
+}
 
-    uint64_t live = claim_live(c), free = above(c->ceiling, live);
-    if (is_acquire) {
+/* Of what others are told to claim nothing can be had here. */
+static void claim_look(const struct claim *c, const struct lease_request *q, uint64_t live,
+                       struct lease_reply *reply) {
+    uint64_t left = above(above(q->limit, c->others), live);
+    if (q->need > 0 && q->need <= left) reply->retry_after_us = 0;
+}
+
+bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_request *q,
+                 uint64_t now_ns, struct lease_reply *reply) {
+    bool is_acquire = q->id.sequence != 0, is_look = !is_acquire && q->need > 0;
+    c->hold_us = larger(c->hold_us, q->hold_us);
+    claim_age(c, now_ns);
+    claim_set_limit(c, q, now_ns);
+
+    uint64_t live = claim_live(c, now_ns), free = above(c->ceiling, live);
+    if (q->is_reset && !claim_reset(c, now_ns)) return false;
+    if (is_look && q->need > free && !claim_is_fresh(c, now_ns)) {
+        c->must_look = true;
+        return false;
+    }
+    if (is_acquire && q->need <= q->limit) {
+        bool fits = q->need <= free;
         claim_note_demand(c, q, live);
-        bool fits = q->need <= free, is_possible = q->need <= q->limit;
-        if (fits && !claim_is_valid(c, m, keep_ns, q->term_us, now_ns)) return false;
-        if (!fits && is_possible && claim_is_worth_asking(c, q->need - free, now_ns)) {
+        if (fits && !claim_is_valid(c, &p->members, q->term_us, now_ns)) return false;
+        if (!fits && claim_is_worth_asking(c, q->need - free, now_ns)) {
             c->need = q->need;
             c->want = q->want;
             return false;
@@ -175,27 +231,47 @@ bool claim_serve(struct claim *c, const struct members *m, uint64_t keep_ns,
 
     struct lease_request own = *q;
     own.limit                = smaller(q->limit, c->ceiling);
-    account_serve(&c->account, &c->clock, &own, reply);
-    c->peak = larger(c->peak, claim_live(c));
+    own.rewind_us            = 0; /* no clock of ours runs ahead of the holder's: they are one */
+    process_step(p, now_ns);
+    account_serve(c->account, &p->clock, &own, reply);
+    live    = claim_live(c, now_ns);
+    c->peak = larger(c->peak, live);
     if (is_acquire && reply->granted > 0 && reply->granted < q->want) c->want = q->want;
+    if (is_look) claim_look(c, q, live, reply);
     if (reply->retry_after_us == LEASE_NEVER && q->need <= q->limit)
         reply->retry_after_us = c->hold_us / UNKNOWN_PART + 1;
-    reply->free          = above(above(q->limit, c->others), claim_live(c));
+    reply->free          = above(above(q->limit, c->others), live);
     reply->is_replicated = true;
     return true;
 }
 
+void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_reply *reply) {
+    process_step(p, now_ns);
+    *reply = (struct lease_reply){.store_us      = p->clock.now_us,
+                                  .era_us        = p->clock.era_us,
+                                  .generation    = p->clock.generation,
+                                  .grants        = p->clock.grants,
+                                  .is_replicated = true};
+}
+
 /* ---- errands ---- */
 
-static bool claim_write(struct claim *c, uint64_t permits, uint64_t now_ns,
+static bool claim_write(struct claim *c, struct claim_process *p, uint64_t permits, uint64_t now_ns,
                         struct claim_errand *errand) {
-    c->out         = CLAIM_WRITE;
-    c->is_raise    = permits > c->usable;
-    c->target      = permits;
-    c->sent_ns     = now_ns;
-    c->demand_told = claim_demand(c);
-    *errand        = (struct claim_errand){
-               .act = CLAIM_WRITE, .number = ++c->number, .permits = permits, .demand = c->demand_told};
+    c->out             = CLAIM_WRITE;
+    c->is_raise        = permits > c->usable;
+    c->target          = permits;
+    c->sent_ns         = now_ns;
+    c->demand_told     = claim_demand(c);
+    c->resets_sent     = c->resets;
+    c->number          = ++p->number;
+    p->members.keep_ns = larger(p->members.keep_ns, keep_ns(c));
+    *errand            = (struct claim_errand){.act     = CLAIM_WRITE,
+                                               .number  = c->number,
+                                               .permits = permits,
+                                               .demand  = c->demand_told,
+                                               .resets  = c->resets,
+                                               .keep_ns = keep_ns(c)};
     return true;
 }
 
@@ -206,19 +282,18 @@ static bool claim_read(struct claim *c, uint64_t now_ns, struct claim_errand *er
     return true;
 }
 
-static void claim_forget_wish(struct claim *c) { c->need = c->want = 0; }
-
 /* Tries to have what a request waits for, and half of what is free at most beyond that, so that others
  * find some. */
-static bool claim_ask_more(struct claim *c, uint64_t now_ns, struct claim_errand *errand) {
-    uint64_t free    = above(c->ceiling, claim_live(c));
+static bool claim_ask_more(struct claim *c, struct claim_process *p, uint64_t now_ns,
+                           struct claim_errand *errand) {
+    uint64_t free    = above(c->ceiling, claim_live(c, now_ns));
     uint64_t missing = above(c->need, free), wanted = above(c->want, free);
     uint64_t room     = claim_room(c);
     bool     is_fresh = claim_is_fresh(c, now_ns);
     if (wanted > 0 && c->ceiling == c->usable && room >= larger(missing, 1)) {
         uint64_t grow = c->want > c->need ? larger(wanted, c->usable / 2) : wanted;
         grow          = smaller(grow, larger(missing, room / 2));
-        if (grow > 0) return claim_write(c, c->usable + grow, now_ns, errand);
+        if (grow > 0) return claim_write(c, p, c->usable + grow, now_ns, errand);
     } else if (wanted > 0 && !is_fresh) {
         return claim_read(c, now_ns, errand);
     }
@@ -235,29 +310,35 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
     return differs && now_ns >= c->wrote_ns + part_ns(c, WATCHES_A_HOLD);
 }
 
-bool claim_poll(struct claim *c, const struct members *m, uint64_t keep_ns, uint64_t now_ns,
+/* Whether the row must be written though nobody misses or frees any. */
+static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
+    if (c->reset_ns != 0 && c->resets_told < c->resets) return true;
+    return c->usable > 0 && (c->is_lost || now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART);
+}
+
+bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
                 struct claim_errand *errand) {
     if (c->out != CLAIM_NOTHING || now_ns < c->retry_at_ns) return false;
-    if (!m->is_joined || m->is_fenced) return false;
+    if (!p->members.is_joined || p->members.is_fenced) return false;
     claim_age(c, now_ns);
     if (c->must_read) return claim_read(c, now_ns, errand);
-    if (c->told > c->usable) return claim_write(c, c->usable, now_ns, errand);
-    if (c->want > 0 && claim_ask_more(c, now_ns, errand)) return true;
-    if (c->usable > 0 && now_ns >= c->wrote_ns + keep_ns / RENEW_PART)
-        return claim_write(c, c->usable, now_ns, errand);
-    if (claim_must_tell(c, now_ns)) return claim_write(c, c->usable, now_ns, errand);
-    bool is_large = c->usable > c->limit / c->nodes;
+    if (c->told > c->usable) return claim_write(c, p, c->usable, now_ns, errand);
+    if (c->must_look) return claim_read(c, now_ns, errand);
+    if (c->want > 0 && claim_ask_more(c, p, now_ns, errand)) return true;
+    if (claim_must_renew(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
+    if (claim_must_tell(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
+    bool is_large = c->usable > c->limit / p->nodes;
     if (is_large && c->is_asked && now_ns >= c->read_ns + part_ns(c, WATCHES_A_HOLD))
         return claim_read(c, now_ns, errand);
     return false;
 }
 
-uint64_t claim_next_ns(const struct claim *c, uint64_t keep_ns, uint64_t now_ns) {
+uint64_t claim_next_ns(const struct claim *c, uint64_t now_ns) {
     if (c->out != CLAIM_NOTHING) return UINT64_MAX;
     if (now_ns < c->retry_at_ns) return c->retry_at_ns;
     uint64_t next_ns = UINT64_MAX;
     if (c->usable > 0) next_ns = larger(now_ns + 1, c->period_ends_ns);
-    if (c->usable > 0) next_ns = smaller(next_ns, c->wrote_ns + keep_ns / RENEW_PART);
+    if (c->usable > 0) next_ns = smaller(next_ns, c->wrote_ns + keep_ns(c) / RENEW_PART);
     if (c->ceiling < c->usable) next_ns = smaller(next_ns, now_ns + part_ns(c, LOOKS_A_HOLD));
     return next_ns;
 }
@@ -276,6 +357,8 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
         c->done_number = c->number;
         c->wrote_ns    = c->sent_ns;
         c->must_read   = c->is_raise;
+        c->is_lost     = false;
+        c->resets_told = larger(c->resets_told, c->resets_sent);
         return;
     }
     if (fate == CLAIM_UNKNOWN) c->told = larger(c->told, c->target);
@@ -286,6 +369,7 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
 struct claims {
     uint64_t permits, demand;
     uint64_t own_number;
+    uint64_t resets;
     bool     misses; /* somebody could use more than it claims */
 };
 
@@ -294,6 +378,7 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
     struct claims sum = {0};
     for (uint32_t i = 0; i < count; i++) {
         const struct claim_row *row = &rows[i];
+        sum.resets                  = larger(sum.resets, row->resets);
         if (row->id == m->id) {
             sum.own_number = row->number;
             continue;
@@ -306,7 +391,14 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
     return sum;
 }
 
-bool claim_has_read(struct claim *c, const struct members *m, const struct claim_row *rows,
+/* Somebody has told that the user is to be forgotten. */
+static void claim_see_resets(struct claim *c, uint64_t resets) {
+    if (resets <= c->resets) return;
+    c->resets   = resets;
+    *c->account = (struct account){0};
+}
+
+bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
                     uint32_t count, uint64_t now_ns) {
     REQUIRE(c->out == CLAIM_READ);
     c->out = CLAIM_NOTHING;
@@ -315,17 +407,22 @@ bool claim_has_read(struct claim *c, const struct members *m, const struct claim
         claim_fail(c, now_ns);
         return true;
     }
-    struct claims sum    = claims_sum(c, m, rows, count, now_ns);
+    struct claims sum    = claims_sum(c, &p->members, rows, count, now_ns);
     bool          lost   = sum.own_number < c->done_number;
     uint64_t      fits   = smaller(c->target, above(c->limit, sum.permits));
     bool          raised = c->must_read && !lost && fits > c->usable;
     if (raised) c->usable = fits;
+    claim_see_resets(c, sum.resets);
+    c->is_lost |= lost;
     c->must_read = false;
+    c->must_look = false;
     c->is_raise  = false;
     c->is_asked  = false;
     c->has_read  = true;
     c->read_ns   = c->sent_ns;
-    c->others    = sum.permits;
+    /* However long the read took: or a slow store would be asked for ever and nobody be denied. */
+    c->fresh_until_ns = larger(c->sent_ns + part_ns(c, LOOKS_A_HOLD), now_ns + FRESH_NS_MIN);
+    c->others         = sum.permits;
     claim_forget_wish(c);
 
     uint64_t mine      = larger(claim_demand(c), 1);

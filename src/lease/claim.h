@@ -11,15 +11,16 @@
  *                number    counts its writes; the greater one wins, whenever it arrives
  *                permits   that it claims
  *                demand    permits that it could use in a window; above `permits` it misses them
+ *                resets    of this user that the process knows of; who reads of more forgets what was used
  *
  *     errand     CLAIM_WRITE   writes the row so that a CLAIM_READ that begins later reads it, or a later one
  *                CLAIM_READ    reads the rows of all
  *
  * A machine without hands: the driver has the clock and the way to the store.
  *
- *     if (claim_serve(c, members, &request, now, &reply)) ...    -- there is the reply
+ *     if (claim_serve(c, process, &request, now, &reply)) ...    -- there is the reply
  *     else ...                                                   -- serve it again after what ends an errand
- *     while (claim_poll(c, members, now, &errand)) do it         -- after each event, and at claim_next_ns()
+ *     while (claim_poll(c, process, now, &errand)) do it         -- after each event, and at claim_next_ns()
  *
  * One errand is out at a time; the driver ends each. Times are as in holder.h. One thread at a time. */
 #ifndef WEIR_LEASE_CLAIM_H
@@ -33,12 +34,15 @@
 #include "lease/message.h"
 #include "lease/store_clock.h"
 
+enum { CLAIM_KEEP_HOLDS = 4 }; /* a store keeps a row for two hours, or for so many holds */
+
 enum claim_act { CLAIM_NOTHING, CLAIM_WRITE, CLAIM_READ };
 
 struct claim_errand {
     enum claim_act act;
-    uint64_t       number;          /* of the row's writes; of a read: the last one's */
-    uint64_t       permits, demand; /* CLAIM_WRITE */
+    uint64_t       number;                  /* of the row's writes; of a read: the last one's */
+    uint64_t       permits, demand, resets; /* CLAIM_WRITE */
+    uint64_t       keep_ns; /* CLAIM_WRITE: the store keeps the row for so long at least */
 };
 
 enum claim_fate {
@@ -48,17 +52,24 @@ enum claim_fate {
 };
 
 struct claim_row {
-    uint64_t id, number, permits, demand;
+    uint64_t id, number, permits, demand, resets;
+};
+
+/* What all claims of one process share. */
+struct claim_process {
+    struct members     members;
+    struct store_clock clock; /* the process's own, for all its accounts */
+    uint64_t nodes;  /* that ask for one user at a time: who has more than its part of a limit
+                                 looks for others */
+    uint64_t number; /* of the last write of any claim; the driver may raise it at any time */
 };
 
 struct claim {
-    struct account     account;
-    struct store_clock clock; /* this process's own, for the account */
+    struct account *account; /* the driver's, who may keep it elsewhere between two calls; all zeros
+                                is a new one. claim_next_ns() does not look at it */
 
-    uint64_t limit; /* of the last request */
-    uint64_t
-        nodes; /* that ask for one user at a time: who has more than one's share looks for others */
-    uint64_t hold_us; /* of the last request */
+    uint64_t limit;   /* of the last request */
+    uint64_t hold_us; /* the longest of all requests */
     uint64_t usable;  /* permits that may be live here */
     uint64_t ceiling; /* at most usable: no more are granted, since others miss some */
     uint64_t told;    /* permits that others may believe to be claimed */
@@ -71,13 +82,21 @@ struct claim {
     uint64_t sent_ns, wrote_ns; /* when the errand began; when the last write that was done began */
     uint64_t retry_at_ns;       /* no errand before, after one that failed */
 
+    bool is_lost; /* the row was not there; nothing is granted until it is */
+
+    uint64_t resets;                   /* of the user that are known here */
+    uint64_t resets_sent, resets_told; /* by the last write; by those that were done */
+    uint64_t reset_ns;  /* when this process began one that is not told yet; 0: none */
+    bool     must_look; /* before a reset, or for who looks */
+
     uint64_t need,
         want; /* permits that a request waits for, and that would be welcome; 0: none does */
     bool     is_asked; /* since the last read */
     bool     has_read;
-    uint64_t read_ns; /* when the last read began */
-    uint64_t others;  /* permits that others claimed then */
-    bool     misses;  /* was denied in this period */
+    uint64_t read_ns;        /* when the last read began */
+    uint64_t fresh_until_ns; /* what it said is as good as new until then */
+    uint64_t others;         /* permits that others claimed then */
+    bool     misses;         /* was denied in this period */
     uint64_t demand,
         demand_before; /* most that could be used in a window, in this period and the last */
     uint64_t demand_told;
@@ -85,26 +104,34 @@ struct claim {
     uint64_t period_ends_ns;
 };
 
-/* A new process, or a user that it did not know. */
-void claim_begin(struct claim *c, uint64_t nodes, uint64_t now_ns);
+void claim_process_begin(struct claim_process *p, const struct members_options *options,
+                         uint64_t nodes, uint64_t id, uint64_t now_ns);
 
-/* One request of a holder of this process, beats too. True: *reply says all that account_serve() would.
- * False: the store must be asked first; nothing has changed. `keep_ns`: how long the store keeps a row
- * at least that is not written anew. */
-bool claim_serve(struct claim *c, const struct members *m, uint64_t keep_ns,
-                 const struct lease_request *q, uint64_t now_ns, struct lease_reply *reply);
+/* A new process, or a user that it did not know; with a new account. */
+void claim_begin(struct claim *c, struct account *account);
+
+/* One request of a holder of this process. True: *reply says all that account_serve() would. False: the
+ * store must be asked first; nothing has changed. */
+bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_request *q,
+                 uint64_t now_ns, struct lease_reply *reply);
+
+/* A beat (message.h): a look at the process's clock. */
+void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_reply *reply);
 
 /* False: nothing is to be done now. */
-bool claim_poll(struct claim *c, const struct members *m, uint64_t keep_ns, uint64_t now_ns,
+bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
                 struct claim_errand *errand);
 /* When claim_poll() may have something next if nothing else happens. */
-uint64_t claim_next_ns(const struct claim *c, uint64_t keep_ns, uint64_t now_ns);
+uint64_t claim_next_ns(const struct claim *c, uint64_t now_ns);
 
 void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns);
 /* `rows` NULL: without an answer. False: a write of this process that was done is not there any more: the
  * store has lost something. */
-bool claim_has_read(struct claim *c, const struct members *m, const struct claim_row *rows,
+bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
                     uint32_t count, uint64_t now_ns);
+
+/* Claims no more than what is live: for a process that ends. */
+void claim_let_go(struct claim *c, uint64_t now_ns);
 
 /* Nothing is claimed, used or to be done: as good as a new one. */
 bool claim_is_idle(const struct claim *c, uint64_t now_ns);

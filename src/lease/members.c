@@ -52,8 +52,10 @@ bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *err
         m->is_beating   = true;
         m->beat_sent_ns = now_ns;
         m->beat++;
-        *errand = (struct members_errand){
-            .act = m->is_joined ? MEMBERS_BEAT : MEMBERS_JOIN, .id = m->id, .beat = m->beat};
+        *errand = (struct members_errand){.act     = m->is_joined ? MEMBERS_BEAT : MEMBERS_JOIN,
+                                          .id      = m->id,
+                                          .beat    = m->beat,
+                                          .keep_ns = m->keep_ns};
         return true;
     }
     if (!m->is_looking && now_ns >= m->looks_at_ns) {
@@ -65,7 +67,8 @@ bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *err
     if (dead == NULL) return false;
     m->is_fencing = true;
     m->fencing_id = dead->id;
-    *errand = (struct members_errand){.act = MEMBERS_FENCE, .id = dead->id, .beat = dead->beat};
+    *errand       = (struct members_errand){
+              .act = MEMBERS_FENCE, .id = dead->id, .beat = dead->beat, .keep_ns = dead->keep_ns};
     return true;
 }
 
@@ -120,6 +123,7 @@ static void members_see(struct members *m, const struct members_record *record, 
         other  = &m->others[m->count++];
         *other = (struct member){.id = record->id, .beat = record->beat, .changed_ns = now_ns};
     }
+    other->keep_ns = larger(other->keep_ns, record->keep_ns);
     if (record->beat != other->beat) {
         other->beat       = record->beat;
         other->changed_ns = now_ns;

@@ -10,6 +10,8 @@
  *     member     id         of the process: 64 random bits, drawn when its memory begins (start, fork)
  *                beat       how often it has said that it lives
  *                is_fenced  it may not say so any more
+ *                keep       how long the store keeps the record after it was written last: as long as the
+ *                           claims of this member at least, since claims of who is not known count
  *
  *     errand     MEMBERS_JOIN    makes the record of `id`, with beat 1, if there is none
  *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
@@ -25,7 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MEMBERS_MAX = 256 }; /* that are known at a time, with those that died less than a day ago */
+enum { MEMBERS_MAX = 512 }; /* that are known at a time, with those that are dead: see keep_ns */
 
 struct members_options {
     uint64_t clock_error_ppm; /* as in struct lease_terms */
@@ -36,6 +38,7 @@ struct members_options {
 struct member {
     uint64_t id;
     uint64_t beat;
+    uint64_t keep_ns;
     uint64_t changed_ns; /* when another beat was seen than before */
     bool     is_fenced;
     uint64_t fenced_ns; /* when that was seen */
@@ -45,14 +48,15 @@ struct members {
     struct members_options options;
     uint64_t               id;
     uint64_t               beat;
-    bool                   is_joined;
-    bool                   is_fenced; /* others believe that this one is dead: begin a new memory */
-    uint64_t               valid_until_ns; /* what is claimed may be used before this */
-    bool                   is_beating, is_looking, is_fencing; /* errands that are out */
-    uint64_t               fencing_id;
-    uint64_t               beats_at_ns, looks_at_ns, beat_sent_ns;
-    uint32_t               count;
-    struct member          others[MEMBERS_MAX];
+    uint64_t      keep_ns; /* the driver may raise it: as long as claims are kept at least */
+    bool          is_joined;
+    bool          is_fenced;      /* others believe that this one is dead: begin a new memory */
+    uint64_t      valid_until_ns; /* what is claimed may be used before this */
+    bool          is_beating, is_looking, is_fencing; /* errands that are out */
+    uint64_t      fencing_id;
+    uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
+    uint32_t      count;
+    struct member others[MEMBERS_MAX];
 };
 
 enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
@@ -60,6 +64,7 @@ enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
 struct members_errand {
     enum members_act act;
     uint64_t         id, beat;
+    uint64_t         keep_ns; /* all but LOOK: with this the record is written */
 };
 
 enum members_fate {
@@ -70,6 +75,7 @@ enum members_fate {
 
 struct members_record {
     uint64_t id, beat;
+    uint64_t keep_ns;
     bool     is_fenced;
 };
 

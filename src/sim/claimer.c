@@ -13,7 +13,6 @@
 
 enum {
     ERRAND_MS = 500, /* then its outcome is not known */
-    KEEP_S    = 86400,
 };
 
 struct errand_end {
@@ -26,11 +25,11 @@ static void     claimer_go_on(struct node *n);
 void claimer_begin(struct node *n) {
     struct claimer               *c       = &n->claimer;
     const struct members_options *options = &n->scenario->members;
-    uint64_t                      now_ns  = node_own_now(n);
     *c = (struct claimer){.ring = c->ring, .errands = c->errands, .timer = c->timer};
-    claim_begin(&c->claim, n->scenario->options.nodes, now_ns);
-    members_begin(&c->members, options, random_next(&n->random_fault), now_ns);
-    world_note(n->world, "member", n->number, c->members.id, 0);
+    claim_process_begin(&c->process, options, n->scenario->options.nodes,
+                        random_next(&n->random_fault), node_own_now(n));
+    claim_begin(&c->claim, &c->account);
+    world_note(n->world, "member", n->number, c->process.members.id, 0);
     claimer_go_on(n);
 }
 
@@ -42,7 +41,7 @@ static uint64_t claimer_errand(struct node *n, struct ring_request *request) {
     request->machine  = n->machine;
     request->memory   = n->memory;
     request->number   = ++c->errands;
-    if (request->id == 0) request->id = c->members.id;
+    if (request->id == 0) request->id = c->process.members.id;
     node_carry_out(n, claimer_receive, request, sizeof *request);
     struct errand_end end   = {.memory = n->memory, .number = request->number};
     uint64_t          at_ns = own_clock_when(&n->clock, node_own_now(n) + ERRAND_MS * SIM_MS);
@@ -80,45 +79,41 @@ static void claimer_send_claim(struct node *n, const struct claim_errand *e) {
 
 /* ---- from the holder ---- */
 
-static bool claimer_serve(struct node *n, const struct lease_request *request, uint64_t sent_ns) {
+static bool claimer_serve(struct node *n, const struct lease_request *request) {
     struct claimer *c      = &n->claimer;
+    uint64_t        now_ns = node_own_now(n);
     struct parcel   parcel = {.node = n->number, .machine = n->machine};
-    if (!claim_serve(&c->claim, &c->members, KEEP_S * SIM_S, request, node_own_now(n),
-                     &parcel.reply))
-        return false;
-    parcel.reply.sent_ns = sent_ns;
+    if (!claim_serve(&c->claim, &c->process, request, now_ns, &parcel.reply)) return false;
+    parcel.reply.sent_ns = now_ns;
     node_deliver(n, &parcel);
     return true;
 }
 
 void claimer_send(struct node *n, const struct lease_request *request) {
-    struct claimer *c      = &n->claimer;
-    uint64_t        now_ns = node_own_now(n);
-    if (!claimer_serve(n, request, now_ns)) {
-        c->is_pending      = true;
-        c->pending         = *request;
-        c->pending_sent_ns = now_ns;
+    struct claimer *c = &n->claimer;
+    if (!claimer_serve(n, request)) {
+        c->is_pending = true;
+        c->pending    = *request;
     }
     claimer_go_on(n);
 }
 
 static void claimer_go_on(struct node *n) {
     struct claimer *c = &n->claimer;
-    if (c->members.is_fenced) {
-        world_note(n->world, "fenced", n->number, c->members.id, 0);
+    if (c->process.members.is_fenced) {
+        world_note(n->world, "fenced", n->number, c->process.members.id, 0);
         claimer_begin(n);
         return;
     }
-    if (c->is_pending && claimer_serve(n, &c->pending, c->pending_sent_ns)) c->is_pending = false;
+    if (c->is_pending && claimer_serve(n, &c->pending)) c->is_pending = false;
 
     uint64_t              now_ns = node_own_now(n);
     struct members_errand member;
     struct claim_errand   claim;
-    while (members_poll(&c->members, now_ns, &member)) claimer_send_member(n, &member);
-    while (claim_poll(&c->claim, &c->members, KEEP_S * SIM_S, now_ns, &claim))
-        claimer_send_claim(n, &claim);
+    while (members_poll(&c->process.members, now_ns, &member)) claimer_send_member(n, &member);
+    while (claim_poll(&c->claim, &c->process, now_ns, &claim)) claimer_send_claim(n, &claim);
     uint64_t next_ns =
-        smaller(members_next_ns(&c->members), claim_next_ns(&c->claim, KEEP_S * SIM_S, now_ns));
+        smaller(members_next_ns(&c->process.members), claim_next_ns(&c->claim, now_ns));
     if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;
     struct errand_end t = {.memory = n->memory, .number = ++c->timer};
     world_at(n->world, own_clock_when(&n->clock, larger(next_ns, now_ns)), claimer_timer, n, &t,
@@ -157,17 +152,17 @@ static void claimer_end(struct node *n, uint64_t number, const struct ring_reply
     bool            is_done = fate == CLAIM_DONE;
     uint64_t        now_ns  = node_own_now(n);
     if (claimer_is_out(&c->beat_errand, number))
-        members_beaten(&c->members, fate_of_member(fate), now_ns);
+        members_beaten(&c->process.members, fate_of_member(fate), now_ns);
     else if (claimer_is_out(&c->look_errand, number))
-        members_looked(&c->members, is_done ? reply->records : NULL, is_done ? reply->count : 0,
-                       now_ns);
+        members_looked(&c->process.members, is_done ? reply->records : NULL,
+                       is_done ? reply->count : 0, now_ns);
     else if (claimer_is_out(&c->fence_errand, number))
-        members_fenced(&c->members, fate_of_member(fate), now_ns);
+        members_fenced(&c->process.members, fate_of_member(fate), now_ns);
     else if (!claimer_is_out(&c->claim_errand, number))
         return;
     else if (c->claim.out == CLAIM_WRITE)
         claim_written(&c->claim, fate, now_ns);
-    else if (!claim_has_read(&c->claim, &c->members, is_done ? reply->rows : NULL,
+    else if (!claim_has_read(&c->claim, &c->process, is_done ? reply->rows : NULL,
                              is_done ? reply->count : 0, now_ns))
         world_note(n->world, "lost", n->number, c->claim.done_number, 0);
     claimer_go_on(n);

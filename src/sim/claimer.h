@@ -11,15 +11,15 @@
 struct node;
 
 struct claimer {
-    struct ring   *ring; /* NULL: the node's store is a cluster */
-    struct claim   claim;
-    struct members members;
+    struct ring         *ring; /* NULL: the node's store is a cluster */
+    struct claim         claim;
+    struct account       account;
+    struct claim_process process;
 
     bool                 is_pending; /* a request of the holder waits */
     struct lease_request pending;
-    uint64_t             pending_sent_ns; /* own time */
-    uint64_t             errands;         /* sent */
-    uint64_t             claim_errand;    /* the number of the one that is out; 0: none is */
+    uint64_t             errands;      /* sent */
+    uint64_t             claim_errand; /* the number of the one that is out; 0: none is */
     uint64_t             beat_errand, look_errand, fence_errand;
     uint64_t             timer; /* the last that was set: older ones are void */
 };

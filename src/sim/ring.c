@@ -121,12 +121,14 @@ static void call_begin(struct ring *r, const struct ring_request *request) {
         (struct ring_call){.is_used = true, .serial = ++r->call_count, .request = *request};
 
     const struct claim_errand *e = &request->claim;
-    struct to_replica          m = {
-                 .call    = at,
-                 .serial  = r->call_count,
-                 .is_read = e->act == CLAIM_READ,
-                 .row     = {
-                         .id = request->id, .number = e->number, .permits = e->permits, .demand = e->demand}};
+    struct to_replica          m = {.call    = at,
+                                    .serial  = r->call_count,
+                                    .is_read = e->act == CLAIM_READ,
+                                    .row     = {.id      = request->id,
+                                                .number  = e->number,
+                                                .permits = e->permits,
+                                                .demand  = e->demand,
+                                                .resets  = e->resets}};
     for (m.replica = 0; m.replica < r->replica_count; m.replica++)
         world_at(r->world, r->world->now_ns + replica_delay_ns(r), replica_serve, r, &m, sizeof m);
     world_at(r->world, r->world->now_ns + CALL_MS * SIM_MS, call_expire, r, &m, sizeof m);

@@ -5,29 +5,30 @@
 #include "lease/claim.h"
 #include "support/check.h"
 
-#define MS  UINT64_C(1000000)
-#define DAY (UINT64_C(86400000) * MS)
+#define MS   UINT64_C(1000000)
+#define KEEP (UINT64_C(7200000) * MS)
 
 enum { SELF = 7, OTHER = 9, LIMIT = 100, HOLD_US = 10000000, TERM_US = 1000000 };
 
 struct process {
-    struct claim   claim;
-    struct members members;
-    uint64_t       sequence;
-    uint64_t       now_ms;
+    struct claim         claim;
+    struct account       account;
+    struct claim_process self;
+    uint64_t             sequence;
+    uint64_t             now_ms;
 };
 
-static struct process process_new(uint64_t nodes) {
-    struct process p = {.now_ms = 1000};
-    members_begin(&p.members,
-                  &(struct members_options){
-                      .clock_error_ppm = 1000, .beat_ns = 1000 * MS, .valid_ns = 3600000 * MS},
-                  SELF, p.now_ms * MS);
-    claim_begin(&p.claim, nodes, p.now_ms * MS);
+static void process_begin(struct process *p, uint64_t nodes) {
+    *p = (struct process){.now_ms = 1000};
+    claim_process_begin(&p->self,
+                        &(struct members_options){.clock_error_ppm = 1000,
+                                                  .beat_ns         = 1000 * MS,
+                                                  .valid_ns        = 86400000 * MS},
+                        nodes, SELF, p->now_ms * MS);
+    claim_begin(&p->claim, &p->account);
     struct members_errand e;
-    CHECK(members_poll(&p.members, p.now_ms * MS, &e));
-    members_beaten(&p.members, MEMBERS_DONE, p.now_ms * MS);
-    return p;
+    CHECK(members_poll(&p->self.members, p->now_ms * MS, &e));
+    members_beaten(&p->self.members, MEMBERS_DONE, p->now_ms * MS);
 }
 
 /* True: there is a reply. The request is the last one, asked again. */
@@ -39,7 +40,7 @@ static bool serve_again(struct process *p, uint64_t need, uint64_t want, uint64_
                               .limit   = limit,
                               .term_us = TERM_US,
                               .hold_us = HOLD_US};
-    return claim_serve(&p->claim, &p->members, DAY, &q, p->now_ms * MS, reply);
+    return claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, reply);
 }
 
 static bool serve(struct process *p, uint64_t need, struct lease_reply *reply) {
@@ -49,7 +50,7 @@ static bool serve(struct process *p, uint64_t need, struct lease_reply *reply) {
 
 static struct claim_errand poll(struct process *p) {
     struct claim_errand e = {.act = CLAIM_NOTHING};
-    if (!claim_poll(&p->claim, &p->members, DAY, p->now_ms * MS, &e)) e.act = CLAIM_NOTHING;
+    if (!claim_poll(&p->claim, &p->self, p->now_ms * MS, &e)) e.act = CLAIM_NOTHING;
     return e;
 }
 
@@ -73,7 +74,7 @@ static bool read(struct process *p, uint64_t permits, uint64_t demand) {
     struct claim_row rows[] = {
         {.id = SELF, .number = p->claim.done_number, .permits = p->claim.told},
         {.id = OTHER, .number = 1, .permits = permits, .demand = demand}};
-    return claim_has_read(&p->claim, &p->members, rows, 2, p->now_ms * MS);
+    return claim_has_read(&p->claim, &p->self, rows, 2, p->now_ms * MS);
 }
 
 /* Asks for so many, and writes that they are claimed. */
@@ -100,7 +101,8 @@ static void take(struct process *p, uint64_t need, uint64_t others) {
 }
 
 TEST(a_claim_is_written_read_and_only_then_used) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 5, 0);
     CHECK_EQ(p.claim.usable, 5);
@@ -108,7 +110,8 @@ TEST(a_claim_is_written_read_and_only_then_used) {
 }
 
 TEST(what_is_claimed_is_used_again_without_a_word) {
-    struct process     p = process_new(1);
+    struct process p;
+    process_begin(&p, 1);
     struct lease_reply reply;
     take(&p, 5, 0);
     p.now_ms += (HOLD_US + TERM_US) / 1000 - 20;
@@ -122,7 +125,8 @@ TEST(what_is_claimed_is_used_again_without_a_word) {
 }
 
 TEST(what_does_not_fit_beside_others_is_withdrawn_and_denied) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     announce(&p, 5);
     CHECK(read(&p, LIMIT - 3, LIMIT - 3));
@@ -135,7 +139,8 @@ TEST(what_does_not_fit_beside_others_is_withdrawn_and_denied) {
 }
 
 TEST(a_write_of_unknown_outcome_is_not_used_and_is_taken_back) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     CHECK(!serve(&p, 5, &reply));
     must_write(&p, 5);
@@ -150,7 +155,8 @@ TEST(a_write_of_unknown_outcome_is_not_used_and_is_taken_back) {
 }
 
 TEST(a_write_that_was_not_done_is_tried_again) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     CHECK(!serve(&p, 5, &reply));
     struct claim_errand first = must_write(&p, 5);
@@ -162,26 +168,29 @@ TEST(a_write_that_was_not_done_is_tried_again) {
 }
 
 TEST(a_read_without_an_answer_takes_the_raise_back) {
-    struct process p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     announce(&p, 5);
     CHECK_EQ(poll(&p).act, CLAIM_READ);
-    CHECK(claim_has_read(&p.claim, &p.members, NULL, 0, p.now_ms * MS));
+    CHECK(claim_has_read(&p.claim, &p.self, NULL, 0, p.now_ms * MS));
     CHECK_EQ(p.claim.usable, 0);
     p.now_ms += 1000;
     must_write(&p, 0);
 }
 
 TEST(a_row_that_is_not_there_any_more_is_told_and_not_built_upon) {
-    struct process p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     announce(&p, 5);
     CHECK_EQ(poll(&p).act, CLAIM_READ);
     struct claim_row other = {.id = OTHER, .number = 1};
-    CHECK(!claim_has_read(&p.claim, &p.members, &other, 1, p.now_ms * MS));
+    CHECK(!claim_has_read(&p.claim, &p.self, &other, 1, p.now_ms * MS));
     CHECK_EQ(p.claim.usable, 0);
 }
 
 TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
-    struct process p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     take(&p, 5, 0);
     p.now_ms += HOLD_US / 1000;
     CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
@@ -199,7 +208,8 @@ TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
 }
 
 TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 80, 0);
     p.now_ms += 2000;
@@ -214,7 +224,8 @@ TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
 }
 
 TEST(who_has_no_more_than_its_part_asks_nobody) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 25, 0);
     for (unsigned i = 0; i < 5; i++) {
@@ -226,7 +237,8 @@ TEST(who_has_no_more_than_its_part_asks_nobody) {
 }
 
 TEST(who_is_denied_tells_others_what_it_misses) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 5, LIMIT - 5);
     p.now_ms += 1000;
@@ -239,7 +251,8 @@ TEST(who_is_denied_tells_others_what_it_misses) {
 }
 
 TEST(a_denial_is_not_asked_about_again_at_once) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     announce(&p, 5);
     CHECK(read(&p, LIMIT, LIMIT));
@@ -253,7 +266,8 @@ TEST(a_denial_is_not_asked_about_again_at_once) {
 }
 
 TEST(what_was_claimed_of_a_greater_limit_is_claimed_anew) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 10, 0);
     p.now_ms += (HOLD_US + TERM_US) / 1000;
@@ -270,31 +284,36 @@ TEST(what_was_claimed_of_a_greater_limit_is_claimed_anew) {
 }
 
 TEST(more_than_the_limit_is_never) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
+    take(&p, 5, 0);
     CHECK(serve(&p, LIMIT + 1, &reply));
     CHECK_EQ(reply.retry_after_us, LEASE_NEVER);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* nor is it missed */
 }
 
 TEST(nothing_is_granted_beyond_the_last_beat) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 25, 0);
-    p.members.valid_until_ns = (p.now_ms + 20000) * MS;
+    p.self.members.valid_until_ns = (p.now_ms + 20000) * MS;
     p.now_ms += 19001;
     CHECK(!serve(&p, 1, &reply));
-    p.members.valid_until_ns += 1000 * MS;
+    p.self.members.valid_until_ns += 1000 * MS;
     CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
     CHECK_EQ(reply.granted, 1);
 }
 
 TEST(rows_are_written_anew_long_before_they_expire) {
-    struct process     p = process_new(1);
+    struct process p;
+    process_begin(&p, 1);
     struct lease_reply reply;
     take(&p, 25, 0);
-    p.members.valid_until_ns = UINT64_MAX;
-    uint64_t claimed_ms      = p.now_ms;
-    while (p.now_ms < claimed_ms + DAY / 4 / MS) {
+    p.self.members.valid_until_ns = UINT64_MAX;
+    uint64_t claimed_ms           = p.now_ms;
+    while (p.now_ms < claimed_ms + KEEP / 4 / MS) {
         CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
         p.now_ms += (HOLD_US + TERM_US) / 1000;
         CHECK(serve(&p, 25, &reply));
@@ -302,30 +321,120 @@ TEST(rows_are_written_anew_long_before_they_expire) {
     }
     must_write(&p, 25);
     written(&p, CLAIM_UNKNOWN);
-    p.now_ms = claimed_ms + DAY / 2 / MS;
+    p.now_ms = claimed_ms + KEEP / 2 / MS;
     CHECK(!serve(&p, 1, &reply));
 }
 
 TEST(a_process_that_is_no_member_claims_nothing) {
-    struct process     p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply reply;
-    p.members.is_joined = false;
+    p.self.members.is_joined = false;
     CHECK(!serve(&p, 5, &reply));
     CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
-    p.members.is_joined = true;
+    p.self.members.is_joined = true;
     must_write(&p, 5);
 }
 
 TEST(the_dead_count_no_more) {
-    struct process        p = process_new(4);
+    struct process p;
+    process_begin(&p, 4);
     struct lease_reply    reply;
     struct members_errand e;
-    while (members_poll(&p.members, p.now_ms * MS, &e)) continue;
+    while (members_poll(&p.self.members, p.now_ms * MS, &e)) continue;
     struct members_record dead = {.id = OTHER, .beat = 1, .is_fenced = true};
-    members_looked(&p.members, &dead, 1, p.now_ms * MS);
+    members_looked(&p.self.members, &dead, 1, p.now_ms * MS);
     p.now_ms += HOLD_US / 1000;
     announce(&p, 5);
     CHECK(read(&p, LIMIT, LIMIT));
     CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
     CHECK_EQ(reply.granted, 5);
+}
+
+/* Asks to forget the user; true: it is done. */
+static bool reset(struct process *p, struct lease_reply *reply) {
+    struct lease_request q = {
+        .limit = LIMIT, .term_us = TERM_US, .hold_us = HOLD_US, .is_reset = true};
+    return claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, reply);
+}
+
+static bool read_resets(struct process *p, uint64_t resets) {
+    struct claim_errand e = poll(p);
+    CHECK_EQ(e.act, CLAIM_READ);
+    p->now_ms += 5;
+    struct claim_row rows[] = {
+        {.id = SELF, .number = p->claim.done_number, .resets = p->claim.resets_told},
+        {.id = OTHER, .number = 1, .resets = resets}};
+    return claim_has_read(&p->claim, &p->self, rows, 2, p->now_ms * MS);
+}
+
+TEST(a_reset_is_told_to_others_before_it_is_done) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    p.now_ms += 1000;
+    CHECK(!reset(&p, &reply));
+    CHECK(read_resets(&p, 3));
+    CHECK(!reset(&p, &reply));
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0); /* for the three that others made */
+    CHECK_EQ(must_write(&p, 25).resets, 4);
+    CHECK(!reset(&p, &reply));
+    written(&p, CLAIM_UNKNOWN);
+    CHECK(!reset(&p, &reply));
+    p.now_ms += 100;
+    CHECK_EQ(must_write(&p, 25).resets, 4);
+    written(&p, CLAIM_DONE);
+    CHECK(reset(&p, &reply));
+    CHECK(serve(&p, 25, &reply));
+    CHECK_EQ(reply.granted, 25);
+}
+
+TEST(who_reads_of_a_reset_forgets_once) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 80, &reply));
+    CHECK(read_resets(&p, 1));
+    CHECK(serve_again(&p, 25, 25, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 25);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 80, &reply));
+    CHECK(read_resets(&p, 1));
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25);
+}
+
+TEST(who_looks_is_told_of_what_others_have) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply   reply;
+    struct lease_request q = {.need = 1, .limit = LIMIT, .term_us = TERM_US, .hold_us = HOLD_US};
+    CHECK(!claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK(read(&p, LIMIT - 1, LIMIT - 1));
+    CHECK(claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK_EQ(reply.retry_after_us, 0);
+    p.now_ms += 1000;
+    CHECK(!claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK(read(&p, LIMIT, LIMIT));
+    CHECK(claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK(reply.retry_after_us > 0);
+}
+
+TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    CHECK(!claim_has_read(&p.claim, &p.self, &(struct claim_row){.id = OTHER}, 1, p.now_ms * MS));
+    p.now_ms += (HOLD_US + TERM_US) / 1000; /* the 25 are free again */
+    CHECK(!serve(&p, 1, &reply));
+    must_write(&p, 25);
+    written(&p, CLAIM_DONE);
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 1);
 }
