@@ -308,7 +308,7 @@ static bool open_store(weir *w, const char *url, const weir_options *o, weir_err
     char shown[URL_BYTES_SHOWN + 1];
     open_fail(error, WEIR_BAD_URL,
               "\"%s\" is not a store that this version knows; it knows \"file:PATH\", "
-              "\"memory:\", \"sketch:WINDOW\" and \"redis://HOST\"",
+              "\"memory:\", \"sketch:WINDOW\", \"redis://HOST\" and \"cassandra://HOST\"",
               login_hide(url, shown, sizeof shown));
     return false;
 }
@@ -401,7 +401,9 @@ bool open_is_remote(const weir *w) { return w->limiter == NULL; }
 
 bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us) {
     struct redis_result result;
-    if (lease_store_past(w->shared.store, deadline_ns, past_us, &result)) return true;
+    *past_us = UINT64_MAX; /* who has lost a claim finds that out, and claims anew */
+    if (w->shared.redis == NULL || lease_store_past(w->shared.redis, deadline_ns, past_us, &result))
+        return true;
     redis_result_clear(&result);
     return false;
 }

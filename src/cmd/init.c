@@ -70,14 +70,14 @@ int init_main(int count, char **words) {
         terminal_complain("init", "only Redis stores need it; name one, such as redis://127.0.0.1");
         return COMMAND_USAGE;
     }
-    if (!shared_open_store(&shared, url, &error)) return store_complain("init", &error);
+    if (!shared_open_redis(&shared, url, &error)) return store_complain("init", &error);
 
     struct redis_result result;
-    uint32_t            begun, shards = lease_store_interface(shared.store)->shard_count;
-    bool                is_begun     = init_begin(shared.store, &begun, &result);
+    uint32_t            begun, shards = shared.store->shard_count;
+    bool                is_begun     = init_begin(shared.redis, &begun, &result);
     bool                is_confirmed = is_begun && result.is_confirmed;
     if (is_begun && begun == 0)
-        is_begun = lease_store_past(shared.store, clock_now_ns() + DEADLINE_NS, &past_us, &result);
+        is_begun = lease_store_past(shared.redis, clock_now_ns() + DEADLINE_NS, &past_us, &result);
     shared_close(&shared);
     if (!is_begun) {
         char quoted[TERMINAL_QUOTE_BYTES_MAX];

@@ -486,12 +486,13 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
         spin_unlock(&seat->lock);
         shard_arm(f, e->shard, beat_ns);
 
-        t->entry            = e;
-        t->trip.is_beat     = false;
-        t->trip.name        = e->name;
-        t->trip.deadline_ns = now_ns + RETRIES_A_TRIP * e->terms.retry_ns;
-        t->trip.next        = list;
-        list                = &t->trip;
+        t->entry        = e;
+        t->trip.is_beat = false;
+        t->trip.name    = e->name;
+        t->trip.deadline_ns =
+            now_ns + larger(RETRIES_A_TRIP * e->terms.retry_ns, f->store->answer_ns);
+        t->trip.next = list;
+        list         = &t->trip;
         e->trips_out++;
     }
     if (list != NULL || !e->is_armed)
@@ -597,7 +598,7 @@ static void trip_done(struct store_trip *trip) {
     uint64_t            now_ns      = larger(clock_now_ns(), t->sent_ns);
     bool                is_answered = trip->status == STORE_DONE;
     if (!is_answered) tally_add(f, TALLY_MISSES);
-    reply->sent_ns = t->sent_ns;
+    if (!is_answered || reply->sent_ns == 0) reply->sent_ns = t->sent_ns;
 
     spin_lock(&seat->lock);
     shard_note(&seat->shard, trip->is_beat, is_answered, t->sent_ns, now_ns);

@@ -16,8 +16,9 @@
  *      and no later than deadline_ns and a turn of its loop. The trip is the store's from serve() until
  *      then; done() may call serve().
  *   2. STORE_DONE comes with the whole reply, as account_serve() would have written it on this account,
- *      in one atomic step, with the shard's clock stepped just before. Not to be written by the store:
- *      reply.sent_ns. To be written by it: reply.is_replicated.
+ *      in one atomic step, with the shard's clock stepped just before. To be written by the store, too:
+ *      reply.is_replicated; and reply.sent_ns, a time of clock_now_ns() that was not after this step, or
+ *      0 if it knows none later than when serve() was called.
  *   3. A trip may reach the account twice or more, late, and in another order than was served: holders
  *      and accounts are made for that. So a store may send again what it does not know to have arrived.
  *      But it must not arrive after a trip whose done() has said STORE_NOT_SENT.
@@ -89,7 +90,9 @@ struct store {
     uint32_t trips_max;     /* out at once, at least 1 */
     uint64_t round_trip_ns; /* a usual one, for the terms of leases; 0: not known */
     uint64_t clamp_ns;      /* of the shards' clocks: each must be stepped every half of it */
-    bool grants_wait; /* what acquires may be held up by what is being confirmed, longer than the
+    uint64_t answer_ns; /* a trip that the store can answer is answered within this; 0: within a few
+                           usual ones. What takes longer is missed (limiter/shard.h) */
+    bool grants_wait;   /* what acquires may be held up by what is being confirmed, longer than the
                              * clamp: it steps a clock at some time. All else does so when it comes */
 
     store_serve_fn serve;

@@ -144,7 +144,7 @@ free_cassandra:
 
 void cassandra_close(struct cassandra *c) {
     process_unwatch_forks(&c->forks);
-    if (atomic_load_explicit(&c->is_forked, memory_order_relaxed)) return;
+    if (cassandra_is_forked(c)) return;
     REQUIRE(!thread_is_this(&c->thread));
     atomic_store_explicit(&c->is_closing, true, memory_order_release);
     (void)loop_post(&c->loop, POST_WAKE);
@@ -183,7 +183,7 @@ enum cassandra_status cassandra_submit(struct cassandra               *c,
                                        const struct cassandra_request *request) {
     REQUIRE(request->done != NULL);
     REQUIRE((request->statement != NULL) != (request->text.bytes > 0));
-    if (atomic_load_explicit(&c->is_forked, memory_order_relaxed)) return CASSANDRA_FORKED;
+    if (cassandra_is_forked(c)) return CASSANDRA_FORKED;
     if (atomic_fetch_add_explicit(&c->outstanding, 1, memory_order_relaxed) >= c->requests_max) {
         atomic_fetch_sub_explicit(&c->outstanding, 1, memory_order_relaxed);
         return CASSANDRA_FULL;
@@ -288,6 +288,10 @@ static const struct {
 #undef STATUS_ENTRY
 };
 
+bool cassandra_is_forked(const struct cassandra *c) {
+    return atomic_load_explicit(&c->is_forked, memory_order_relaxed);
+}
+
 const char *cassandra_status_text(enum cassandra_status status) { return statuses[status].text; }
 
 const char *cassandra_status_name(enum cassandra_status status) { return statuses[status].name; }
@@ -368,11 +372,11 @@ static void cassandra_take_submitted(struct cassandra *c) {
 
 static void cassandra_turn(struct cassandra *c) {
     struct loop_event events[LOOP_EVENTS_MAX];
-    c->now_ns   = clock_now_ns();
-    c->is_woken = false;
-    if (c->turn != NULL) c->turn(c->turn_context);
+    c->now_ns        = clock_now_ns();
+    c->is_woken      = false;
+    uint64_t turn_ns = c->turn != NULL ? c->turn(c->turn_context) : UINT64_MAX;
     cassandra_take_submitted(c);
-    uint64_t next_ns = cassandra_work(c);
+    uint64_t next_ns = due_earlier(turn_ns, cassandra_work(c));
     hub_free_gone(c);
 
     if (atomic_load_explicit(&c->is_closing, memory_order_acquire) && due_first(&c->due) == NULL)

@@ -84,8 +84,9 @@ struct cassandra_options {
     unsigned requests_max; /* that are not yet answered: CASSANDRA_REQUESTS_DEFAULT */
 
     /* Called on the client's thread in each of its turns, before it sends: what is submitted there goes out
-     * together. Must be quick, and must neither call cassandra_call() nor cassandra_close(). */
-    void (*turn)(void *context);
+     * together. Returns when it wants to be called again at the latest, on clock_now_ns(); UINT64_MAX: when
+     * something happens. Must be quick, and must neither call cassandra_call() nor cassandra_close(). */
+    uint64_t (*turn)(void *context);
     void *turn_context;
 
     /* TLS. Without ca_file: those that the system trusts. */
@@ -162,6 +163,9 @@ void cassandra_wake(struct cassandra *c);
 
 /* Waits until there is a node that takes statements: CASSANDRA_DONE; else `result` says what is wrong. */
 void cassandra_ready(struct cassandra *c, uint64_t deadline_ns, struct cassandra_result *result);
+
+/* Whether this process is a child of the one that opened it. */
+bool cassandra_is_forked(const struct cassandra *c);
 
 const char *cassandra_status_text(enum cassandra_status status);
 const char *cassandra_status_name(enum cassandra_status status); /* "CASSANDRA_LATE" */

@@ -28,7 +28,7 @@ struct cassandra {
     struct thread             thread;
     struct process_fork_watch forks;
 
-    void (*turn)(void *context); /* NULL: nobody wants to know */
+    uint64_t (*turn)(void *context); /* NULL: nobody wants to know */
     void                  *turn_context;
     struct contact         contact;
     uint64_t               deadline_ns;

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/cassandra/claim_store.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/contract.h"
+#include "base/range.h"
+#include "os/clock.h"
+#include "os/entropy.h"
+#include "os/latch.h"
+#include "store/cassandra/claim_table.h"
+#include "store/cassandra/claim_words.h"
+
+#define MILLISECOND UINT64_C(1000000)
+#define SECOND      UINT64_C(1000000000)
+
+#define BEAT_NS       SECOND
+#define VALID_NS      (5 * SECOND)
+#define ERRAND_NS     (500 * MILLISECOND) /* then its outcome is not known */
+#define MEMBER_NS     SECOND /* a conditional update is four rounds, and may wait for others */
+#define ANSWER_NS     (2 * ERRAND_NS) /* a write and a read */
+#define LET_GO_NS     SECOND
+#define ROUND_TRIP_NS MILLISECOND     /* of a trip here: most need no server */
+#define CLAMP_NS      (3600 * SECOND) /* the clock is this process's own: nobody need step it */
+
+enum {
+    CLOCK_ERROR_PPM   = 1000,
+    NODES_DEFAULT     = 8,
+    USERS_MAX_DEFAULT = 1 << 18,
+    TRIPS_MAX         = 65536, /* they cost nothing but what the fleet keeps of each */
+};
+
+/* What is out for a record; or, without one, for the membership. */
+struct claim_errand_out {
+    struct claim_store  *store;
+    struct claim_record *record; /* NULL: the claim that it was for is void */
+    enum claim_act       act;
+    enum members_act     member_act;
+    uint64_t             memory; /* the store's, when it went out for the membership; else 0 */
+};
+
+struct counters {
+    _Atomic uint64_t writes, reads, beats, fenced, lost, users;
+};
+
+struct claim_store {
+    struct store               interface;
+    struct cassandra          *client;
+    struct view                url;
+    struct claim_store_options options;
+    struct counters            counters;
+
+    _Atomic(struct store_trip *) arrived;  /* a stack */
+    _Atomic(const char *)        trouble;  /* of the last errand; NULL: it was done */
+    _Atomic bool                 is_open;  /* the client is there */
+    _Atomic bool                 is_valid; /* as store_is_valid() */
+    _Atomic bool                 is_ending;
+    struct latch                 has_left;
+
+    /* The client's thread's. */
+    struct claim_process process;
+    uint64_t             memory;     /* counts the identities of this process, from 1 */
+    bool                 has_beaten; /* so claims may be used for longer */
+    enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
+    const char            *refusal; /* what a server said of the last errand; NULL: it took it */
+    struct claim_table     table;
+    uint64_t               out;   /* errands for records */
+    struct store_trip     *beats; /* that wait until the membership is known */
+    struct claim_row      *rows;
+    struct members_record *records;
+    uint32_t               row_room, record_room;
+};
+
+static void errand_done(void *context, struct cassandra_result *result);
+static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns);
+
+static void counter_add(_Atomic uint64_t *counter) {
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* ---- the end of a trip ---- */
+
+static void trip_end(struct store_trip *trip, enum store_status status, const char *reason) {
+    trip->status = status;
+    trip->reason = reason;
+    trip->done(trip);
+}
+
+/* Of one that nothing has served, and nothing will. */
+static void trip_end_unserved(const struct claim_store *s, struct store_trip *trip) {
+    if (s->refusal != NULL)
+        trip_end(trip, STORE_REFUSED, s->refusal);
+    else
+        trip_end(trip, STORE_IS_DOWN, NULL);
+}
+
+static void trip_end_served(struct store_trip *trip, uint64_t now_ns) {
+    trip->reply.sent_ns = now_ns;
+    trip_end(trip, STORE_DONE, NULL);
+}
+
+/* ---- who we are ---- */
+
+static bool store_is_valid(const struct claim_store *s, uint64_t now_ns) {
+    const struct members *m = &s->process.members;
+    return m->is_joined && !m->is_fenced && now_ns < m->valid_until_ns;
+}
+
+/* No trip can be served now, and it is not worth waiting for: beats have been missed for long, or a server
+ * said why it takes none. Who has not joined yet waits for the first answer. */
+static bool store_is_hopeless(const struct claim_store *s, uint64_t now_ns) {
+    return !store_is_valid(s, now_ns) && (s->process.members.is_joined || s->refusal != NULL);
+}
+
+static bool process_begin(struct claim_store *s, uint64_t now_ns) {
+    uint64_t id;
+    if (!entropy_fill(&id, sizeof id)) return false;
+    id >>= 1; /* a bigint that is not negative */
+    struct members_options options = {
+        .clock_error_ppm = s->options.clock_error_ppm, .beat_ns = BEAT_NS, .valid_ns = VALID_NS};
+    claim_process_begin(&s->process, &options, s->options.nodes, id, now_ns);
+    s->memory++;
+    return true;
+}
+
+/* Others gave this process up: it goes on under another name, with nothing claimed. What holders have leased
+ * they may spend to its end, since others wait for that before they use what the old name claimed. Trips
+ * that wait go on waiting, for the new claims. */
+static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
+    if (!process_begin(s, now_ns)) return; /* it stays fenced, and tries again */
+    counter_add(&s->counters.fenced);
+    for (uint32_t i = 0; i < s->table.due.count; i++) {
+        struct claim_record *record = (struct claim_record *)s->table.due.heap[i];
+        if (record->out != NULL) record->out->record = NULL;
+        record->out = NULL;
+        claim_table_forget(&s->table, record);
+    }
+}
+
+/* ---- errands ---- */
+
+static bool errand_send(struct claim_store *s, struct claim_words *words,
+                        const struct claim_errand_out *what, uint64_t deadline_ns) {
+    struct claim_errand_out *out = malloc(sizeof *out);
+    if (out == NULL) return false;
+    *out                       = *what;
+    words->request.deadline_ns = deadline_ns;
+    words->request.done        = errand_done;
+    words->request.context     = out;
+    if (cassandra_submit(s->client, &words->request) != CASSANDRA_DONE) {
+        free(out);
+        return false;
+    }
+    if (out->record != NULL) out->record->out = out;
+    if (out->record != NULL) s->out++;
+    return true;
+}
+
+static void record_end_errand(struct claim_store *s, struct claim_record *record,
+                              enum claim_act act, enum claim_fate fate,
+                              const struct claim_row *rows, uint32_t count, uint64_t now_ns) {
+    if (act == CLAIM_WRITE)
+        claim_written(&record->claim, fate, now_ns);
+    else if (!claim_has_read(&record->claim, &s->process, rows, count, now_ns))
+        counter_add(&s->counters.lost);
+}
+
+/* The record's account is lent. */
+static void record_send(struct claim_store *s, struct claim_record *record,
+                        const struct claim_errand *errand, uint64_t now_ns) {
+    struct claim_errand_out what = {.store = s, .record = record, .act = errand->act};
+    struct claim_words      words;
+    counter_add(errand->act == CLAIM_WRITE ? &s->counters.writes : &s->counters.reads);
+    claim_words_write(&words, errand, &record->name, s->process.members.id);
+    if (!errand_send(s, &words, &what, now_ns + ERRAND_NS))
+        record_end_errand(s, record, errand->act, CLAIM_NOT_DONE, NULL, 0, now_ns);
+}
+
+/* A LOOK without an answer has no records. */
+static void member_end(struct claim_store *s, enum members_act act, enum members_fate fate,
+                       const struct members_record *records, uint32_t count, uint64_t now_ns) {
+    switch (act) {
+    case MEMBERS_JOIN:
+    case MEMBERS_BEAT:
+        members_beaten(&s->process.members, fate, now_ns);
+        s->has_beaten |= fate == MEMBERS_DONE;
+        break;
+    case MEMBERS_LOOK: members_looked(&s->process.members, records, count, now_ns); break;
+    case MEMBERS_FENCE: members_fenced(&s->process.members, fate, now_ns); break;
+    }
+}
+
+static void member_send(struct claim_store *s, const struct members_errand *errand,
+                        uint64_t now_ns) {
+    struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
+    struct claim_words      words;
+    counter_add(&s->counters.beats);
+    claim_words_write_member(&words, errand);
+    if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
+        member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
+}
+
+/* ---- what has come back ---- */
+
+static void store_note(struct claim_store *s, const struct cassandra_result *result) {
+    bool        is_said = result->error >= 0;
+    const char *text =
+        is_said ? cql_error_text(result->error) : cassandra_status_text(result->status);
+    bool is_done = result->status == CASSANDRA_DONE;
+    atomic_store_explicit(&s->trouble, is_done ? NULL : text, memory_order_relaxed);
+    s->refusal = !is_done && result->status == CASSANDRA_REFUSED ? text : NULL;
+}
+
+static enum claim_fate fate_of(const struct cassandra_result *result) {
+    if (result->status == CASSANDRA_DONE) return CLAIM_DONE;
+    return result->fate == CASSANDRA_NOT_EXECUTED ? CLAIM_NOT_DONE : CLAIM_UNKNOWN;
+}
+
+static void record_take(struct claim_store *s, struct claim_record *record, enum claim_act act,
+                        const struct cassandra_result *result, uint64_t now_ns) {
+    enum claim_fate fate     = fate_of(result);
+    uint32_t        count    = 0;
+    bool            has_rows = act == CLAIM_READ && fate == CLAIM_DONE &&
+                    claim_words_rows(result, &s->rows, &s->row_room, &count);
+    claim_table_lend(&s->table, record);
+    record_end_errand(s, record, act, fate, has_rows ? s->rows : NULL, count, now_ns);
+    claim_table_take_back(&s->table, record);
+    record_go_on(s, record, now_ns);
+}
+
+/* That a conditional update was not sent is no answer to its condition. */
+static void member_take(struct claim_store *s, enum members_act act,
+                        const struct cassandra_result *result, uint64_t now_ns) {
+    enum members_fate fate        = MEMBERS_UNKNOWN;
+    uint32_t          count       = 0;
+    bool              is_done     = result->status == CASSANDRA_DONE;
+    bool              is_applied  = false;
+    bool              has_records = is_done && act == MEMBERS_LOOK &&
+                       claim_words_records(result, &s->records, &s->record_room, &count);
+    if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied))
+        fate = is_applied ? MEMBERS_DONE : MEMBERS_NOT_DONE;
+    member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
+}
+
+static void store_leave(struct claim_store *s) {
+    s->stage = LEFT;
+    latch_open(&s->has_left);
+}
+
+static void errand_done(void *context, struct cassandra_result *result) {
+    struct claim_errand_out out    = *(struct claim_errand_out *)context;
+    struct claim_store     *s      = out.store;
+    uint64_t                now_ns = clock_now_ns();
+    free(context);
+    store_note(s, result);
+    if (out.memory != 0) {
+        if (s->stage == LEAVING)
+            store_leave(s);
+        else if (out.memory == s->memory)
+            member_take(s, out.member_act, result, now_ns);
+        return;
+    }
+    s->out--;
+    if (out.record == NULL) return;
+    out.record->out = NULL;
+    record_take(s, out.record, out.act, result, now_ns);
+}
+
+/* ---- one user ---- */
+
+/* The record's account is lent. False: it waits. */
+static bool record_serve(struct claim_store *s, struct claim_record *record,
+                         struct store_trip *trip, uint64_t now_ns) {
+    if (!claim_table_make_room(&s->table, record)) {
+        trip_end(trip, STORE_NOT_SENT, NULL);
+        return true;
+    }
+    if (!claim_serve(&record->claim, &s->process, &trip->request, now_ns, &trip->reply))
+        return false;
+    trip_end_served(trip, now_ns);
+    return true;
+}
+
+/* Serves those that wait, in their order, and ends those whose time is up. Returns when the next one's is. */
+static uint64_t record_serve_waiting(struct claim_store *s, struct claim_record *record,
+                                     uint64_t now_ns) {
+    struct store_trip *trips   = claim_record_stop_waiting(record);
+    uint64_t           next_ns = UINT64_MAX;
+    while (trips != NULL) {
+        struct store_trip *trip = trips;
+        trips                   = trip->next;
+        if (record_serve(s, record, trip, now_ns)) continue;
+        if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
+            trip_end_unserved(s, trip);
+            continue;
+        }
+        claim_record_wait(&s->table, record, trip);
+        next_ns = smaller(next_ns, trip->deadline_ns);
+    }
+    return next_ns;
+}
+
+static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns) {
+    struct claim_errand errand;
+    claim_table_lend(&s->table, record);
+    uint64_t next_ns = record_serve_waiting(s, record, now_ns);
+    if (s->stage == LETTING_GO) claim_let_go(&record->claim, now_ns);
+    while (claim_poll(&record->claim, &s->process, now_ns, &errand))
+        record_send(s, record, &errand, now_ns);
+    bool is_idle = claim_is_idle(&record->claim, now_ns);
+    claim_table_take_back(&s->table, record);
+    if (is_idle && record->waiting == NULL) {
+        claim_table_remove(&s->table, record);
+        return;
+    }
+    next_ns = smaller(next_ns, claim_next_ns(&record->claim, now_ns));
+    due_move(&s->table.due, &record->due, larger(next_ns, now_ns + 1));
+}
+
+/* ---- trips that arrive ---- */
+
+static bool trip_is_kept_long(const struct store_trip *trip) {
+    return trip->request.hold_us > CLAIM_KEEP_NS_MAX / 1000 / CLAIM_KEEP_HOLDS;
+}
+
+static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
+    static const char full[] = "too many users hold permits of this process";
+    static const char late[] = "the window is longer than Cassandra can keep it: five years";
+    if (trip->is_beat) {
+        trip->next = s->beats;
+        s->beats   = trip;
+        return;
+    }
+    if (trip_is_kept_long(trip)) {
+        trip_end(trip, STORE_REFUSED, late);
+        return;
+    }
+    struct claim_record *record = claim_table_find(&s->table, &trip->name);
+    if (record == NULL) record = claim_table_add(&s->table, &trip->name);
+    if (record == NULL) {
+        trip_end(trip, STORE_REFUSED, full);
+        return;
+    }
+    claim_record_wait(&s->table, record, trip);
+    record_go_on(s, record, now_ns);
+}
+
+static void store_take_arrived(struct claim_store *s, uint64_t now_ns) {
+    struct store_trip *trip  = atomic_exchange_explicit(&s->arrived, NULL, memory_order_acquire);
+    struct store_trip *first = NULL;
+    while (trip != NULL) { /* the last to arrive is first */
+        struct store_trip *next = trip->next;
+        trip->next              = first;
+        first                   = trip;
+        trip                    = next;
+    }
+    while (first != NULL) {
+        trip  = first;
+        first = trip->next;
+        store_take(s, trip, now_ns);
+    }
+}
+
+/* ---- membership ---- */
+
+/* Answers beats, which ask whether the store is there. Returns when the first that waits is to be ended. */
+static uint64_t store_answer_beats(struct claim_store *s, uint64_t now_ns) {
+    struct store_trip *trips   = s->beats;
+    uint64_t           next_ns = UINT64_MAX;
+    s->beats                   = NULL;
+    while (trips != NULL) {
+        struct store_trip *trip = trips;
+        trips                   = trip->next;
+        if (store_is_valid(s, now_ns)) {
+            claim_process_serve(&s->process, now_ns, &trip->reply);
+            trip_end_served(trip, now_ns);
+        } else if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
+            trip_end_unserved(s, trip);
+        } else {
+            trip->next = s->beats;
+            s->beats   = trip;
+            next_ns    = smaller(next_ns, trip->deadline_ns);
+        }
+    }
+    return next_ns;
+}
+
+static void store_serve_all_waiting(struct claim_store *s, uint64_t now_ns) {
+    struct claim_record *record = s->table.waiting, *next;
+    for (; record != NULL; record = next) {
+        next = record->next_waiting;
+        record_go_on(s, record, now_ns);
+    }
+}
+
+static void store_work_as_member(struct claim_store *s, uint64_t now_ns) {
+    struct members_errand errand;
+    if (s->process.members.is_fenced) store_begin_anew(s, now_ns);
+    while (members_poll(&s->process.members, now_ns, &errand)) member_send(s, &errand, now_ns);
+    atomic_store_explicit(&s->is_valid, store_is_valid(s, now_ns), memory_order_relaxed);
+    if (s->has_beaten) store_serve_all_waiting(s, now_ns);
+    s->has_beaten = false;
+}
+
+/* ---- the end of the process ---- */
+
+static void store_let_go(struct claim_store *s, uint64_t now_ns) {
+    s->stage = LETTING_GO;
+    for (uint32_t i = 0; i <= s->table.mask; i++) {
+        struct claim_record *record = s->table.buckets[i], *next;
+        for (; record != NULL; record = next) {
+            next = record->next;
+            record_go_on(s, record, now_ns);
+        }
+    }
+}
+
+/* What is claimed is as little as it can be. It fences itself, so that the others need not find out; they
+ * count what is left for a hold more. */
+static void store_say_farewell(struct claim_store *s, uint64_t now_ns) {
+    const struct members       *m      = &s->process.members;
+    const struct members_errand errand = {
+        .act = MEMBERS_FENCE, .id = m->id, .beat = m->beat, .keep_ns = m->keep_ns};
+    struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand.act};
+    struct claim_words      words;
+    s->stage = LEAVING;
+    claim_words_write_member(&words, &errand);
+    if (!m->is_joined || !errand_send(s, &words, &what, now_ns + MEMBER_NS)) store_leave(s);
+}
+
+/* ---- turns of the client's thread ---- */
+
+static uint64_t store_turn(void *context) {
+    struct claim_store *s = context;
+    if (!atomic_load_explicit(&s->is_open, memory_order_acquire)) return UINT64_MAX;
+    if (s->stage >= LEAVING) return UINT64_MAX;
+    uint64_t now_ns = clock_now_ns();
+    /* Numbers are timestamps of writes, too: above those of whoever deletes by hand, if clocks are right; and
+     * greater ones win in any case. */
+    s->process.number = larger(s->process.number, clock_wall_ns() / 1000);
+
+    store_take_arrived(s, now_ns);
+    store_work_as_member(s, now_ns);
+    struct due_item *first;
+    while ((first = due_first(&s->table.due)) != NULL && first->at_ns <= now_ns)
+        record_go_on(s, (struct claim_record *)first, now_ns);
+    uint64_t next_ns = store_answer_beats(s, now_ns);
+    atomic_store_explicit(&s->counters.users, s->table.count, memory_order_relaxed);
+
+    if (atomic_load_explicit(&s->is_ending, memory_order_acquire)) {
+        if (s->stage == STAYING) store_let_go(s, now_ns);
+        if (s->out == 0 && !s->process.members.is_beating) store_say_farewell(s, now_ns);
+    }
+    next_ns = smaller(next_ns, members_next_ns(&s->process.members));
+    first   = due_first(&s->table.due);
+    return first != NULL ? smaller(next_ns, first->at_ns) : next_ns;
+}
+
+/* ---- what a fleet calls ---- */
+
+static void store_serve(void *context, struct store_trip *trip) {
+    struct claim_store *s   = context;
+    struct store_trip  *top = atomic_load_explicit(&s->arrived, memory_order_relaxed);
+    do {
+        trip->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&s->arrived, &top, trip, memory_order_release,
+                                                    memory_order_relaxed));
+    if (top == NULL) cassandra_wake(s->client);
+}
+
+static void store_health(void *context, struct store_health *health) {
+    struct claim_store *s    = context;
+    const char         *text = atomic_load_explicit(&s->trouble, memory_order_relaxed);
+    health->is_up            = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
+    if (text == NULL) text = health->is_up ? "it answers" : "it has not answered yet";
+    (void)snprintf(health->text, sizeof health->text, "%s", text);
+}
+
+/* ---- opening and closing ---- */
+
+/* A memory begins: in this process, or in a child of fork(). */
+static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
+    (void)snprintf(problem, CASSANDRA_PROBLEM_BYTES_MAX, "%s",
+                   cassandra_status_text(CASSANDRA_NO_MEMORY));
+    s->out = 0;
+    latch_init(&s->has_left);
+    if (!claim_table_init(&s->table, s->options.users_max)) return false;
+    if (process_begin(s, clock_now_ns()))
+        s->client = cassandra_open(s->url, &s->options.client, problem);
+    if (s->client == NULL) {
+        claim_table_clear(&s->table);
+        return false;
+    }
+    atomic_store_explicit(&s->is_open, true, memory_order_release);
+    cassandra_wake(s->client);
+    return true;
+}
+
+/* The client goes first: its thread works on all this. In a child of fork() there is none. */
+static void store_end(struct claim_store *s) {
+    atomic_store_explicit(&s->is_open, false, memory_order_relaxed);
+    if (s->client == NULL) return;
+    cassandra_close(s->client);
+    s->client = NULL;
+    while (s->table.waiting != NULL) (void)claim_record_stop_waiting(s->table.waiting);
+    claim_table_clear(&s->table);
+    s->beats = NULL;
+}
+
+/* Trips that wait, and errands that are out, are the parent's. */
+static bool store_reopen(void *context) {
+    struct claim_store *s = context;
+    char                problem[CASSANDRA_PROBLEM_BYTES_MAX];
+    store_end(s);
+    atomic_store_explicit(&s->arrived, NULL, memory_order_relaxed);
+    return store_begin(s, problem);
+}
+
+static void store_close(void *context) {
+    struct claim_store *s = context;
+    if (s->client != NULL && !cassandra_is_forked(s->client)) {
+        atomic_store_explicit(&s->is_ending, true, memory_order_release);
+        cassandra_wake(s->client);
+        (void)latch_wait_until(&s->has_left, clock_now_ns() + LET_GO_NS);
+    }
+    store_end(s);
+    free(s->rows);
+    free(s->records);
+    free(s);
+}
+
+struct claim_store *claim_store_open(struct view url, const struct claim_store_options *options,
+                                     char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
+    struct claim_store *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        (void)snprintf(problem, CASSANDRA_PROBLEM_BYTES_MAX, "%s",
+                       cassandra_status_text(CASSANDRA_NO_MEMORY));
+        return NULL;
+    }
+    s->url                         = url;
+    s->options                     = *options;
+    s->options.client.turn         = store_turn;
+    s->options.client.turn_context = s;
+    if (s->options.clock_error_ppm == 0) s->options.clock_error_ppm = CLOCK_ERROR_PPM;
+    if (s->options.nodes == 0) s->options.nodes = NODES_DEFAULT;
+    if (s->options.users_max == 0) s->options.users_max = USERS_MAX_DEFAULT;
+    s->interface = (struct store){.context       = s,
+                                  .shard_count   = 1,
+                                  .trips_max     = TRIPS_MAX,
+                                  .round_trip_ns = ROUND_TRIP_NS,
+                                  .clamp_ns      = CLAMP_NS,
+                                  .answer_ns     = ANSWER_NS,
+                                  .serve         = store_serve,
+                                  .health        = store_health,
+                                  .reopen        = store_reopen,
+                                  .close         = store_close};
+    if (store_begin(s, problem)) return s;
+    free(s);
+    return NULL;
+}
+
+struct store *claim_store_interface(struct claim_store *s) {
+    return &s->interface;
+}
+
+static uint64_t counter_read(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void claim_store_counts(const struct claim_store *s, struct claim_store_counts *counts) {
+    *counts = (struct claim_store_counts){.writes = counter_read(&s->counters.writes),
+                                          .reads  = counter_read(&s->counters.reads),
+                                          .beats  = counter_read(&s->counters.beats),
+                                          .fenced = counter_read(&s->counters.fenced),
+                                          .lost   = counter_read(&s->counters.lost),
+                                          .users  = counter_read(&s->counters.users)};
+}
