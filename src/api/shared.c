@@ -20,9 +20,15 @@ enum {
 #define ROUND_TRIP_MAX INT64_C(1000000000)
 #define WAIT_NS_MIN    UINT64_C(10000000) /* for replicas */
 #define SILENCE_NS_MIN UINT64_C(1000000000)
+#define CONNECT_NS_MIN UINT64_C(2000000000)
+
+static bool is_cassandra(const char *url) {
+    static const char scheme[] = "cassandra"; /* or cassandras */
+    return strncmp(url, scheme, strlen(scheme)) == 0 && strstr(url, "://") != NULL;
+}
 
 bool shared_is_url(const char *url) {
-    return strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL;
+    return (strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL) || is_cassandra(url);
 }
 
 static bool fail(weir_error *error, weir_status status, const char *text) {
@@ -69,20 +75,44 @@ static bool read_policy(const char *value, uint32_t *policy) {
     return false;
 }
 
+/* What only the other kind of store has is refused by its name. */
+static bool query_fits(const struct shared_url *q, const char *name, weir_error *error) {
+    static const struct {
+        const char *name;
+        bool        is_cassandra;
+        const char *why;
+    } words[] = {
+        {"replicas", false,
+         "the URL's replicas is for Redis: on Cassandra the keyspace says how many there are, and a "
+         "quorum of them is always waited for"},
+        {"sentinel-user", false,
+         "the URL's sentinel-user is for Redis: Cassandra has no Sentinels"},
+        {"sentinel-password", false,
+         "the URL's sentinel-password is for Redis: Cassandra has no Sentinels"},
+        {"datacenter", true, "the URL's datacenter is for Cassandra: Redis has none"}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(name, words[i].name) == 0 && words[i].is_cassandra != q->is_cassandra)
+            return fail(error, WEIR_BAD_URL, words[i].why);
+    return true;
+}
+
 static bool query_set(struct shared_url *q, const char *name, const char *value,
                       weir_error *error) {
     const struct {
         const char  *name;
-        const char **into;
-    } texts[] = {{"secret", &q->secret},
-                 {"ca-file", &q->redis.ca_file},
-                 {"cert-file", &q->redis.cert_file},
-                 {"key-file", &q->redis.key_file},
-                 {"sentinel-user", &q->redis.sentinel_user},
-                 {"sentinel-password", &q->redis.sentinel_password}};
+        const char **into, **also;
+    } texts[] = {{"secret", &q->secret, NULL},
+                 {"ca-file", &q->redis.ca_file, &q->cassandra.ca_file},
+                 {"cert-file", &q->redis.cert_file, &q->cassandra.cert_file},
+                 {"key-file", &q->redis.key_file, &q->cassandra.key_file},
+                 {"sentinel-user", &q->redis.sentinel_user, NULL},
+                 {"sentinel-password", &q->redis.sentinel_password, NULL},
+                 {"datacenter", &q->datacenter, NULL}};
+    if (!query_fits(q, name, error)) return false;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(name, texts[i].name) != 0) continue;
         *texts[i].into = value;
+        if (texts[i].also != NULL) *texts[i].also = value;
         return value[0] != '\0' || fail_value(error, name, "a text that is not empty");
     }
     uint64_t number = 0;
@@ -100,12 +130,17 @@ static bool query_set(struct shared_url *q, const char *name, const char *value,
         if (!text_duration_parse(view_of(value), &q->round_trip_ns) || q->round_trip_ns <= 0 ||
             q->round_trip_ns > ROUND_TRIP_MAX)
             return fail_value(error, name, "a length of time up to 1s, such as 5ms");
-        uint64_t trip_ns     = (uint64_t)q->round_trip_ns;
-        q->redis.replicas_ns = larger(WAIT_NS_MIN, 2 * trip_ns);
-        q->redis.connect_ns  = larger(SILENCE_NS_MIN, 8 * trip_ns);
+        uint64_t trip_ns        = (uint64_t)q->round_trip_ns;
+        q->redis.replicas_ns    = larger(WAIT_NS_MIN, 2 * trip_ns);
+        q->redis.connect_ns     = larger(SILENCE_NS_MIN, 8 * trip_ns);
+        q->cassandra.connect_ns = larger(CONNECT_NS_MIN, 8 * trip_ns);
     } else if (strcmp(name, "policy") == 0) {
         if (!read_policy(value, &q->policy))
             return fail_value(error, name, "closed, open or local");
+    } else if (q->is_cassandra) {
+        return fail(error, WEIR_BAD_URL,
+                    "after the URL's \"?\" only these are known: datacenter, nodes, deadline, "
+                    "round-trip, policy, secret, ca-file, cert-file, key-file");
     } else {
         return fail(
             error, WEIR_BAD_URL,
@@ -123,8 +158,9 @@ static bool query_read(struct shared_url *q, char *text, weir_error *error) {
         if (equals == NULL)
             return fail(error, WEIR_BAD_URL,
                         "what follows the URL's \"?\" is name=value, joined by \"&\"");
-        *equals = '\0';
-        if (!unescape(equals + 1))
+        *equals      = '\0';
+        bool is_left = strcmp(pair, "datacenter") == 0; /* to contact.h, with its %XX */
+        if (!is_left && !unescape(equals + 1))
             return fail_value(error, pair, "written with %XX for special bytes");
         if (!query_set(q, pair, equals + 1, error)) return false;
     }
@@ -143,26 +179,59 @@ static struct hash_secret secret_of(const char *text) {
                                 hash_of(second, 0, text, strlen(text))};
 }
 
+/* Puts together what the client reads: a keyspace where none is named, and the data centre. */
+static bool url_of_cassandra(struct shared_url *url, weir_error *error) {
+    struct contact contact;
+    char           problem[URL_PROBLEM_BYTES_MAX];
+    const char    *more = url->datacenter != NULL ? "?datacenter=" : "";
+    const char    *name = url->datacenter != NULL ? url->datacenter : "";
+    if (asprintf(&url->cluster, "%s%s%s", url->text, more, name) < 0) url->cluster = NULL;
+    if (url->cluster == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
+    bool is_good = contact_parse(view_of(url->cluster), &contact, problem);
+    if (is_good)
+        (void)snprintf(url->keyspace, sizeof url->keyspace, "%s",
+                       contact.keyspace[0] != '\0' ? contact.keyspace : "weir");
+    explicit_bzero(&contact, sizeof contact); /* the password */
+    if (!is_good) return fail(error, WEIR_BAD_URL, problem);
+
+    /* A login holds no slash, so the first one begins the keyspace. */
+    const char *path  = strchr(strstr(url->text, "://") + strlen("://"), '/');
+    int         hosts = path != NULL ? (int)(path - url->text) : (int)strlen(url->text);
+    free(url->cluster);
+    if (asprintf(&url->cluster, "%.*s%s%s", hosts, url->text, more, name) < 0) url->cluster = NULL;
+    if (asprintf(&url->servers, "%.*s/%s%s%s", hosts, url->text, url->keyspace, more, name) < 0)
+        url->servers = NULL;
+    bool is_there = url->cluster != NULL && url->servers != NULL;
+    return is_there || fail(error, WEIR_NO_MEMORY, "out of memory");
+}
+
 bool shared_url_read(const char *url, struct shared_url *read, weir_error *error) {
-    *read = (struct shared_url){.servers = strdup(url)};
-    if (read->servers == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
-    char *question = strchr(read->servers, '?');
-    if (question == NULL) return true;
-    *question = '\0';
-    if (query_read(read, question + 1, error)) return true;
-    shared_url_clear(read);
-    return false;
+    *read = (struct shared_url){.is_cassandra = is_cassandra(url), .text = strdup(url)};
+    if (read->text == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
+    char *question = strchr(read->text, '?');
+    if (question != NULL) *question = '\0';
+    if (!read->is_cassandra) read->servers = read->text;
+    bool is_read = (question == NULL || query_read(read, question + 1, error)) &&
+                   (!read->is_cassandra || url_of_cassandra(read, error));
+    if (!is_read) shared_url_clear(read);
+    return is_read;
 }
 
 void shared_url_clear(struct shared_url *url) {
-    free(url->servers);
-    url->servers = NULL;
+    if (url->servers != url->text) free(url->servers);
+    free(url->cluster);
+    free(url->text);
+    url->text = url->servers = url->cluster = NULL;
 }
 
 bool shared_open_store(struct shared *s, const char *url, weir_error *error) {
     char problem[REDIS_PROBLEM_BYTES_MAX];
     *s = (struct shared){.store = NULL};
     if (!shared_url_read(url, &s->url, error)) return false;
+    if (s->url.is_cassandra) {
+        shared_url_clear(&s->url);
+        return fail(error, WEIR_BAD_URL, "limits on Cassandra are not served yet");
+    }
     s->store = lease_store_open(view_of(s->url.servers), &s->url.redis, problem);
     if (s->store != NULL) return true;
     shared_url_clear(&s->url);

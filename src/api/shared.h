@@ -3,7 +3,7 @@
  * shared: a store that many hosts share, from its URL.
  *
  * What follows the "?" of the URL is for us and not for the servers: name=value, joined by &, with %XX for a
- * byte in values. See docs/redis.md for the names. */
+ * byte in values. See docs/redis.md and docs/cassandra.md for the names. */
 #ifndef WEIR_API_SHARED_H
 #define WEIR_API_SHARED_H
 
@@ -11,18 +11,30 @@
 
 #include <weir.h>
 
+#include "store/cassandra/cassandra.h"
+#include "store/cassandra/contact.h"
 #include "store/redis/lease_store.h"
 
 struct remote;
 
 /* What a URL says. Zero, or NULL: nothing. */
 struct shared_url {
-    char                *servers; /* up to the "?"; the texts of the others are behind it */
+    bool                 is_cassandra;
+    char                *text;    /* where the texts of the others are */
+    char                *servers; /* what the client reads: up to the "?"; of Cassandra with the
+                                     keyspace, also if the URL leaves it out, and the data centre */
     struct redis_options redis;
-    uint64_t             nodes;
-    int64_t              deadline_ns, round_trip_ns;
-    uint32_t             policy; /* enum weir_policy */
-    const char          *secret;
+
+    /* Cassandra */
+    struct cassandra_options cassandra;
+    char       *cluster; /* as `servers`, without the keyspace: it may not be there yet */
+    char        keyspace[CONTACT_KEYSPACE_BYTES_MAX];
+    const char *datacenter; /* as it is written */
+
+    uint64_t    nodes;
+    int64_t     deadline_ns, round_trip_ns;
+    uint32_t    policy; /* enum weir_policy */
+    const char *secret;
 };
 
 struct shared {
