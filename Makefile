@@ -38,8 +38,9 @@ test: ## everything: sanitizers, fuzzers, clients, packages; 25 minutes
 
 test-cassandra-cluster: ## three real Cassandra nodes, killed and paused under load; 4 minutes, 3 GB of memory
 	@tools/setup.sh test
-	@tools/build.sh release cassandra_client_driver
+	@tools/build.sh release cassandra_client_driver weir
 	@WEIR_BUILD_DIR=build/release .deps/python/bin/python test/cassandra/test_client_cluster.py
+	@WEIR_BIN=build/release/weir WEIR_BUILD_DIR=build/release .deps/python/bin/python test/cassandra/test_verbs_cluster.py
 
 bench: ## measure, each figure beside its reference
 	@tools/setup.sh bench

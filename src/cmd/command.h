@@ -15,8 +15,9 @@
     X(serve, "answer the questions of other programs: a sidecar that speaks RESP")                 \
     X(top, "what a file of limits holds, how fast it is asked, who has it open")                   \
     X(compact, "make a file of limits as small as its users need")                                 \
-    X(init, "say that a Redis store is new, so that limits need not wait for its past")            \
-    X(doctor, "what a Redis store is set up for, and what a limit can promise there")              \
+    X(init, "make a store ready: Redis that is new, Cassandra's keyspace and tables")              \
+    X(doctor, "what a store on Redis or Cassandra is set up for, and what it can promise")         \
+    X(cassandra, "print the tables that weir keeps in Cassandra, for cqlsh")                       \
     X(explain, "what a limit means in numbers: worst case, resolution, memory")                    \
     X(replay, "what would a limit have done to yesterday's traffic?")                              \
     X(judge, "read decisions, and say whether any window broke its limit")                         \

@@ -1,39 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/doctor_opinion.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "limiter/shard.h"
 #include "store/redis/slot.h"
 
-enum {
-    RATE_PPM_MAX      = 1000, /* what strictness allows two clocks to differ in rate by default */
-    WINDOW_TOLERANCES = 800,  /* lease/terms.c: a window in which so slow an exchange will do */
-};
+enum { RATE_PPM_MAX = 1000 }; /* what strictness allows two clocks to differ in rate by default */
 
 #define ROUND_TRIP_USUAL_NS UINT64_C(1000000) /* where the URL says none */
-
-static void find(struct doctor_opinion *opinion, enum doctor_level level, const char *server,
-                 const char *name, const char *remedy, const char *format, ...)
-    __attribute__((format(printf, 6, 7)));
-
-static void find(struct doctor_opinion *opinion, enum doctor_level level, const char *server,
-                 const char *name, const char *remedy, const char *format, ...) {
-    if (opinion->finding_count == DOCTOR_FINDINGS_MAX) return;
-    struct doctor_finding *finding = &opinion->findings[opinion->finding_count++];
-    *finding        = (struct doctor_finding){.level = level, .name = name, .server = server};
-    finding->remedy = level == DOCTOR_FINE ? "" : remedy;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(finding->value, sizeof finding->value, format, arguments);
-    va_end(arguments);
-    if (level > opinion->level) opinion->level = level;
-    if (level == DOCTOR_IDLE) opinion->is_idle = true;
-}
 
 static void judge_version(struct doctor_opinion *opinion, const struct doctor_server *s) {
     char *rest  = NULL;
@@ -41,23 +18,23 @@ static void judge_version(struct doctor_opinion *opinion, const struct doctor_se
     long  minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
     bool  is_ok = major > 6 || (major == 6 && minor >= 2);
     bool  waits = major > 7 || (major == 7 && minor >= 2);
-    find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "version",
-         "upgrade to Redis 6.2 or newer, or Valkey", "%s; WAIT%s", s->version,
-         waits ? " and WAITAOF" : ", no WAITAOF (7.2)");
+    doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "version",
+                "upgrade to Redis 6.2 or newer, or Valkey", "%s; WAIT%s", s->version,
+                waits ? " and WAITAOF" : ", no WAITAOF (7.2)");
 }
 
 static void judge_script(struct doctor_opinion *opinion, const struct doctor_server *s) {
     bool is_ok = s->script_problem[0] == '\0';
-    find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "scripts",
-         "let the user of the URL run EVALSHA, SCRIPT LOAD and what docs/redis.md lists", "%.200s",
-         is_ok ? "a script that writes is run" : s->script_problem);
+    doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "scripts",
+                "let the user of the URL run EVALSHA, SCRIPT LOAD and what docs/redis.md lists",
+                "%.200s", is_ok ? "a script that writes is run" : s->script_problem);
 }
 
 static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_facts *facts,
                           const struct doctor_server *s) {
     unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
     if (s->wait_problem[0] != '\0') {
-        find(
+        doctor_find(
             opinion, DOCTOR_IDLE, s->address, "waiting",
             "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
             "they confirm",
@@ -65,14 +42,15 @@ static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_fa
         return;
     }
     if (wanted > there) {
-        find(opinion, DOCTOR_IDLE, s->address, "waiting",
-             "wait for as many as there are: until so many confirm, no permit is given",
-             "weir waits for %llu of %llu replicas", wanted, there);
+        doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting",
+                    "wait for as many as there are: until so many confirm, no permit is given",
+                    "weir waits for %llu of %llu replicas", wanted, there);
         return;
     }
-    find(opinion, there > 0 && wanted == there ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "waiting",
-         "wait for all replicas: a failover may promote one that lacks the newest permits",
-         "weir waits for %llu of %llu replicas", wanted, there);
+    doctor_find(opinion, there > 0 && wanted == there ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address,
+                "waiting",
+                "wait for all replicas: a failover may promote one that lacks the newest permits",
+                "weir waits for %llu of %llu replicas", wanted, there);
 }
 
 /* Who is cut off from its replicas and goes on is a second primary for as long as nobody stops it. */
@@ -80,40 +58,40 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
                            const struct doctor_server *s) {
     bool has_failover = facts->kind != URL_STANDALONE || s->replicas > 0;
     if (!has_failover) {
-        find(opinion, facts->replicas_wanted > 0 ? DOCTOR_IDLE : DOCTOR_FINE, s->address,
-             "replicas",
-             "weir is to wait for replicas, and there are none: add them or lower --replicas",
-             "none: nothing is promoted, and nothing survives the loss of this server");
+        doctor_find(
+            opinion, facts->replicas_wanted > 0 ? DOCTOR_IDLE : DOCTOR_FINE, s->address, "replicas",
+            "weir is to wait for replicas, and there are none: add them or lower --replicas",
+            "none: nothing is promoted, and nothing survives the loss of this server");
         return;
     }
-    find(opinion, s->replicas == 0 ? DOCTOR_CAVEAT : DOCTOR_FINE, s->address, "replicas",
-         "add a replica: if this server is lost, its users begin anew",
-         "%llu connected, %llu bytes behind", (unsigned long long)s->replicas,
-         (unsigned long long)s->lag_bytes_max);
+    doctor_find(opinion, s->replicas == 0 ? DOCTOR_CAVEAT : DOCTOR_FINE, s->address, "replicas",
+                "add a replica: if this server is lost, its users begin anew",
+                "%llu connected, %llu bytes behind", (unsigned long long)s->replicas,
+                (unsigned long long)s->lag_bytes_max);
     judge_waiting(opinion, facts, s);
     if (s->min_replicas == DOCTOR_UNKNOWN) {
-        find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas", "allow CONFIG GET, or look there",
-             "not told");
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas",
+                    "allow CONFIG GET, or look there", "not told");
         return;
     }
     bool is_held = s->min_replicas > 0 && s->max_lag_s > 0;
-    find(opinion, is_held ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "min-replicas",
-         "set min-replicas-to-write to at least 1, so that a primary that is cut off stops",
-         "min-replicas-to-write %llu, max-lag %llu s", (unsigned long long)s->min_replicas,
-         (unsigned long long)s->max_lag_s);
+    doctor_find(opinion, is_held ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "min-replicas",
+                "set min-replicas-to-write to at least 1, so that a primary that is cut off stops",
+                "min-replicas-to-write %llu, max-lag %llu s", (unsigned long long)s->min_replicas,
+                (unsigned long long)s->max_lag_s);
 }
 
 static void judge_memory(struct doctor_opinion *opinion, const struct doctor_server *s) {
     if (s->policy[0] == '\0') {
-        find(opinion, DOCTOR_CAVEAT, s->address, "eviction", "allow CONFIG GET, or look there",
-             "not told");
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "eviction",
+                    "allow CONFIG GET, or look there", "not told");
         return;
     }
     bool              is_kept = strcmp(s->policy, "noeviction") == 0;
     enum doctor_level level   = is_kept ? DOCTOR_FINE : DOCTOR_BROKEN;
-    find(opinion, level, s->address, "eviction",
-         "set maxmemory-policy noeviction: any other forgets users when memory is full",
-         "maxmemory-policy %s, maxmemory %llu", s->policy, (unsigned long long)s->maxmemory);
+    doctor_find(opinion, level, s->address, "eviction",
+                "set maxmemory-policy noeviction: any other forgets users when memory is full",
+                "maxmemory-policy %s, maxmemory %llu", s->policy, (unsigned long long)s->maxmemory);
 }
 
 static void judge_disk(struct doctor_opinion *opinion, const struct doctor_server *s) {
@@ -121,24 +99,15 @@ static void judge_disk(struct doctor_opinion *opinion, const struct doctor_serve
     bool is_on     = strcmp(s->appendonly, "yes") == 0;
     bool is_always = is_on && strcmp(s->appendfsync, "always") == 0;
     if (!is_told) {
-        find(opinion, DOCTOR_CAVEAT, s->address, "disk", "allow CONFIG GET, or look there",
-             "not told");
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "disk", "allow CONFIG GET, or look there",
+                    "not told");
         return;
     }
-    find(opinion, is_always ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "disk",
-         is_on ? "set appendfsync always: a power loss takes the last second"
-               : "set appendonly yes: a restart forgets all users, or all since the last save",
-         "appendonly %s, appendfsync %s", s->appendonly, s->appendfsync);
-}
-
-/* The shortest window in which permits of such trips are used; UINT64_MAX: there is none. */
-static uint64_t window_ns_min(uint64_t trip_ns, uint64_t round_trip_ns) {
-    struct shard_watches watches;
-    shard_watches_choose(&watches, &(struct lease_options){.round_trip_ns = round_trip_ns});
-    if (trip_ns <= watches.tolerance_ns[0]) return 0;
-    for (unsigned i = 1; i < SHARD_WATCHES; i++)
-        if (trip_ns <= watches.tolerance_ns[i]) return WINDOW_TOLERANCES * watches.tolerance_ns[i];
-    return UINT64_MAX;
+    doctor_find(opinion, is_always ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "disk",
+                is_on
+                    ? "set appendfsync always: a power loss takes the last second"
+                    : "set appendonly yes: a restart forgets all users, or all since the last save",
+                "appendonly %s, appendfsync %s", s->appendonly, s->appendfsync);
 }
 
 /* A permit that comes more slowly than is believed of the network is not used. */
@@ -146,7 +115,7 @@ static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts
                        const struct doctor_server *s) {
     char        said[TEXT_DURATION_BYTES_MAX], window[TEXT_DURATION_BYTES_MAX] = "";
     uint64_t    said_ns  = facts->round_trip_ns != 0 ? facts->round_trip_ns : ROUND_TRIP_USUAL_NS;
-    uint64_t    least_ns = window_ns_min(s->trip_p50_ns, said_ns);
+    uint64_t    least_ns = doctor_window_ns_min(s->trip_p50_ns, said_ns);
     const char *where = "", *late = "";
     if (least_ns > 0) {
         where = least_ns == UINT64_MAX ? ": in any window" : ": in windows below ";
@@ -154,33 +123,35 @@ static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts
         if (least_ns != UINT64_MAX) text_duration_write_short((int64_t)least_ns, window);
     }
     text_duration_write_short((int64_t)said_ns, said);
-    find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, s->address, "round trip",
-         "say a larger round-trip in the URL: it costs long windows little",
-         "p50 %.3f ms, p99 %.3f ms%s; the URL says %s%s%s%s", (double)s->trip_p50_ns / 1e6,
-         (double)s->trip_p99_ns / 1e6, facts->replicas_wanted > 0 ? " with the replicas" : "", said,
-         where, window, late);
+    doctor_find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, s->address, "round trip",
+                "say a larger round-trip in the URL: it costs long windows little",
+                "p50 %.3f ms, p99 %.3f ms%s; the URL says %s%s%s%s", (double)s->trip_p50_ns / 1e6,
+                (double)s->trip_p99_ns / 1e6,
+                facts->replicas_wanted > 0 ? " with the replicas" : "", said, where, window, late);
 }
 
 static void judge_clock(struct doctor_opinion *opinion, const struct doctor_server *s) {
     bool is_ok = s->rate_ppm >= -RATE_PPM_MAX && s->rate_ppm <= RATE_PPM_MAX;
-    find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "clock",
-         "let the machine's clock be slewed slower, and look again: one second is short",
-         "%+.3f ms from ours, goes %+lld ppm", (double)s->skew_ns / 1e6, (long long)s->rate_ppm);
+    doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "clock",
+                "let the machine's clock be slewed slower, and look again: one second is short",
+                "%+.3f ms from ours, goes %+lld ppm", (double)s->skew_ns / 1e6,
+                (long long)s->rate_ppm);
 }
 
 static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
     bool is_ok = strcmp(facts->cluster_state, "ok") == 0 && facts->slots_served == SLOT_COUNT;
-    find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, "", "cluster",
-         "assign all slots, and start the servers that are missing (CLUSTER NODES shows them)",
-         "state %s, %llu of %d slots served", facts->cluster_state,
-         (unsigned long long)facts->slots_served, SLOT_COUNT);
+    doctor_find(
+        opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, "", "cluster",
+        "assign all slots, and start the servers that are missing (CLUSTER NODES shows them)",
+        "state %s, %llu of %d slots served", facts->cluster_state,
+        (unsigned long long)facts->slots_served, SLOT_COUNT);
     /* Not from CLUSTER SLOTS, which leaves out a replica of a primary that has not written anything yet. */
     uint64_t alone = 0;
     for (unsigned i = 0; i < facts->server_count; i++)
         if (facts->servers[i].replicas == 0) alone += facts->servers[i].slots;
-    find(opinion, alone == 0 ? DOCTOR_FINE : DOCTOR_CAVEAT, "", "slots",
-         "give each primary a replica: the users of these slots have none",
-         "%llu without a replica", (unsigned long long)alone);
+    doctor_find(opinion, alone == 0 ? DOCTOR_FINE : DOCTOR_CAVEAT, "", "slots",
+                "give each primary a replica: the users of these slots have none",
+                "%llu without a replica", (unsigned long long)alone);
 }
 
 void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opinion) {
@@ -192,9 +163,9 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
         const struct doctor_server *s          = &facts->servers[i];
         bool                        is_primary = strcmp(s->role, "master") == 0;
         judge_version(opinion, s);
-        find(opinion, is_primary ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "role",
-             "name the primary in the URL, or the Sentinels that know it", "%s",
-             is_primary ? "primary" : "replica");
+        doctor_find(opinion, is_primary ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "role",
+                    "name the primary in the URL, or the Sentinels that know it", "%s",
+                    is_primary ? "primary" : "replica");
         judge_script(opinion, s);
         judge_replicas(opinion, facts, s);
         judge_memory(opinion, s);

@@ -8,7 +8,7 @@ import subprocess
 import weir_cli
 import weir_file
 
-VERBS = ("allow", "serve", "top", "compact", "init", "doctor", "explain", "judge", "sim")
+VERBS = ("allow", "serve", "top", "compact", "init", "doctor", "cassandra", "explain", "judge", "sim")
 
 
 class Help(weir_file.Case):

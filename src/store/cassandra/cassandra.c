@@ -495,6 +495,15 @@ static bool choice_consider(struct choice *choice, const struct query *query, st
     return choice->weight == WEIGHT_BEST;
 }
 
+/* The one that was asked for, or none. */
+static struct choice cassandra_find_node(struct cassandra *c, const struct query *query) {
+    struct choice choice = {0};
+    for (unsigned i = 0; i < c->peer_count; i++)
+        if (memcmp(&c->peers[i]->facts.id, &query->node, sizeof query->node) == 0)
+            (void)choice_consider(&choice, query, c->peers[i], c->spin++);
+    return choice;
+}
+
 /* Replicas first. Conditional requests of one key meet at one replica, which has them in its own order
  * instead of in a race with other replicas; all others are spread. */
 static struct choice cassandra_choose(struct cassandra *c, const struct query *query) {
@@ -543,9 +552,14 @@ static void cassandra_route(struct cassandra *c, struct query *query) {
         query_list_append(&c->parked, query);
         return;
     }
-    struct choice choice = cassandra_choose(c, query);
+    struct choice choice =
+        query->has_node ? cassandra_find_node(c, query) : cassandra_choose(c, query);
+    if (choice.channel == NULL && choice.hopeless == NULL) {
+        INVARIANT(query->has_node);
+        cassandra_end_unreachable(c, query, -1, "the cluster has no node of this id");
+        return;
+    }
     if (choice.channel == NULL) {
-        INVARIANT(choice.hopeless != NULL);
         cassandra_end_unreachable(c, query, choice.hopeless->error, choice.hopeless->problem);
         return;
     }

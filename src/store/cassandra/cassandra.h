@@ -36,6 +36,7 @@
 
 #include "base/view.h"
 #include "wire/cql_response.h"
+#include "wire/cql_value.h"
 
 struct cassandra;
 
@@ -126,6 +127,9 @@ struct cassandra_request {
     unsigned                value_count;
     struct view key; /* of the partition, as cql_key_write() writes it; empty: any node will do. Its
                         replicas are those of the URL's keyspace */
+    const struct cql_uuid
+        *node; /* its host_id: this one alone is asked, in whatever data centre; NULL: who
+                                    is best */
     enum cql_consistency consistency;
     enum cql_consistency
              serial_consistency; /* CQL_SERIAL or CQL_LOCAL_SERIAL; 0: the server's, SERIAL */

@@ -38,6 +38,8 @@ struct query *query_new(const struct cassandra_request *request, bool *is_long) 
                             .is_conditional = request->is_conditional,
                             .bytes          = (uint32_t)bytes};
     if (query->has_token) query->token = cql_token(request->key);
+    query->has_node = request->node != NULL;
+    if (query->has_node) query->node = *request->node;
 
     char *at = (char *)query->values + values_bytes;
     for (unsigned i = 0; i < request->value_count; i++)

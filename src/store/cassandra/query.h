@@ -10,6 +10,7 @@
 #include "store/cassandra/cassandra.h"
 #include "store/net/due.h"
 #include "wire/cql_request.h"
+#include "wire/cql_value.h"
 
 struct channel;
 
@@ -51,6 +52,7 @@ struct query {
     struct view                       text;            /* QUERY_TEXT */
     struct cql_parameters             parameters;
     int64_t                           token;
+    struct cql_uuid                   node; /* has_node */
     uint32_t         avoided;  /* the number of the peer that would not do it last; 0: none */
     int32_t          error;    /* that it met last, or -1 */
     uint8_t          tries;    /* that were in vain */
@@ -58,6 +60,7 @@ struct query {
     bool             is_own;   /* of the client itself: nobody counts it or tries it again */
     bool             is_over;  /* its answer was given */
     bool             has_token;
+    bool             has_node; /* no other will do */
     bool             is_conditional;
     uint32_t         bytes;
     struct cql_value values[]; /* and behind them the bytes of values and text */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * init_redis: is this Redis store new? */
+#include <stdio.h>
+#include <time.h>
+
+#include "api/shared.h"
+#include "base/range.h"
+#include "base/text.h"
+#include "cmd/command.h"
+#include "cmd/init.h"
+#include "cmd/store.h"
+#include "cmd/terminal.h"
+#include "os/clock.h"
+
+#define DEADLINE_NS UINT64_C(5000000000)
+#define DAY_US      UINT64_C(86400000000)
+#define CONFIRM_NS  UINT64_C(1000000000)
+
+static void say(uint32_t begun, uint32_t shards, uint64_t past_us);
+
+/* Says it again for a while if replicas do not confirm: they may be late this once. What was new then is
+ * counted. */
+static bool init_begin(struct lease_store *store, uint32_t *begun, struct redis_result *result) {
+    const struct timespec pause    = {.tv_nsec = 10000000};
+    uint64_t              until_ns = clock_now_ns() + CONFIRM_NS;
+    uint32_t              again;
+    bool is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, begun, result);
+    while (is_said && !result->is_confirmed && clock_now_ns() < until_ns) {
+        (void)nanosleep(&pause, NULL);
+        is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, &again, result);
+        *begun += is_said ? again : 0;
+    }
+    return is_said;
+}
+
+int init_redis(const char *url) {
+    struct shared shared;
+    uint64_t      past_us = UINT64_MAX;
+    weir_error    error   = {.status = WEIR_OK};
+    if (!shared_open_redis(&shared, url, &error)) return store_complain("init", &error);
+
+    struct redis_result result;
+    uint32_t            begun, shards = shared.store->shard_count;
+    bool                is_begun     = init_begin(shared.redis, &begun, &result);
+    bool                is_confirmed = is_begun && result.is_confirmed;
+    if (is_begun && begun == 0)
+        is_begun = lease_store_past(shared.redis, clock_now_ns() + DEADLINE_NS, &past_us, &result);
+    shared_close(&shared);
+    if (!is_begun) {
+        char quoted[TERMINAL_QUOTE_BYTES_MAX];
+        terminal_complain("init", "%s", terminal_quote(view_of(result.problem), quoted));
+        redis_result_clear(&result);
+        return COMMAND_TROUBLE;
+    }
+    if (!is_confirmed) {
+        terminal_complain(
+            "init", "the replicas that the URL waits for did not confirm it, so no permit is given "
+                    "there; weir doctor says why");
+        return COMMAND_TROUBLE;
+    }
+    say(begun, shards, past_us);
+    return terminal_finish("init", COMMAND_DONE);
+}
+
+/* A day is long enough for most windows, as in weir serve. */
+static void say(uint32_t begun, uint32_t shards, uint64_t past_us) {
+    char known[TEXT_DURATION_BYTES_MAX];
+    text_duration_write_short((int64_t)smaller(past_us, DAY_US) * 1000, known);
+    if (begun == shards)
+        printf("this store is new: it gives permits at once\n");
+    else if (begun > 0)
+        printf("%u of %u parts of this store are new: they give permits at once\n", begun, shards);
+    else if (past_us >= DAY_US)
+        printf("nothing to do: this store is in use\n");
+    else
+        printf(
+            "left as it is: this store is in use, and does not know what was granted before %s%s: "
+            "limits whose windows reach further back are denied\n",
+            past_us == 0 ? "now" : "the last ", past_us == 0 ? "" : known);
+}
