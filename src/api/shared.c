@@ -25,13 +25,14 @@ enum {
 #define SILENCE_NS_MIN UINT64_C(1000000000)
 #define CONNECT_NS_MIN UINT64_C(2000000000)
 
-static bool is_cassandra(const char *url) {
+bool shared_is_cassandra(const char *url) {
     static const char scheme[] = "cassandra"; /* or cassandras */
     return strncmp(url, scheme, strlen(scheme)) == 0 && strstr(url, "://") != NULL;
 }
 
 bool shared_is_url(const char *url) {
-    return (strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL) || is_cassandra(url);
+    return (strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL) ||
+           shared_is_cassandra(url);
 }
 
 static bool fail(weir_error *error, weir_status status, const char *text) {
@@ -209,7 +210,7 @@ static bool url_of_cassandra(struct shared_url *url, weir_error *error) {
 }
 
 bool shared_url_read(const char *url, struct shared_url *read, weir_error *error) {
-    *read = (struct shared_url){.is_cassandra = is_cassandra(url), .text = strdup(url)};
+    *read = (struct shared_url){.is_cassandra = shared_is_cassandra(url), .text = strdup(url)};
     if (read->text == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
     char *question = strchr(read->text, '?');
     if (question != NULL) *question = '\0';
