@@ -7,7 +7,8 @@ import unittest
 
 from client import QUORUM, Client
 from servers import Site
-from fleet import UNTIL_TOLD_S, WHYS, Clock, Fleet, FleetTest, Rule, init  # of the tests on Redis: they know URLs only
+from api import MINUTE, Answers, Api
+from fleet import UNTIL_TOLD_S, WHYS, Clock, Fleet, FleetTest, Rule, init  # of the tests on Redis, as api: they know URLs only
 
 RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 
@@ -149,6 +150,39 @@ class OnOneNode(CassandraFleetTest):
         self.assertGreater(claimed, 0)
         self.assertEqual(sum(permits for (permits,) in ask("SELECT permits FROM weir_claims")), used)
         self.assertEqual(ask("SELECT is_fenced FROM weir_members"), [[True]] * 4)
+
+
+class OneLimiter(Answers, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(1, is_durable=True)
+        cls.addClassCleanup(cls.site.__exit__)
+        cls.url = cls.site.url(rest="/weir?policy=closed&deadline=2s")
+        init(cls.url)
+
+    def setUp(self):
+        """Each test has its own users, as if it had its own node."""
+        self.url = f"{type(self).url}&secret={self.id()}"
+
+    def test_a_child_is_one_more_process(self):
+        with Api(self.url) as api:
+            api.ready()
+            self.assertEqual(api.ask("ask", 4, "ann", 10, MINUTE, 1)["allowed"], 4)
+            child = api.ask("child", 9, "ann", 10, MINUTE, 1)
+            self.assertEqual(child["degraded"], 0, child)
+            self.assertGreater(child["allowed"], 0, "it asks for the parent's user")
+            self.assertLessEqual(child["allowed"], 6, "what the parent used counts")
+
+    def test_any_limit_and_window(self):
+        with Api(self.url) as api:
+            api.ready()
+            for limit in 1, 1 << 40:
+                for window_ms in 50, 3650 * 24 * 3600 * 1000 // 5:
+                    with self.subTest(limit=limit, window_ms=window_ms):
+                        answer = api.ask("ask", 2, f"ann{limit}", limit, window_ms, min(limit, 1 << 39))
+                        self.assertEqual((answer["allowed"], answer["degraded"]), (min(limit, 2), 0), answer)
+            long = api.ask("ask", 1, "ann", 1, 3650 * 24 * 3600 * 1000, 1)
+            self.assertEqual((long["allowed"], long["degraded"]), (0, 1), long)
 
 
 class WithUsers(CassandraFleetTest):
