@@ -438,3 +438,20 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
     CHECK_EQ(reply.granted, 1);
 }
+
+TEST(a_slow_read_is_an_answer_all_the_same) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    p.now_ms += 400; /* more than an answer is good for from when it was asked */
+    struct claim_row rows[] = {
+        {.id = SELF, .number = p.claim.done_number, .permits = 25},
+        {.id = OTHER, .number = 1, .permits = LIMIT - 25, .demand = LIMIT - 25}};
+    CHECK(claim_has_read(&p.claim, &p.self, rows, 2, p.now_ms * MS));
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+}
