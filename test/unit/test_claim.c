@@ -109,6 +109,17 @@ TEST(a_claim_is_written_read_and_only_then_used) {
     CHECK(!serve(&p, 1, &reply)); /* the five are in use */
 }
 
+TEST(who_asks_again_for_what_was_granted_claims_no_more) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 5, 0);
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 5);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    CHECK_EQ(p.claim.usable, 5);
+}
+
 TEST(what_is_claimed_is_used_again_without_a_word) {
     struct process p;
     process_begin(&p, 1);
