@@ -29,6 +29,7 @@ spec.loader.exec_module(redis_servers)
 Certificates, die_with_parent, wait_for = (redis_servers.Certificates, redis_servers.die_with_parent,
                                            redis_servers.wait_for)
 IS_SLOW = redis_servers.IS_SLOW
+from weir_server import Server  # noqa: E402: the folder of the tests of Redis has just said where it is
 PATIENCE_S = 240  # a node has started in 5 s here, and in 60 s on a machine that did much else
 
 # What Cassandra's own scripts open to it of Java 17.
@@ -264,4 +265,4 @@ class Site:
         self.home.cleanup()
 
 
-__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Node", "Site", "die_with_parent", "wait_for"]
+__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Node", "Server", "Site", "die_with_parent", "wait_for"]

@@ -6,7 +6,7 @@ import time
 import unittest
 
 from client import QUORUM, Client
-from servers import Site
+from servers import Server, Site, wait_for
 from api import MINUTE, Answers, Api
 from fleet import UNTIL_TOLD_S, WHYS, Clock, Fleet, FleetTest, Rule, init  # of the tests on Redis, as api: they know URLs only
 
@@ -172,6 +172,26 @@ class OneLimiter(Answers, unittest.TestCase):
             self.assertEqual(child["degraded"], 0, child)
             self.assertGreater(child["allowed"], 0, "it asks for the parent's user")
             self.assertLessEqual(child["allowed"], 6, "what the parent used counts")
+
+    def test_servers_share_a_limit(self):
+        servers = [Server("--store", self.url, "--nodes", "2") for _ in range(2)]
+        for server in servers:
+            self.addCleanup(server.stop)
+        clients = [self.enterContext(server.connect()) for server in servers]
+
+        def ask():
+            return sum(client.ask("WEIR.ALLOW", "ann", 60, 60 * MINUTE) for client in clients)
+        allowed = sum(ask() for _ in range(60))
+
+        # What one has in hand when the other is refused is asked for, or let go.
+        def all_is_used():
+            nonlocal allowed
+            allowed += ask()
+            return allowed >= 60
+        wait_for("all that an hour admits", all_is_used)
+        for _ in range(20):
+            all_is_used()
+        self.assertEqual(allowed, 60)
 
     def test_any_limit_and_window(self):
         with Api(self.url) as api:
