@@ -218,8 +218,8 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
         return false;
     }
     if (is_acquire && q->need <= q->limit) {
-        /* Holders repeat what is not answered soon, and several repeats may have waited for one errand: what the
-         * first was granted is what the others are about. */
+        /* Holders repeat what is not answered soon, and several repeats may have waited for one errand: what
+         * the first was granted is what the others are about. */
         bool is_repeated = account_has_granted(c->account, q->id);
         bool fits        = is_repeated || q->need <= free;
         if (!is_repeated) claim_note_demand(c, q, live);
