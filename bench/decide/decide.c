@@ -36,6 +36,9 @@ enum {
     ADMISSIONS_MAX  = 1 << 18, /* of a thread, if they are written down */
 };
 
+/* How long connections stay after --until-ns: who watches the server may look at them a little late. */
+#define LINGER_NS UINT64_C(500000000)
+
 enum order { ORDER_HOT, ORDER_UNIFORM, ORDER_ZIPF, ORDER_COLD };
 
 struct plan {
@@ -404,6 +407,7 @@ int main(int argc, char **argv) {
     asked_tell(asked);
     puts("}");
     free(sum);
+    sleep_until(p.until_ns + LINGER_NS);
     asked_close(asked);
     if (admissions != NULL && fclose(admissions) != 0)
         die(3, "%s: %s", p.admissions, strerror(errno));
