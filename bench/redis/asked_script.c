@@ -11,8 +11,8 @@
 
 #include <hiredis/hiredis.h>
 
+#include "decide/asked.h"
 #include "os/clock.h"
-#include "redis/asked.h"
 #include "store/redis/redis.h"
 
 enum { SCRIPT_BYTES_MAX = 4096, NUMBER_BYTES_MAX = 32, WORDS = 3 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The peer github.com/go-redis/redis_rate, asked as bench/redis/decide.c asks weir: the same options, the
+// The peer github.com/go-redis/redis_rate, asked as bench/decide/decide.c asks weir: the same options, the
 // same order of users, the same line of JSON. --outstanding N are N goroutines for each of --threads, each
 // of which waits for its answers; 0 is one.
 package main

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "redis/asked.h"
+#include "decide/asked.h"
 
 struct asked {
     weir        *w;

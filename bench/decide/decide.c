@@ -4,8 +4,8 @@
  *
  * Threads ask from --begin-ns to --until-ns; what is answered from --from-ns on is counted. The times are on
  * CLOCK_BOOTTIME, so that all processes of a run and who watches the server agree on them. Who is asked is
- * linked (asked.h). Prints one line of JSON; bench/redis/fleet starts several and adds them up, and
- * bench/peers/redis_rate is the same program around a peer.
+ * linked (asked.h). Prints one line of JSON; bench/redis/fleet and bench/cassandra/fleet start several and
+ * add them up (rows.py), and bench/peers/redis_rate is the same program around a peer.
  *
  * Without --outstanding a thread waits for each answer. With it, a thread keeps so many on their way. With
  * --rate questions fall due evenly, and latency counts from when one was due, so that a stall counts for all
@@ -22,9 +22,9 @@
 #include "base/random.h"
 #include "base/range.h"
 #include "cmd/zipf.h"
+#include "decide/asked.h"
 #include "load/histogram.h"
 #include "load/option.h"
-#include "redis/asked.h"
 
 enum {
     THREADS_MAX     = 64,
@@ -32,11 +32,14 @@ enum {
     USERS_MAX       = 10000000,
     USER_DIGITS     = 8,
     USER_BYTES_MAX  = 128,
-    DRAWS           = 1 << 16, /* of a thread, from a Zipf distribution; then the same again */
+    DRAWS           = 1 << 18, /* of a thread, which users come; then the same again */
     ADMISSIONS_MAX  = 1 << 18, /* of a thread, if they are written down */
 };
 
-enum order { ORDER_HOT, ORDER_ZIPF, ORDER_COLD };
+/* How long connections stay after --until-ns: who watches the server may look at them a little late. */
+#define LINGER_NS UINT64_C(500000000)
+
+enum order { ORDER_HOT, ORDER_UNIFORM, ORDER_ZIPF, ORDER_COLD };
 
 struct plan {
     const char *url, *name, *admissions;
@@ -44,6 +47,7 @@ struct plan {
     uint64_t    limit, window_ns, users;
     unsigned    threads, outstanding, process, processes;
     double      rate_per_s; /* of all processes; 0: as fast as they can */
+    double      exponent;   /* of the Zipf distribution */
     uint64_t    begin_ns, from_ns, until_ns;
 };
 
@@ -84,11 +88,12 @@ struct lane {
 static const char usage[] =
     "usage: weir-bench-decide --url URL --begin-ns T --from-ns T --until-ns T [options]\n"
     "\n"
-    "  --name TEXT        users' names begin so [user]    --order hot|zipf|cold [hot]\n"
-    "  --users N          [1]                             --limit L [1000]\n"
-    "  --window-ms W      [1000]                          --threads K [1]\n"
-    "  --outstanding N    a thread; 0: it waits [0]       --rate R of all processes\n"
+    "  --name TEXT        users' names begin so [user]    --order hot|uniform|zipf|cold [hot]\n"
+    "  --users N          [1]                             --exponent S of zipf [1]\n"
+    "  --limit L          [1000]                          --window-ms W [1000]\n"
+    "  --threads K        [1]                             --outstanding N a thread; 0: it waits [0]\n"
     "  --process I        of [0]                          --processes N [1]\n"
+    "  --rate R           of all processes\n"
     "  --admissions FILE  each, for weir judge; with --order hot\n";
 
 const char *option_program; /* with the name of who is asked */
@@ -111,12 +116,14 @@ static void sleep_until(uint64_t at_ns) {
 
 /* ---- the next question ---- */
 
-static uint32_t *draw_zipf(uint64_t users, uint64_t seed) {
+static uint32_t *draw(const struct plan *p, uint64_t seed) {
     struct random random = {.state = seed};
-    struct zipf   zipf   = zipf_of(users, 1.0);
+    struct zipf   zipf   = zipf_of(p->users, p->exponent);
     uint32_t     *draws  = malloc(DRAWS * sizeof *draws);
     if (draws == NULL) die(3, "out of memory");
-    for (unsigned i = 0; i < DRAWS; i++) draws[i] = (uint32_t)zipf_next(&zipf, &random);
+    for (unsigned i = 0; i < DRAWS; i++)
+        draws[i] = (uint32_t)(p->order == ORDER_ZIPF ? zipf_next(&zipf, &random)
+                                                     : random_below(&random, p->users));
     return draws;
 }
 
@@ -126,6 +133,7 @@ static uint64_t user_of(const struct lane *l) {
     const uint64_t prime = UINT64_C(2654435761);
     switch (l->plan->order) {
     case ORDER_HOT: return 0;
+    case ORDER_UNIFORM:
     case ORDER_ZIPF: return l->draws[l->asked_count % DRAWS];
     case ORDER_COLD: break;
     }
@@ -269,7 +277,7 @@ static struct lane *lane_start(const struct plan *p, struct asked *asked, unsign
     l->number     = p->process * p->threads + thread;
     l->user_bytes = (size_t)snprintf(l->user, sizeof l->user, "%s:%0*d", p->name, USER_DIGITS, 0);
     if (l->user_bytes >= sizeof l->user) die(2, "--name is too long");
-    if (p->order == ORDER_ZIPF) l->draws = draw_zipf(p->users, l->number);
+    if (p->order == ORDER_UNIFORM || p->order == ORDER_ZIPF) l->draws = draw(p, l->number);
     if (p->admissions != NULL) l->admissions = calloc(ADMISSIONS_MAX, sizeof *l->admissions);
     if (p->admissions != NULL && l->admissions == NULL) die(3, "out of memory");
     pthread_mutex_init(&l->lock, NULL);
@@ -317,11 +325,11 @@ static void print_counts(const struct lane *sum, uint64_t cpu_ns) {
 /* ---- the command line ---- */
 
 static enum order order_of(const char *name) {
-    static const char *const names[] = {"hot", "zipf", "cold"};
-    for (unsigned i = 0; i < 3; i++) {
+    static const char *const names[] = {"hot", "uniform", "zipf", "cold"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name, names[i]) == 0) return (enum order)i;
     }
-    die(2, "--order is '%s'; it may be hot, zipf or cold", name);
+    die(2, "--order is '%s'; it may be hot, uniform, zipf or cold", name);
 }
 
 static struct plan plan_of(int argc, char **argv) {
@@ -329,26 +337,16 @@ static struct plan plan_of(int argc, char **argv) {
                                           .limit     = 1000,
                                           .window_ns = 1000000000,
                                           .users     = 1,
+                                          .exponent  = 1,
                                           .threads   = 1,
                                           .processes = 1};
     static const struct option known[] = {
-        {"url", 1, 0, 'U'},
-        {"name", 1, 0, 'N'},
-        {"admissions", 1, 0, 'a'},
-        {"order", 1, 0, 'o'},
-        {"users", 1, 0, 'u'},
-        {"limit", 1, 0, 'l'},
-        {"window-ms", 1, 0, 'W'},
-        {"threads", 1, 0, 'T'},
-        {"outstanding", 1, 0, 'O'},
-        {"process", 1, 0, 'i'},
-        {"processes", 1, 0, 'n'},
-        {"rate", 1, 0, 'r'},
-        {"begin-ns", 1, 0, 'b'},
-        {"from-ns", 1, 0, 'f'},
-        {"until-ns", 1, 0, 't'},
-        {"help", 0, 0, 'h'},
-        {0},
+        {"url", 1, 0, 'U'},         {"name", 1, 0, 'N'},      {"admissions", 1, 0, 'a'},
+        {"order", 1, 0, 'o'},       {"users", 1, 0, 'u'},     {"exponent", 1, 0, 'e'},
+        {"limit", 1, 0, 'l'},       {"window-ms", 1, 0, 'W'}, {"threads", 1, 0, 'T'},
+        {"outstanding", 1, 0, 'O'}, {"process", 1, 0, 'i'},   {"processes", 1, 0, 'n'},
+        {"rate", 1, 0, 'r'},        {"begin-ns", 1, 0, 'b'},  {"from-ns", 1, 0, 'f'},
+        {"until-ns", 1, 0, 't'},    {"help", 0, 0, 'h'},      {0},
     };
     int index = 0;
     for (int c; (c = getopt_long(argc, argv, "", known, &index)) != -1;) {
@@ -359,6 +357,7 @@ static struct plan plan_of(int argc, char **argv) {
         case 'a': p.admissions = optarg; break;
         case 'o': p.order = order_of(optarg); break;
         case 'u': p.users = (uint64_t)number_of(option, optarg, 1, USERS_MAX); break;
+        case 'e': p.exponent = number_of(option, optarg, 0.01, 10); break;
         case 'l': p.limit = (uint64_t)number_of(option, optarg, 1, 0x1p40); break;
         case 'W': p.window_ns = (uint64_t)number_of(option, optarg, 1, 1e9) * 1000000u; break;
         case 'T': p.threads = (unsigned)number_of(option, optarg, 1, THREADS_MAX); break;
@@ -408,6 +407,7 @@ int main(int argc, char **argv) {
     asked_tell(asked);
     puts("}");
     free(sum);
+    sleep_until(p.until_ns + LINGER_NS);
     asked_close(asked);
     if (admissions != NULL && fclose(admissions) != 0)
         die(3, "%s: %s", p.admissions, strerror(errno));

@@ -2,10 +2,11 @@
  *
  * asked: who decides about the questions of decide.c?
  *
- * There are two, and each is linked to a program of its own: asked_weir.c asks weir through its public
- * functions alone, asked_script.c has Redis run a script for each question. */
-#ifndef WEIR_BENCH_REDIS_ASKED_H
-#define WEIR_BENCH_REDIS_ASKED_H
+ * There are three, and each is linked to a program of its own: asked_weir.c asks weir through its public
+ * functions alone, redis/asked_script.c has Redis run a script for each question, and
+ * cassandra/asked_update.c has Cassandra do a conditional update for each. */
+#ifndef WEIR_BENCH_DECIDE_ASKED_H
+#define WEIR_BENCH_DECIDE_ASKED_H
 
 #include <stdbool.h>
 #include <stddef.h>
