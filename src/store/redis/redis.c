@@ -516,6 +516,9 @@ static void redis_send(struct redis *r, struct node *node, struct request *reque
     struct link *link = redis_link(r, node, request);
     node->used_ns     = r->now_ns;
     r->is_restless    = true;
+    /* The first permit must not wait for a connection besides: it would come too late to be used. */
+    for (unsigned i = 0; r->setting.replicas > 0 && i < node->link_count; i++)
+        link_want(&node->links[i]);
     if (!link_is_hopeless(link)) {
         link_send(link, request);
         return;
