@@ -6,6 +6,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 import unittest
 
 from fleet import init
@@ -104,12 +105,23 @@ class Serve(unittest.TestCase):
     def test_a_store_that_lost_its_past_is_not_new(self):
         _, client = self.server()
         self.assertEqual(client.ask("WEIR.ALLOW", "ann", 1, HOUR), 1)
-        self.assertEqual(init(self.site.url), "nothing to do: this store is in use\n")
+        self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
         self.site.one.must("FLUSHALL")
         wait_for("a question", lambda: self.site.one.ask("EXISTS", "weir:{0}") == 1)
         self.assertIn("left as it is: this store is in use, and does not know what", init(self.site.url))
         for user in "ann", "bob":
             wait_for("a denial", lambda u=user: (d := decided(client, u, 1, HOUR))["how"] == "store" and not d["allowed"])
+
+    def test_a_past_that_was_slept_away_is_missed_before_anybody_else_asks(self):
+        """A server that was off for four days while permits were out: it tells so only to who steps its clock."""
+        day_us = 24 * 3600 * 1000000
+        now_us, clock_us = time.time_ns() // 1000, 100 * day_us
+        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us - 4 * day_us, clock_us, clock_us - 50 * day_us,
+                                                          0, 7, clock_us + day_us, 0))
+        self.assertIn("left as it is: this store is in use, and does not know what was granted before", init(self.site.url))
+        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us, clock_us, clock_us - 50 * day_us,
+                                                          0, 7, clock_us + day_us, 0))
+        self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
 
     def test_a_long_pipeline_takes_few_trips(self):
         _, client = self.server()

@@ -379,6 +379,30 @@ static void keep_least(void *context, int64_t answer) {
     if (answer >= 0 && (uint64_t)answer < *least_us) *least_us = (uint64_t)answer;
 }
 
+/* What each node does first: who steps the clock finds out whether it was left alone for too long. */
+static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
+                              struct redis_result *result) {
+    const struct lease_request beat = {.era_seen_us = 0};
+    char                       word[LEASE_WORDS_BYTES_MAX];
+    size_t                     bytes   = lease_words_write(&beat, word);
+    struct view                words[] = {view_of(s->clamp), view_of(s->keep), {word, bytes}};
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        char        key_bytes[KEY_BYTES_MAX];
+        struct view key = shard_key(s, shard, key_bytes);
+        redis_call(s->redis,
+                   &(struct redis_command){.script      = &s->script,
+                                           .keys        = &key,
+                                           .key_count   = 1,
+                                           .words       = words,
+                                           .word_count  = sizeof words / sizeof words[0],
+                                           .deadline_ns = deadline_ns},
+                   result);
+        if (result->status != REDIS_DONE) return false;
+        redis_result_clear(result);
+    }
+    return true;
+}
+
 bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
                       struct redis_result *result) {
     static const char text[] =
@@ -386,6 +410,13 @@ bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *pas
         "if not record or #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
         "local virgin, c, _, _, born = struct.unpack('<ddddd', record)\n"
         "return virgin == 1 and -1 or math.max(c - born, 0)\n";
-    *past_us = UINT64_MAX;
-    return store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result);
+    for (int step = 0; step < 2; step++) {
+        *past_us = UINT64_MAX;
+        if (!store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result))
+            return false;
+        /* A record that is missing, or not ours, is not to be made here. */
+        if (*past_us == 0) break;
+        if (step == 0 && !store_step_clocks(s, deadline_ns, result)) return false;
+    }
+    return true;
 }
