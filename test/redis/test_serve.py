@@ -29,7 +29,8 @@ def decided(client, *words):
 
 def info(client, section):
     text = client.ask("INFO", section).decode()
-    return {name: int(value) for name, value in (line.split(":") for line in text.splitlines() if ":" in line)}
+    lines = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: int(value) if value.isdigit() else value for name, value in lines}
 
 
 class Serve(unittest.TestCase):
@@ -150,6 +151,31 @@ class Serve(unittest.TestCase):
         self.site.one.resume()
         back = wait_for("the store again", lambda: (d := decided(client, "ann", 5, HOUR))["how"] == "store" and d)
         self.assertEqual(back["allowed"], 1)
+
+    def test_what_is_wrong_with_the_store_is_told_until_it_is_over(self):
+        _, client = self.server()
+        self.assertEqual(info(client, "store")["store_trouble"], "")
+        self.site.one.must("CONFIG", "SET", "requirepass", "first")
+        with self.site.one.connect() as ours:
+            ours.ask("AUTH", "first")
+            ours.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            wait_for("a reason", lambda: decided(client, "ann", 5, HOUR) and "asks for a password" in
+                     info(client, "store")["store_trouble"])
+            ours.ask("CONFIG", "SET", "requirepass", "")
+        wait_for("an end of it", lambda: info(client, "store")["store_trouble"] == "")
+
+    def test_trouble_of_one_connection_is_not_hidden_by_the_other(self):
+        """Nothing is confirmed, and the beats, which wait for no replica, are answered many times a second."""
+        with Server("--store", self.site.url + "?replicas=1", "--policy", "closed") as server, server.connect() as client:
+            def trouble():
+                decided(client, "ann", 5, 1000)
+                return info(client, "store")["store_trouble"]
+            wait_for("a reason", trouble)
+            told = set()
+            for _ in range(20):
+                told.add(info(client, "store")["store_trouble"])
+                time.sleep(0.05)
+            self.assertEqual(told, {"the replicas do not confirm in time; see weir doctor"})
 
     def test_it_starts_and_ends_without_its_store(self):
         self.site.one.kill()
