@@ -242,6 +242,10 @@ typedef struct weir_options {
  *                on servers that any number of hosts share; rediss with TLS. WEIR_STRICT only. Permits
  *                are leased, so that most decisions are made here; weir_open() does not wait for the
  *                servers. What may follow the "?" is in docs/redis.md
+ *     cassandra://[user:password@]host[:port],...[/keyspace][?...]
+ *                the same on Cassandra; cassandras with TLS. Each process counts what it claims, so it
+ *                is for processes that live for longer than a window: what one used counts until
+ *                others know that it has ended, for them alone. See docs/cassandra.md
  *
  * A NULL url means what the environment variable WEIR_STORE says, and file: if that is not set.
  *

@@ -23,15 +23,15 @@ enum {
 #define ROUND_TRIP_MAX INT64_C(1000000000)
 #define WAIT_NS_MIN    UINT64_C(10000000) /* for replicas */
 #define SILENCE_NS_MIN UINT64_C(1000000000)
-#define CONNECT_NS_MIN UINT64_C(2000000000)
 
-static bool is_cassandra(const char *url) {
+bool shared_is_cassandra(const char *url) {
     static const char scheme[] = "cassandra"; /* or cassandras */
     return strncmp(url, scheme, strlen(scheme)) == 0 && strstr(url, "://") != NULL;
 }
 
 bool shared_is_url(const char *url) {
-    return (strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL) || is_cassandra(url);
+    return (strncmp(url, "redis", 5) == 0 && strstr(url, "://") != NULL) ||
+           shared_is_cassandra(url);
 }
 
 static bool fail(weir_error *error, weir_status status, const char *text) {
@@ -88,6 +88,9 @@ static bool query_fits(const struct shared_url *q, const char *name, weir_error 
         {"replicas", false,
          "the URL's replicas is for Redis: on Cassandra the keyspace says how many there are, and a "
          "quorum of them is always waited for"},
+        {"round-trip", false,
+         "the URL's round-trip is for Redis: on Cassandra a permit is good however long it took; "
+         "how long a decision may wait is its deadline"},
         {"sentinel-user", false,
          "the URL's sentinel-user is for Redis: Cassandra has no Sentinels"},
         {"sentinel-password", false,
@@ -133,17 +136,16 @@ static bool query_set(struct shared_url *q, const char *name, const char *value,
         if (!text_duration_parse(view_of(value), &q->round_trip_ns) || q->round_trip_ns <= 0 ||
             q->round_trip_ns > ROUND_TRIP_MAX)
             return fail_value(error, name, "a length of time up to 1s, such as 5ms");
-        uint64_t trip_ns        = (uint64_t)q->round_trip_ns;
-        q->redis.replicas_ns    = larger(WAIT_NS_MIN, 2 * trip_ns);
-        q->redis.connect_ns     = larger(SILENCE_NS_MIN, 8 * trip_ns);
-        q->cassandra.connect_ns = larger(CONNECT_NS_MIN, 8 * trip_ns);
+        uint64_t trip_ns     = (uint64_t)q->round_trip_ns;
+        q->redis.replicas_ns = larger(WAIT_NS_MIN, 2 * trip_ns);
+        q->redis.connect_ns  = larger(SILENCE_NS_MIN, 8 * trip_ns);
     } else if (strcmp(name, "policy") == 0) {
         if (!read_policy(value, &q->policy))
             return fail_value(error, name, "closed, open or local");
     } else if (q->is_cassandra) {
         return fail(error, WEIR_BAD_URL,
                     "after the URL's \"?\" only these are known: datacenter, nodes, deadline, "
-                    "round-trip, policy, secret, ca-file, cert-file, key-file");
+                    "policy, secret, ca-file, cert-file, key-file");
     } else {
         return fail(
             error, WEIR_BAD_URL,
@@ -209,7 +211,7 @@ static bool url_of_cassandra(struct shared_url *url, weir_error *error) {
 }
 
 bool shared_url_read(const char *url, struct shared_url *read, weir_error *error) {
-    *read = (struct shared_url){.is_cassandra = is_cassandra(url), .text = strdup(url)};
+    *read = (struct shared_url){.is_cassandra = shared_is_cassandra(url), .text = strdup(url)};
     if (read->text == NULL) return fail(error, WEIR_NO_MEMORY, "out of memory");
     char *question = strchr(read->text, '?');
     if (question != NULL) *question = '\0';

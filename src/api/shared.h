@@ -47,8 +47,9 @@ struct shared {
     struct shared_url   url;
 };
 
-/* Whether the URL names such a store. */
+/* Whether the URL names such a store; and whether that is Cassandra. */
 bool shared_is_url(const char *url);
+bool shared_is_cassandra(const char *url);
 
 /* False: `error` says why, and never quotes a password. shared_url_clear() takes the texts back. */
 bool shared_url_read(const char *url, struct shared_url *read, weir_error *error);

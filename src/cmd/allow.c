@@ -5,6 +5,7 @@
 
 #include <weir.h>
 
+#include "api/shared.h"
 #include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
@@ -109,6 +110,13 @@ int allow_main(int count, char **words) {
     request.algorithm    = algorithm;
     request.burst        = burst;
 
+    if (shared_is_cassandra(store)) {
+        terminal_complain("allow",
+                          "on Cassandra each process counts what it claims, and what one that has "
+                          "ended used counts for two hours: ask a weir serve --store "
+                          "cassandra://... instead, which goes on");
+        return COMMAND_USAGE;
+    }
     weir *w = store_open("allow", store, NULL, &code);
     if (w == NULL) return code;
     code = ask(w, &request, times, args.operands[1], as_json, is_quiet);

@@ -250,9 +250,8 @@ bool doctor_cassandra_ask(struct cassandra *c, const struct shared_url *url,
                           struct doctor_cassandra *facts, struct cassandra_result *result) {
     static struct cluster_nodes nodes;
     memcpy(facts->keyspace, url->keyspace, sizeof facts->keyspace);
-    facts->round_trip_ns = (uint64_t)url->round_trip_ns;
-    facts->deadline_ns   = (uint64_t)url->deadline_ns;
-    facts->trip_error    = -1;
+    facts->deadline_ns = (uint64_t)url->deadline_ns;
+    facts->trip_error  = -1;
     cassandra_ready(c, clock_now_ns() + READY_NS, result);
     if (result->status != CASSANDRA_DONE) return false;
     cassandra_result_clear(result);

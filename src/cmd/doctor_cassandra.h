@@ -33,8 +33,7 @@ struct doctor_factor {
 
 struct doctor_cassandra {
     char           keyspace[DDL_NAME_BYTES_MAX];
-    uint64_t       round_trip_ns; /* that the URL says; 0: none */
-    uint64_t       deadline_ns;   /* the same */
+    uint64_t       deadline_ns; /* the same */
     enum ddl_state schema;
     char           schema_problem[CASSANDRA_PROBLEM_BYTES_MAX];
 

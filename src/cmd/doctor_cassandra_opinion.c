@@ -8,10 +8,9 @@
 #include "base/range.h"
 #include "base/text.h"
 
-enum { VERSION_MAJOR_MIN = 4, DEADLINE_TRIPS = 4 };
+enum { VERSION_MAJOR_MIN = 4 };
 
-#define ROUND_TRIP_USUAL_NS UINT64_C(1000000) /* where the URL says none */
-#define DEADLINE_USUAL_NS   UINT64_C(20000000)
+#define DEADLINE_USUAL_NS UINT64_C(20000000)
 
 /* A process that has not beaten for 5 s may not use what it claims; it beats several times in that. */
 #define BEAT_NS_MAX UINT64_C(1000000000)
@@ -185,24 +184,11 @@ static void judge_trips(struct doctor_opinion *opinion, const struct doctor_cass
                     "%.200s", facts->trip_problem);
         return;
     }
-    char     said[TEXT_DURATION_BYTES_MAX], window[TEXT_DURATION_BYTES_MAX] = "";
-    uint64_t said_ns  = facts->round_trip_ns != 0 ? facts->round_trip_ns : ROUND_TRIP_USUAL_NS;
-    uint64_t least_ns = doctor_window_ns_min(facts->trip_p50_ns, said_ns);
-    if (least_ns > 0 && least_ns != UINT64_MAX)
-        text_duration_write_short((int64_t)least_ns, window);
-    text_duration_write_short((int64_t)said_ns, said);
-    doctor_find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, "", "round trip",
-                "say a larger round-trip in the URL: it costs long windows little",
-                "a write and a read at QUORUM: p50 %.3f ms, p99 %.3f ms; the URL says %s%s%s%s",
-                (double)facts->trip_p50_ns / 1e6, (double)facts->trip_p99_ns / 1e6, said,
-                least_ns == 0            ? ""
-                : least_ns == UINT64_MAX ? ": in any window"
-                                         : ": in windows below ",
-                window, least_ns == 0 ? "" : " most permits come too late");
+    doctor_find(opinion, DOCTOR_FINE, "", "round trip", "",
+                "a write and a read at QUORUM: p50 %.3f ms, p99 %.3f ms",
+                (double)facts->trip_p50_ns / 1e6, (double)facts->trip_p99_ns / 1e6);
 
-    uint64_t deadline_ns = facts->deadline_ns != 0
-                               ? facts->deadline_ns
-                               : larger(DEADLINE_USUAL_NS, DEADLINE_TRIPS * said_ns);
+    uint64_t deadline_ns = facts->deadline_ns != 0 ? facts->deadline_ns : DEADLINE_USUAL_NS;
     char     deadline[TEXT_DURATION_BYTES_MAX];
     text_duration_write_short((int64_t)deadline_ns, deadline);
     doctor_find(

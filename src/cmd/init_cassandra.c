@@ -52,25 +52,29 @@ static int complain(const char *what, const char *cure, struct cassandra_result 
     return COMMAND_TROUBLE;
 }
 
+struct candidate {
+    const struct cluster_node *node;
+};
+
 static int compare_ids(const void *a, const void *b) {
-    const struct cluster_node *const *x = a, *const *y = b;
-    return memcmp(&(*x)->id, &(*y)->id, sizeof(*x)->id);
+    const struct candidate *x = a, *y = b;
+    return memcmp(&x->node->id, &y->node->id, sizeof x->node->id);
 }
 
 /* Two that make the same table at two nodes may leave the cluster with two of one name. So all ask the same
  * one: of those that answer, the one of the least id. */
 static const struct cluster_node *choose_maker(struct cassandra           *c,
                                                const struct cluster_nodes *nodes) {
-    const struct cluster_node *by_id[CLUSTER_NODES_MAX];
-    for (unsigned i = 0; i < nodes->count; i++) by_id[i] = &nodes->nodes[i];
+    struct candidate by_id[CLUSTER_NODES_MAX];
+    for (unsigned i = 0; i < nodes->count; i++) by_id[i].node = &nodes->nodes[i];
     qsort(by_id, nodes->count, sizeof by_id[0], compare_ids);
     for (unsigned i = 0; i < nodes->count; i++) {
         struct cassandra_result result;
-        bool                    answers = cluster_answers(c, &by_id[i]->id, &result);
+        bool                    answers = cluster_answers(c, &by_id[i].node->id, &result);
         cassandra_result_clear(&result);
-        if (answers) return by_id[i];
+        if (answers) return by_id[i].node;
     }
-    return by_id[0];
+    return by_id[0].node;
 }
 
 static enum ddl_state look(const struct making *m, char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {

@@ -31,8 +31,8 @@ static const char about[] =
     "\n"
     "Counts are kept in a file (see --store), which other servers of this machine, weir allow\n"
     "and programs with the library may share, and which survives them all, however they end.\n"
-    "On redis://HOST, redis+sentinel://HOSTS/NAME or redis+cluster://HOSTS the servers of many\n"
-    "machines share them.\n"
+    "On redis://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS or cassandra://HOSTS the\n"
+    "servers of many machines share them.\n"
     "\n"
     "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; the second closes\n"
     "all connections at once.\n";
@@ -233,30 +233,31 @@ static bool serve_parse(struct serve *serve, int count, char **words, int *code)
          .kind   = ARGS_TEXT,
          .value  = "URL",
          .into   = &serve->store,
-         .text   = "where to count: file:PATH, memory:, redis://HOST, or\n"
-                   "file: for the default place (default $WEIR_STORE, or\n"
-                   "else file:)"},
+         .text   = "where to count: file:PATH, memory:, redis://HOST,\n"
+                   "cassandra://HOST, or file: for the default place\n"
+                   "(default $WEIR_STORE, or else file:)"},
         {.name  = "deadline",
          .kind  = ARGS_DURATION,
          .value = "DURATION",
          .into  = &serve->deadline_ns,
          .min   = 1,
          .max   = (uint64_t)WEIR_MINUTE,
-         .text  = "redis: how long a decision may wait for the store\n(default 20ms)"},
+         .text  = "redis, cassandra: how long a decision may wait for the\nstore (default 20ms)"},
         {.name    = "policy",
          .kind    = ARGS_CHOICE,
          .choices = policies,
          .into    = &serve->policy,
-         .text    = "redis: what is decided while the store does not\nanswer: denied (closed), "
-                    "allowed (open), or each server\non its own up to limit / nodes (local, the "
-                    "default)"},
+         .text =
+             "redis, cassandra: what is decided while the store does\nnot answer: denied (closed), "
+             "allowed (open), or each\nserver on its own up to limit / nodes (local, the "
+             "default)"},
         {.name  = "nodes",
          .kind  = ARGS_NUMBER,
          .value = "N",
          .into  = &serve->nodes,
          .min   = 1,
          .max   = NODES_MAX,
-         .text  = "redis: how many servers and programs share the limits\n(default 8)"},
+         .text  = "redis, cassandra: how many servers and programs share\nthe limits (default 8)"},
         {.name  = "pid-file",
          .kind  = ARGS_TEXT,
          .value = "FILE",

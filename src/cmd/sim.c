@@ -41,7 +41,7 @@ struct summary {
     uint64_t fullest_max, use_min, use_sum, repair_min, trips_max;
 };
 
-enum { SCENARIOS_MAX = 64, LINE_BYTES_MAX = 256 };
+enum { SCENARIOS_MAX = 128, LINE_BYTES_MAX = 256 };
 
 struct play {
     struct summary summaries[SCENARIOS_MAX];
@@ -277,8 +277,11 @@ static void print_json(const struct scenario *s, uint64_t seed, const struct run
         json_number(&out, "use_permille", v->use_permille);
         if (s->calm_ns > 0) json_number(&out, "repair_permille", v->repair_permille);
         json_number(&out, "trips_permille", v->trips_permille);
+        json_number(&out, "wait_mean_us", o->wait_mean_us);
+        json_number(&out, "wait_99_us", o->wait_99_us);
     }
     json_number(&out, "trips", o->trips);
+    json_number(&out, "updates", o->updates);
     json_number(&out, "beats", o->beats);
     json_number(&out, "events", o->events);
     json_write_bytes(&out, "trace", view_of(hash));

@@ -173,6 +173,14 @@ static struct account_charge *account_find(struct account *a, struct lease_id id
     return NULL;
 }
 
+bool account_has_granted(const struct account *a, struct lease_id id) {
+    for (uint32_t i = 0; i < a->charge_count; i++) {
+        const struct account_charge *c = &a->charges[i];
+        if (lease_id_equals(c->id, id)) return c->settled == 0 && !c->is_over;
+    }
+    return false;
+}
+
 static void account_report(struct account *a, uint64_t now_us, const struct lease_report *report,
                            struct lease_receipt *receipt) {
     struct account_charge *charge = account_find(a, report->id);

@@ -55,6 +55,10 @@ struct account {
 void account_serve(struct account *a, struct store_clock *clock, const struct lease_request *q,
                    struct lease_reply *reply);
 
+/* Whether an acquire of this lease has been granted, and nothing of it is settled yet: so that a repeated
+ * one needs no more permits. */
+bool account_has_granted(const struct account *a, struct lease_id id);
+
 /* Permits that count at C = now_us: held by somebody, or used less than the hold ago. */
 uint64_t account_live(const struct account *a, uint64_t now_us);
 

@@ -218,8 +218,11 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
         return false;
     }
     if (is_acquire && q->need <= q->limit) {
-        bool fits = q->need <= free;
-        claim_note_demand(c, q, live);
+        /* Holders repeat what is not answered soon, and several repeats may have waited for one errand:
+         * what the first was granted is what the others are about. */
+        bool is_repeated = account_has_granted(c->account, q->id);
+        bool fits        = is_repeated || q->need <= free;
+        if (!is_repeated) claim_note_demand(c, q, live);
         if (fits && !claim_is_valid(c, &p->members, q->term_us, now_ns)) return false;
         if (!fits && claim_is_worth_asking(c, q->need - free, now_ns)) {
             c->need = q->need;

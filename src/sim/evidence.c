@@ -29,7 +29,11 @@ size_t evidence_come(struct evidence *e, uint64_t now_ns, uint32_t node, uint64_
 }
 
 void evidence_admit(struct evidence *e, uint64_t now_ns, size_t request, uint64_t cost) {
-    if (request != SIZE_MAX) e->requests[request].is_admitted = true;
+    if (request != SIZE_MAX) {
+        struct evidence_request *r = &e->requests[request];
+        r->is_admitted             = true;
+        r->waited_ns               = now_ns - r->at_ns;
+    }
     if (e->admission_count == e->admission_room)
         e->admissions = grow(e->admissions, &e->admission_room, sizeof *e->admissions);
     e->admissions[e->admission_count++] =

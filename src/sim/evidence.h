@@ -13,7 +13,8 @@ struct evidence_request {
     uint64_t cost;
     uint32_t node;
     bool     is_admitted;
-    bool     is_ideal; /* the judges: an ideal log would have admitted it */
+    uint64_t waited_ns; /* until then */
+    bool     is_ideal;  /* the judges: an ideal log would have admitted it */
 };
 
 struct evidence_admission {
@@ -26,7 +27,8 @@ struct evidence {
     size_t                     request_count, request_room;
     struct evidence_admission *admissions;
     size_t                     admission_count, admission_room;
-    uint64_t                   trips; /* requests that nodes sent to the store, but for beats */
+    uint64_t                   trips;   /* requests that nodes sent to the store, but for beats */
+    uint64_t                   updates; /* of these, conditional ones */
     uint64_t                   beats;
 };
 

@@ -52,6 +52,11 @@ bool node_is_paused(struct node *n, event_fn *run, const void *cargo, size_t byt
     return true;
 }
 
+/* Its store is a cluster, which is sent requests; else it has one in its process. */
+static bool node_has_cluster(const struct node *n) {
+    return n->claimer.ring == NULL && n->clerk.paxos == NULL;
+}
+
 /* A memory begins, with an incarnation that no other has. */
 static void node_remember(struct node *n) {
     n->memory++;
@@ -60,6 +65,7 @@ static void node_remember(struct node *n) {
     holder_begin(&n->holder, n->terms, random_next(&n->random_fault));
     watch_begin(&n->watch, n->terms->clock_error_ppm, n->terms->span_ns, n->terms->tolerance_ns);
     if (n->claimer.ring != NULL) claimer_begin(n);
+    if (n->clerk.paxos != NULL) clerk_begin(n);
 }
 
 void node_begin(struct node *n) {
@@ -83,7 +89,7 @@ void node_begin(struct node *n) {
     plan(n, s->fork_every_ns, node_fork);
     plan(n, s->cut_every_ns, node_cut);
     plan(n, s->clog_every_ns, node_clog);
-    if (n->claimer.ring == NULL)
+    if (node_has_cluster(n))
         world_at(n->world, random_below(&n->random_link, n->terms->contact_ns), node_beat, n, NULL,
                  0);
     if (s->traffic == TRAFFIC_GREEDY) world_at(n->world, 0, node_greed, n, NULL, 0);
@@ -186,6 +192,10 @@ static void node_send(struct node *n, const struct lease_request *request) {
         claimer_send(n, request);
         return;
     }
+    if (n->clerk.paxos != NULL) {
+        clerk_send(n, request);
+        return;
+    }
     struct parcel parcel = {.node = n->number, .machine = n->machine, .request = *request};
     parcel.reply.sent_ns = node_own_now(n);
     node_carry_out(n, cluster_receive, &parcel, sizeof parcel);
@@ -211,7 +221,7 @@ static void node_receive(struct world *w, void *subject, void *cargo) {
 static void node_go_on(struct node *n) {
     struct lease_request request;
     while (holder_poll(&n->holder, node_own_now(n), &request)) {
-        if (n->claimer.ring == NULL) n->evidence->trips++;
+        if (node_has_cluster(n)) n->evidence->trips++;
         node_send(n, &request);
     }
     uint64_t next_ns = holder_next_ns(&n->holder);

@@ -7,6 +7,7 @@
 #include "lease/holder.h"
 #include "lease/watch.h"
 #include "sim/claimer.h"
+#include "sim/clerk.h"
 #include "sim/cluster.h"
 #include "sim/evidence.h"
 #include "sim/scenario.h"
@@ -46,6 +47,7 @@ struct node {
     uint32_t           parked_count;
 
     struct claimer claimer; /* on a ring */
+    struct clerk   clerk;   /* with a record that is changed on conditions */
 
     uint64_t free_seen; /* greedy: what the last reply said */
     uint64_t spends_at; /* greedy: has a plan until this own time */
@@ -60,7 +62,7 @@ void node_come(struct node *n, uint64_t cost);
 /* A reply leaves the cluster for this node. */
 void node_reply(struct node *n, const struct parcel *parcel);
 
-/* ---- for claimer.c ---- */
+/* ---- for claimer.c and clerk.c ---- */
 
 uint64_t node_own_now(const struct node *n);
 /* Whether an event must wait, because the process is paused: it is then scheduled again. */

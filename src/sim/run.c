@@ -6,6 +6,7 @@
 #include "base/contract.h"
 #include "sim/cluster.h"
 #include "sim/node.h"
+#include "sim/paxos.h"
 #include "sim/ring.h"
 #include "sim/world.h"
 
@@ -15,7 +16,8 @@ enum {
     SHARES_CHANGE = 2000,
     BURST_TIMES   = 15,
     HALF_PERCENT  = 53, /* of a window, from one half of a limit to the next */
-    FIRST_PERCENT = 95
+    FIRST_PERCENT = 95,
+    WAITS_MAX     = 2000, /* tenths of a millisecond; who waited longer is counted there */
 };
 
 struct run {
@@ -24,6 +26,7 @@ struct run {
     struct lease_terms     terms;
     struct cluster         cluster;
     struct ring            ring;
+    struct paxos           paxos;
     struct node            nodes[SIM_NODES_MAX];
     struct evidence        evidence;
     struct random          random;
@@ -33,7 +36,9 @@ struct run {
 static event_fn run_arrival;
 static void     run_reply(void *context, const struct parcel *parcel);
 static void     run_ring_reply(void *context, const struct ring_reply *reply, size_t bytes);
+static void     run_paxos_reply(void *context, const struct paxos_reply *reply, size_t bytes);
 static void     run_share_out(struct run *r);
+static void     run_waits(const struct evidence *e, struct run_outcome *outcome);
 
 bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
                   struct run_outcome *outcome) {
@@ -47,8 +52,10 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
     REQUIRE(s->nodes <= SIM_NODES_MAX);
     REQUIRE(s->replicas < SIM_SERVERS_MAX);
 
-    bool has_ring = s->members.beat_ns != 0;
-    if (has_ring)
+    bool has_ring = s->members.beat_ns != 0 && !s->has_record;
+    if (s->has_record)
+        paxos_begin(&r->paxos, &r->world, s);
+    else if (has_ring)
         ring_begin(&r->ring, &r->world, s);
     else
         cluster_begin(&r->cluster, &r->world, s);
@@ -56,6 +63,8 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
     r->cluster.context = r;
     r->ring.reply      = run_ring_reply;
     r->ring.context    = r;
+    r->paxos.reply     = run_paxos_reply;
+    r->paxos.context   = r;
     for (uint32_t i = 0; i < s->nodes; i++) {
         struct node *n = &r->nodes[i];
         n->world       = &r->world;
@@ -63,6 +72,7 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
         n->terms       = &r->terms;
         n->cluster     = &r->cluster;
         if (has_ring) n->claimer.ring = &r->ring;
+        if (s->has_record) n->clerk.paxos = &r->paxos;
         n->evidence = &r->evidence;
         n->nodes    = r->nodes;
         n->number   = i;
@@ -76,11 +86,13 @@ bool run_scenario(const struct scenario *s, uint64_t seed, FILE *trace,
     *outcome            = (struct run_outcome){.trace_hash = r->world.hash,
                                                .events     = r->world.event_count,
                                                .trips      = r->evidence.trips,
+                                               .updates    = r->evidence.updates,
                                                .beats      = r->evidence.beats,
                                                .callers    = r->evidence.request_count,
                                                .hold_us    = r->terms.hold_us,
                                                .loss_ppm   = r->terms.loss_ppm};
     verdict_of(&r->evidence, s, s->calm_ns > 0 ? s->calm_ns + healing_ns : 0, &outcome->verdict);
+    run_waits(&r->evidence, outcome);
     evidence_clear(&r->evidence);
     world_end(&r->world);
     free(r);
@@ -95,6 +107,29 @@ static void run_reply(void *context, const struct parcel *parcel) {
 static void run_ring_reply(void *context, const struct ring_reply *reply, size_t bytes) {
     struct run *r = context;
     claimer_reply(&r->nodes[reply->request.node], reply, bytes);
+}
+
+static void run_paxos_reply(void *context, const struct paxos_reply *reply, size_t bytes) {
+    struct run *r = context;
+    clerk_reply(&r->nodes[reply->node], reply, bytes);
+}
+
+/* How long those who were admitted had waited. */
+static void run_waits(const struct evidence *e, struct run_outcome *outcome) {
+    uint64_t counts[WAITS_MAX + 1] = {0}, count = 0, sum_us = 0;
+    for (size_t i = 0; i < e->request_count; i++) {
+        const struct evidence_request *r = &e->requests[i];
+        if (!r->is_admitted) continue;
+        uint64_t tenths = r->waited_ns / (100 * SIM_US);
+        counts[tenths < WAITS_MAX ? tenths : WAITS_MAX]++;
+        count++;
+        sum_us += r->waited_ns / SIM_US;
+    }
+    if (count == 0) return;
+    uint64_t at = 0, below = 0;
+    while (below + counts[at] < count - count / 100) below += counts[at++];
+    outcome->wait_mean_us = sum_us / count;
+    outcome->wait_99_us   = at * 100;
 }
 
 /* --- callers --------------------------------------------------------------------------------- */

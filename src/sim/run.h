@@ -14,7 +14,9 @@ struct run_outcome {
     struct verdict verdict;
     uint64_t       trace_hash; /* the same for the same seed, scenario and code */
     uint64_t       events, trips, beats, callers;
-    uint64_t       hold_us, loss_ppm; /* of the terms, see lease/terms.h */
+    uint64_t       updates;                  /* conditional ones, of trips */
+    uint64_t       wait_mean_us, wait_99_us; /* of those admitted: mean, and 99 of 100 at most */
+    uint64_t       hold_us, loss_ppm;        /* of the terms, see lease/terms.h */
 };
 
 /* Runs it. The trace, if `trace` is not NULL, has a line for each thing that happened. False: no

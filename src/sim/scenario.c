@@ -5,7 +5,7 @@
  * up to 0.1 %. CHAOS adds everything that machines, networks and stores do and that the promise holds
  * through; it ends after 70 s, so that repair can be judged. GREEDY replaces callers by an adversary. RING
  * makes the store one of three replicas without a primary, where permits are claimed (lease/claim.h).
- * A later line of a scenario overrides an earlier one.
+ * LWT makes it a record that is changed on conditions (ledger.h). A later line overrides an earlier one.
  *
  * The bounds (use, repair, trips) are set below the worst of a thousand seeds; docs/leases.md has the
  * figures and how to measure them. */
@@ -58,6 +58,10 @@
 #define RING(base, title, text) \
     base(title, text), \
     .members = {.clock_error_ppm = 1000, .beat_ns = 1 * SIM_S, .valid_ns = 5 * SIM_S}
+
+/* A record that is changed on conditions. */
+#define LWT(base, title, text) \
+    base(title, "conditional updates; " text), .has_record = true, .has_watch = false
 
 /* An adversary whose nodes are cut off for longer than others believe them to be alive; short windows, so
  * that it takes all there is several times meanwhile. */
@@ -186,6 +190,9 @@ const struct scenario sim_scenarios[] = {
      .use_min_permille = 850, .trips_max_permille = 4000},
     {RING(QUIET, "ring-costs", "a ring; no faults, costs of 1 to 10"), .limit = 500, .cost_max = 10,
      .use_min_permille = 895, .trips_max_permille = 3500},
+    {RING(QUIET, "ring-near", "a ring; as ring-bursts, on a network that takes half a millisecond"),
+     .traffic = TRAFFIC_BURSTS, .delay_ns = SIM_MS / 2, .replica_delay_ns = SIM_MS / 2,
+     .use_min_permille = 700, .trips_max_permille = 1500},
     {RING(FLAKY, "ring-flaky", "a ring; crashes, pauses, loss, repeats, slow messages"),
      .repair_min_permille = 600, .trips_max_permille = 1800},
     {RING(CHAOS, "ring-chaos", "a ring; all that the promise holds through"), .repair_min_permille = 650,
@@ -204,6 +211,54 @@ const struct scenario sim_scenarios[] = {
     {RING(QUIET, "ring-greedy-slow", "the same, and half of the messages take up to 1.5 terms"), CUTS,
      .tail_permille = 500},
 
+    {LWT(QUIET, "lwt-20", "no faults, 20 % of the limit"), .load_percent = 20,
+     .use_min_permille = 970, .trips_max_permille = 2700},
+    {LWT(QUIET, "lwt-80", "no faults, 80 % of the limit"), .load_percent = 80,
+     .use_min_permille = 905, .trips_max_permille = 2700},
+    {LWT(QUIET, "lwt-100", "no faults, as much as the limit"), .load_percent = 100,
+     .use_min_permille = 905, .trips_max_permille = 2500},
+    {LWT(QUIET, "lwt-200", "no faults, twice the limit"), .use_min_permille = 940,
+     .trips_max_permille = 2000},
+    {LWT(QUIET, "lwt-bursts", "no faults, bursts and pauses"), .traffic = TRAFFIC_BURSTS,
+     .use_min_permille = 180, .trips_max_permille = 1000},
+    {LWT(QUIET, "lwt-halves", "no faults, half of the limit at a time, far apart"),
+     .traffic = TRAFFIC_HALVES, .use_min_permille = 900, .trips_max_permille = 4500},
+    {LWT(QUIET, "lwt-large", "no faults, 3000 in 10 s"), .limit = 3000, .duration_ns = 80 * SIM_S,
+     .use_min_permille = 930, .trips_max_permille = 200},
+    {LWT(QUIET, "lwt-minute", "no faults, 1200 in a minute"), .limit = 1200, .window_ns = 60 * SIM_S,
+     .duration_ns = 480 * SIM_S, .use_min_permille = 955, .trips_max_permille = 1600},
+    {LWT(QUIET, "lwt-second", "no faults, 200 in a second, terms of 0.1 s"), .window_ns = SIM_S,
+     .options = {.clock_error_ppm = 1000, .nodes = 5, .term_ns = SIM_S / 10}, .duration_ns = 40 * SIM_S,
+     .use_min_permille = 520, .trips_max_permille = 350},
+    {LWT(QUIET, "lwt-small", "no faults, 10 in 10 s"), .limit = 10, .use_min_permille = 930,
+     .trips_max_permille = 2200},
+    {LWT(QUIET, "lwt-one", "no faults, 1 in 10 s"), .limit = 1, .duration_ns = 600 * SIM_S,
+     .use_min_permille = 850, .trips_max_permille = 2200},
+    {LWT(QUIET, "lwt-near", "as lwt-bursts, on a network that takes half a millisecond"),
+     .traffic = TRAFFIC_BURSTS, .delay_ns = SIM_MS / 2, .replica_delay_ns = SIM_MS / 2,
+     .use_min_permille = 680, .trips_max_permille = 1300},
+    {LWT(FLAKY, "lwt-flaky", "crashes, pauses, loss, repeats, slow messages"),
+     .repair_min_permille = 850, .trips_max_permille = 1500},
+    {LWT(CHAOS, "lwt-chaos", "all that the promise holds through"), .repair_min_permille = 850,
+     .trips_max_permille = 1500},
+
+    {LWT(CHAOS, "lwt-greedy", "an adversary in chaos"), GREEDY},
+    {LWT(QUIET, "lwt-greedy-rates", "an adversary, clocks wrong by 3 %, and no margin for anything else"),
+     GREEDY, .rate_error_ppm = 30000, .rate_every_ns = 30 * SIM_S,
+     .options = {.clock_error_ppm = 30000, .margin_ns = 1, .nodes = 5, .term_ns = 1 * SIM_S,
+     .idle_ns = 20 * SIM_S}},
+    {LWT(QUIET, "lwt-greedy-down", "an adversary, replicas that are slow and go down"), GREEDY, TIGHT,
+     .failover_every_ns = 2 * SIM_S, .replica_delay_ns = 20 * SIM_MS, .loss_permille = 100},
+    {LWT(QUIET, "lwt-greedy-crash", "an adversary that spends in the last instant and dies"), GREEDY,
+     TIGHT, .crashes_after = true},
+    {LWT(QUIET, "lwt-greedy-cuts", "an adversary that is cut off now and then"), CUTS,
+     .tail_permille = 50},
+    {LWT(QUIET, "lwt-greedy-slow", "the same, and half of the messages take up to 1.5 terms"), CUTS,
+     .tail_permille = 500},
+
+    {LWT(QUIET, "broken-lwt-rollback", "the store goes back to an old copy of itself"), GREEDY,
+     .rollback_every_ns = 10 * SIM_S,
+     .broken_assumption = "grants are forgotten"},
     {RING(QUIET, "broken-ring-one", "a ring; one replica is enough"), GREEDY, .quorum = 1,
      .replica_delay_ns = 50 * SIM_MS,
      .broken_assumption = "a claim is not seen by who reads another replica"},

@@ -41,6 +41,7 @@ struct scenario {
     bool crashes_after;   /* a greedy node dies, half of the time, when it has spent all */
     bool has_split_brain; /* half of the deposed primaries go on for a while */
     bool promotes_any;    /* replica, and not the one that has most */
+    bool has_record;      /* the store is a record that is changed on conditions (paxos.h) */
 
     int64_t  rate_error_ppm;  /* true clock errors are up to this */
     int64_t  server_rate_ppm; /* if not 0, servers' clocks are so fast */

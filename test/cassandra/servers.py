@@ -29,6 +29,7 @@ spec.loader.exec_module(redis_servers)
 Certificates, die_with_parent, wait_for = (redis_servers.Certificates, redis_servers.die_with_parent,
                                            redis_servers.wait_for)
 IS_SLOW = redis_servers.IS_SLOW
+from weir_server import Server  # noqa: E402: the folder of the tests of Redis has just said where it is
 PATIENCE_S = 240  # a node has started in 5 s here, and in 60 s on a machine that did much else
 
 # What Cassandra's own scripts open to it of Java 17.
@@ -120,13 +121,16 @@ def java_flags():
 class Node:
     """One Cassandra process, which may be killed and started again on the data that it has."""
 
-    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1", is_durable=False):
-        """`is_durable`: what it has confirmed survives kill(); else the last tenth of a second may not."""
+    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1", is_durable=False,
+                 environment=None):
+        """`is_durable`: what it has confirmed survives kill(); else the last tenth of a second may not. `environment` is
+        added to ours."""
         self.address, self.port = address, port
         self.folder = pathlib.Path(folder) / address
         self.has_users, self.rack, self.token = has_users, rack, token
+        self.environment = os.environ | (environment or {})
         self.commit_log = "commitlog_sync: " + ("batch" if is_durable else "periodic\ncommitlog_sync_period: 10s")
-        self.process = None
+        self.process, self.launched_at = None, 0
         self.configure(seed, tls)
 
     def configure(self, seed, tls):
@@ -162,10 +166,14 @@ class Node:
                  f"-Dcassandra-rackdc.properties=file://{conf}/cassandra-rackdc.properties",
                  "-cp", f"{HOME}/jars/*", "org.apache.cassandra.service.CassandraDaemon"]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            self.launched_at = log.tell()
+            self.process = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
 
     def is_serving(self):
+        if self.process.poll() is not None and self.log().rstrip().endswith("Cassandra shutdown complete") and \
+                "Unable to gossip with any peers" in self.log()[self.launched_at:]:
+            self.launch()  # it gives its seed a second to answer, which on a busy machine may be too little
         if self.process.poll() is not None:
             raise AssertionError(f"the node at {self.address} has ended: {self.log()[-3000:]}")
         with socket.create_connection((self.address, self.port), timeout=1):
@@ -257,4 +265,4 @@ class Site:
         self.home.cleanup()
 
 
-__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Node", "Site", "die_with_parent", "wait_for"]
+__all__ = ["IS_SLOW", "PATIENCE_S", "Certificates", "Node", "Server", "Site", "die_with_parent", "wait_for"]

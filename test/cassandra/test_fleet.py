@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Processes that share limits over a real node: no window above its limit, whatever happens to it or to them."""
 
+import tempfile
 import time
 import unittest
 
-from servers import PATIENCE_S, Site, wait_for
-from fleet import UNTIL_TOLD_S, WEIR, Fleet, FleetTest, Rule, init  # of the tests on Redis: they know only URLs
+from client import QUORUM, Client
+from servers import Server, Site, wait_for
+from api import MINUTE, Answers, Api
+from fleet import UNTIL_TOLD_S, WHYS, Clock, Fleet, FleetTest, Rule, init  # of the tests on Redis, as api: they know URLs only
 
 RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 
@@ -14,21 +17,33 @@ RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 FENCED_S = 8
 
 
-class OnOneNode(FleetTest):
+class CassandraFleetTest(FleetTest):
+    def fleet(self, rules=RULES, url=None, **options):
+        """With a deadline that a node on a busy machine keeps."""
+        return Fleet((url or self.url) + "?policy=closed&nodes=4&deadline=500ms", UNTIL_TOLD_S, rules, **options)
+
+    def ends(self, fleet):
+        fleet.wait_served()
+        fleet.end()
+        self.holds(fleet)
+
+    def nobody_is_served(self, fleet, for_s=1):
+        from_s = fleet.seconds()
+        time.sleep(for_s)
+        fleet.read()
+        self.assertEqual(fleet.between(from_s), [])
+
+
+class OnOneNode(CassandraFleetTest):
     @classmethod
     def setUpClass(cls):
-        cls.site = Site(1, is_durable=True)
+        cls.home = tempfile.TemporaryDirectory(prefix="weir-clock.")
+        cls.addClassCleanup(cls.home.cleanup)
+        cls.clock = Clock(cls.home.name)
+        cls.site = Site(1, is_durable=True, environment=cls.clock.environment())
         cls.addClassCleanup(cls.site.__exit__)
         cls.url = cls.site.url(rest="/weir")
         init(cls.url)
-
-    def fleet(self, rules=RULES, **options):
-        """A deadline that a node on a busy machine keeps."""
-        return Fleet(self.url + "?policy=closed&nodes=4&deadline=500ms", UNTIL_TOLD_S, rules, **options)
-
-    def ends(self, fleet):
-        fleet.end()
-        self.holds(fleet)
 
     def test_all_get_what_there_is_and_no_more(self):
         with self.fleet() as fleet:
@@ -50,7 +65,6 @@ class OnOneNode(FleetTest):
                 fleet.kill_one()
                 fleet.start()
             fleet.sleep_until(fleet.seconds() + FENCED_S)
-            fleet.wait_served()
             self.ends(fleet)
 
     def test_a_node_that_is_killed_and_comes_back(self):
@@ -59,21 +73,149 @@ class OnOneNode(FleetTest):
             self.site.one.kill()
             time.sleep(1)
             self.site.one.start()
-            fleet.wait_served()
             self.ends(fleet)
 
     def test_a_node_that_sleeps_for_longer_than_claims_are_good_for(self):
         with self.fleet() as fleet:
             fleet.wait_served()
             self.site.one.pause()
-            time.sleep(FENCED_S)
-            slept_s = fleet.seconds()
+            time.sleep(FENCED_S - 1)
+            self.nobody_is_served(fleet)  # since nobody knows whether it was given up for dead
             self.site.one.resume()
-            fleet.read()
-            self.assertEqual(fleet.between(slept_s - 1, slept_s), [])  # nobody is known to be alive
-            fleet.wait_served()
             self.ends(fleet)
+            self.assertGreater(fleet.count("whys", WHYS["late"]) + fleet.count("whys", WHYS["cut"]), 0)
+
+    def test_a_node_whose_clock_steps(self):
+        """By less than rows are kept for beyond their use."""
+        with self.fleet() as fleet:
+            for to_s in 0.1, 600, -600, 3000, 0:
+                with self.subTest(to_s=to_s):
+                    self.clock.set(to_s)
+                    time.sleep(1)
+                    fleet.wait_served()
+            self.ends(fleet)
+
+    def test_a_host_whose_clock_steps(self):
+        clock = Clock(tempfile.mkdtemp(dir=self.home.name))
+        with self.fleet(words=lambda number: clock.words() if number == 0 else []) as fleet:
+            for to_s in 0, 0.1, 3600, -3600, 2 * 86400, 0:
+                clock.set(to_s)
+                time.sleep(0.5)
+                fleet.wait_served()
+            self.ends(fleet)
+
+    def test_a_node_that_has_much_else_to_do(self):
+        with self.fleet() as fleet, Client(self.site.url()) as client:
+            client.make_tables("other")
+            fleet.wait_served()
+            client.must("USE other")
+        with Client(self.site.url(rest="/other")) as client, self.fleet() as fleet:
+            tally = client.ask("load", "plain", 4, 1000, 5000, 2000, 256)
+            self.assertGreater(tally["executed"], 0, tally)
+            self.ends(fleet)
+
+    def test_tables_that_are_dropped_and_made_anew(self):
+        """That is to forget what was used, so it is not judged."""
+        with Client(self.site.url(rest="/weir")) as client, self.fleet() as fleet:
+            fleet.wait_served()
+            client.must("DROP TABLE weir_members")
+            client.must("DROP TABLE weir_claims")
+            time.sleep(FENCED_S - 2)
+            self.nobody_is_served(fleet)
+            init(self.url)
+            fleet.wait_served()
+            fleet.end()
+
+    def test_a_keyspace_that_is_not_there(self):
+        with self.fleet(url=self.site.url(rest="/nowhere")) as fleet:
+            self.nobody_is_served(fleet, 2)
+            fleet.end()
+            self.assertGreater(fleet.count("whys", WHYS["cut"]), 0)
+            self.assertEqual(fleet.lines, [])
+
+    def test_a_process_that_ends_leaves_at_once_what_it_did_not_use(self):
+        """And says that it has ended: nobody need wait until it is known to be dead."""
+        def ask(text):
+            with Client(self.url) as client:
+                return client.query(text, consistency=QUORUM)["rows"]
+        init(self.url)
+        with Client(self.url) as client:
+            client.must("TRUNCATE weir_claims")
+            client.must("TRUNCATE weir_members")
+        with self.fleet((Rule(1000, 60000, users=1),)) as fleet:
+            fleet.wait_served()
+            claimed = sum(permits for (permits,) in ask("SELECT permits FROM weir_claims"))
+            fleet.end()
+        used = sum(line["cost"] for line in fleet.lines)
+        self.assertGreater(claimed, 0)
+        self.assertEqual(sum(permits for (permits,) in ask("SELECT permits FROM weir_claims")), used)
+        self.assertEqual(ask("SELECT is_fenced FROM weir_members"), [[True]] * 4)
+
+
+class OneLimiter(Answers, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(1, is_durable=True)
+        cls.addClassCleanup(cls.site.__exit__)
+        cls.url = cls.site.url(rest="/weir?policy=closed&deadline=2s")
+        init(cls.url)
+
+    def setUp(self):
+        """Each test has its own users, as if it had its own node."""
+        self.url = f"{type(self).url}&secret={self.id()}"
+
+    def test_a_child_is_one_more_process(self):
+        with Api(self.url) as api:
+            api.ready()
+            self.assertEqual(api.ask("ask", 4, "ann", 10, MINUTE, 1)["allowed"], 4)
+            child = api.ask("child", 9, "ann", 10, MINUTE, 1)
+            self.assertEqual(child["degraded"], 0, child)
+            self.assertGreater(child["allowed"], 0, "it asks for the parent's user")
+            self.assertLessEqual(child["allowed"], 6, "what the parent used counts")
+
+    def test_servers_share_a_limit(self):
+        servers = [Server("--store", self.url, "--nodes", "2") for _ in range(2)]
+        for server in servers:
+            self.addCleanup(server.stop)
+        clients = [self.enterContext(server.connect()) for server in servers]
+
+        def ask():
+            return sum(client.ask("WEIR.ALLOW", "ann", 60, 60 * MINUTE) for client in clients)
+        allowed = sum(ask() for _ in range(60))
+
+        # What one has in hand when the other is refused is asked for, or let go.
+        def all_is_used():
+            nonlocal allowed
+            allowed += ask()
+            return allowed >= 60
+        wait_for("all that an hour admits", all_is_used)
+        for _ in range(20):
+            all_is_used()
+        self.assertEqual(allowed, 60)
+
+    def test_any_limit_and_window(self):
+        with Api(self.url) as api:
+            api.ready()
+            for limit in 1, 1 << 40:
+                for window_ms in 50, 3650 * 24 * 3600 * 1000 // 5:
+                    with self.subTest(limit=limit, window_ms=window_ms):
+                        answer = api.ask("ask", 2, f"ann{limit}", limit, window_ms, min(limit, 1 << 39))
+                        self.assertEqual((answer["allowed"], answer["degraded"]), (min(limit, 2), 0), answer)
+            long = api.ask("ask", 1, "ann", 1, 3650 * 24 * 3600 * 1000, 1)
+            self.assertEqual((long["allowed"], long["degraded"]), (0, 1), long)
+
+
+class WithUsers(CassandraFleetTest):
+    def test_a_wrong_password(self):
+        with Site(1, is_durable=True, has_users=True) as site:
+            init(site.url(login="cassandra:cassandra@", rest="/weir"))
+            with self.fleet(url=site.url(login="cassandra:wrong@", rest="/weir")) as fleet:
+                self.nobody_is_served(fleet, 2)
+                fleet.end()
+                self.assertGreater(fleet.count("whys", WHYS["cut"]), 0)
+            with self.fleet(url=site.url(login="cassandra:cassandra@", rest="/weir")) as fleet:
+                self.ends(fleet)
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)

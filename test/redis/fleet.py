@@ -5,6 +5,7 @@ they admitted together, by one clock, held more than its limit."""
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,7 @@ import unittest
 from servers import PATIENCE_S, die_with_parent, wait_for
 
 WORKER = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/fleet_worker"
+WALL_CLOCK = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/libwall_clock.so"
 WEIR = os.environ["WEIR_BIN"]
 WORKERS = 4
 HOWS = {"lease": 6, "store": 7, "cached": 8, "closed": 9, "open": 10, "local": 11}  # weir_how
@@ -142,6 +144,25 @@ class Fleet:
             worker.stdout.close()
             worker.stderr.close()
         self.home.cleanup()
+
+
+class Clock:
+    """The wall clock of a process, and nothing else of it."""
+
+    def __init__(self, folder):
+        self.file = pathlib.Path(folder) / "clock"
+        self.file.write_bytes(bytes(24))
+
+    def environment(self):
+        return {"LD_PRELOAD": str(WALL_CLOCK), "WEIR_WALL_CLOCK": str(self.file)}
+
+    def set(self, ahead_s, fast_ppm=0):
+        """In place, since it is mapped."""
+        with open(self.file, "r+b") as file:
+            file.write(struct.pack("=qqq", int(ahead_s * 1e9), fast_ppm, time.time_ns()))
+
+    def words(self):
+        return ["env", *(f"{name}={value}" for name, value in self.environment().items())]
 
 
 def init(url):

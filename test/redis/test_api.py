@@ -1,63 +1,23 @@
 # SPDX-License-Identifier: MIT
 """What include/weir.h says of a limiter on Redis, on a real server."""
 
-import os
-import pathlib
 import tempfile
 import unittest
 
-from driver import Driver
+from api import MINUTE, Answers, Api
 from fleet import init
 from servers import Certificates, OnOneServer, Single, wait_for
 
 HOW_CLOSED, HOW_LOCAL = 9, 11  # weir_how
 WHY_LATE, WHY_CUT = 1, 2  # weir_why
 LATE_NS = 500_000_000  # a deadline of 20 ms is kept if the answer came so soon: the machine may be busy
-MINUTE = 60000
 
 
-class Api(Driver):
-    program = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/api_driver"
-
-    def ready(self):
-        """Until a decision was made with the server, which weir_open() does not wait for."""
-        wait_for("a decision", lambda: self.ask("ask", 1, "nobody", 1, MINUTE, 0)["degraded"] == 0)
-
-
-class Answers(OnOneServer):
+class OnOne(Answers, OnOneServer):
     def setUp(self):
         super().setUp()
         init(self.site.url)
         self.url = self.site.url + "?policy=closed"
-
-    def test_a_look_takes_nothing(self):
-        with Api(self.url) as api:
-            api.ready()
-            looks = api.ask("ask", 20, "ann", 10, MINUTE, 0)
-            self.assertEqual((looks["allowed"], looks["remaining"]), (20, 10))
-            self.assertEqual(api.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
-            look = api.ask("ask", 1, "ann", 10, MINUTE, 0)
-            self.assertEqual((look["allowed"], look["remaining"]), (0, 0))
-            self.assertGreater(look["retry_after_ns"], 0)
-
-    def test_a_reset_gives_all_back_here_and_elsewhere(self):
-        with Api(self.url) as one, Api(self.url) as other:
-            one.ready()
-            other.ready()
-            self.assertEqual(one.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
-            self.assertEqual(other.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 0)
-            self.assertEqual(one.ask("reset", "ann", MINUTE)["status"], 0)
-            wait_for("what the reset gave back",
-                     lambda: other.ask("ask", 1, "ann", 10, MINUTE, 1)["allowed"] == 1, 5)
-
-    def test_what_is_left_is_given_back_at_the_end(self):
-        with Api(self.url) as one:
-            one.ready()
-            self.assertEqual(one.ask("ask", 3, "ann", 1000, MINUTE, 1)["allowed"], 3)
-        with Api(self.url) as other:
-            other.ready()
-            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 997)["allowed"], 1)
-            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 1)["allowed"], 0)
 
     def test_a_child_goes_on_with_the_same_counts(self):
         for limit in 10, 1000:

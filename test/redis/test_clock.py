@@ -3,38 +3,15 @@
 
 Redis tells the time by its wall clock; the library decides by a clock that nobody sets."""
 
-import os
-import pathlib
-import struct
 import tempfile
 import time
 import unittest
 
-from fleet import UNTIL_TOLD_S, Fleet, FleetTest, Rule, init
+from fleet import UNTIL_TOLD_S, Clock, Fleet, FleetTest, Rule, init
 from servers import Single, wait_for
 
 RULES = (Rule(20, 50), Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000))
 WINDOW_S = 1
-LIBRARY = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/libwall_clock.so"
-
-
-class Clock:
-    """The wall clock of a process, and nothing else of it."""
-
-    def __init__(self, folder):
-        self.file = pathlib.Path(folder) / "clock"
-        self.file.write_bytes(bytes(24))
-
-    def environment(self):
-        return {"LD_PRELOAD": str(LIBRARY), "WEIR_WALL_CLOCK": str(self.file)}
-
-    def set(self, ahead_s, fast_ppm=0):
-        """In place, since it is mapped."""
-        with open(self.file, "r+b") as file:
-            file.write(struct.pack("=qqq", int(ahead_s * 1e9), fast_ppm, time.time_ns()))
-
-    def words(self):
-        return ["env", *(f"{name}={value}" for name, value in self.environment().items())]
 
 
 class Clocks(FleetTest):

@@ -16,7 +16,8 @@ SANITIZED = os.environ.get("WEIR_SANITIZE", "none") != "none"
 EFFORT = float(os.environ.get("WEIR_TEST_EFFORT") or 1) * (0.05 if SANITIZED else 1)
 
 # Scenarios that break an assumption, and within how many seeds the judges must see what comes of it.
-BROKEN = {"broken-wait": 60, "broken-no-wait": 3, "broken-freeze": 12, "broken-rollback": 150}
+BROKEN = {"broken-wait": 60, "broken-no-wait": 3, "broken-freeze": 12, "broken-rollback": 150,
+          "broken-lwt-rollback": 3}
 
 
 def sim(*words):
@@ -39,7 +40,7 @@ def main():
     must_keep("--seeds", f"{first}..{last}")
     must_keep("--from", str(HERE / "seeds"))
 
-    for name in ("chaos", "greedy-chaos", "chaos-wipe"):
+    for name in ("chaos", "greedy-chaos", "chaos-wipe", "lwt-chaos"):
         once, again = (sim("--scenario", name, "--seed", str(first), "--trace").stdout for _ in range(2))
         if once != again:
             sys.exit(f"{name} with seed {first} played differently the second time")

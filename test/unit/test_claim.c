@@ -109,6 +109,17 @@ TEST(a_claim_is_written_read_and_only_then_used) {
     CHECK(!serve(&p, 1, &reply)); /* the five are in use */
 }
 
+TEST(who_asks_again_for_what_was_granted_claims_no_more) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 5, 0);
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 5);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    CHECK_EQ(p.claim.usable, 5);
+}
+
 TEST(what_is_claimed_is_used_again_without_a_word) {
     struct process p;
     process_begin(&p, 1);
@@ -437,4 +448,21 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     written(&p, CLAIM_DONE);
     CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
     CHECK_EQ(reply.granted, 1);
+}
+
+TEST(a_slow_read_is_an_answer_all_the_same) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    p.now_ms += 400; /* more than an answer is good for from when it was asked */
+    struct claim_row rows[] = {
+        {.id = SELF, .number = p.claim.done_number, .permits = 25},
+        {.id = OTHER, .number = 1, .permits = LIMIT - 25, .demand = LIMIT - 25}};
+    CHECK(claim_has_read(&p.claim, &p.self, rows, 2, p.now_ms * MS));
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
 }

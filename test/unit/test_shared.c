@@ -43,17 +43,15 @@ TEST(a_cassandra_url_without_a_keyspace_means_weir) {
 }
 
 TEST(what_follows_the_question_mark_is_for_us) {
-    CHECK(reads("cassandra://h/ks?nodes=4&deadline=50ms&round-trip=1s&policy=closed&secret=a%26b&"
+    CHECK(reads("cassandra://h/ks?nodes=4&deadline=50ms&policy=closed&secret=a%26b&"
                 "ca-file=/ca&cert-file=/c&key-file=/k"));
     CHECK_EQ(said.nodes, 4);
     CHECK_EQ(said.deadline_ns, 50 * WEIR_MILLISECOND);
-    CHECK_EQ(said.round_trip_ns, WEIR_SECOND);
     CHECK_EQ(said.policy, WEIR_POLICY_CLOSED);
     CHECK_STR_EQ(said.secret, "a&b");
     CHECK_STR_EQ(said.cassandra.ca_file, "/ca");
     CHECK_STR_EQ(said.cassandra.cert_file, "/c");
     CHECK_STR_EQ(said.cassandra.key_file, "/k");
-    CHECK_EQ(said.cassandra.connect_ns, 8 * WEIR_SECOND);
     shared_url_clear(&said);
     CHECK(reads("redis://h/0?replicas=1&ca-file=/ca"));
     CHECK(!said.is_cassandra);
@@ -64,6 +62,7 @@ TEST(what_follows_the_question_mark_is_for_us) {
 
 TEST(what_only_the_other_kind_of_store_has_is_refused_by_name) {
     check_refused("cassandra://h?replicas=1", "the URL's replicas is for Redis");
+    check_refused("cassandra://h?round-trip=1s", "the URL's round-trip is for Redis");
     check_refused("cassandra://h?sentinel-user=u", "the URL's sentinel-user is for Redis");
     check_refused("cassandra://h?sentinel-password=p", "the URL's sentinel-password is for Redis");
     check_refused("redis://h?datacenter=dc1", "the URL's datacenter is for Cassandra");

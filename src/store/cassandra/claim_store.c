@@ -205,10 +205,11 @@ static void member_send(struct claim_store *s, const struct members_errand *erra
 /* ---- what has come back ---- */
 
 static void store_note(struct claim_store *s, const struct cassandra_result *result) {
-    bool        is_said = result->error >= 0;
-    const char *text =
-        is_said ? cql_error_text(result->error) : cassandra_status_text(result->status);
-    bool is_done = result->status == CASSANDRA_DONE;
+    static const char invalid[] = "a server finds no such table, or another one: see weir doctor";
+    const char       *text      = result->error == CQL_ERROR_INVALID ? invalid
+                                  : result->error >= 0               ? cql_error_text(result->error)
+                                                       : cassandra_status_text(result->status);
+    bool              is_done   = result->status == CASSANDRA_DONE;
     atomic_store_explicit(&s->trouble, is_done ? NULL : text, memory_order_relaxed);
     s->refusal = !is_done && result->status == CASSANDRA_REFUSED ? text : NULL;
 }

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What include/weir.h says of a limiter on a store that many share, on whatever store."""
+
+import os
+import pathlib
+
+from driver import Driver
+from servers import wait_for
+
+MINUTE = 60000
+
+
+class Api(Driver):
+    program = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/api_driver"
+
+    def ready(self):
+        """Until a decision was made with the server, which weir_open() does not wait for."""
+        wait_for("a decision", lambda: self.ask("ask", 1, "nobody", 1, MINUTE, 0)["degraded"] == 0)
+
+
+class Answers:
+    """Tests for a TestCase with a url."""
+
+    def test_a_look_takes_nothing(self):
+        with Api(self.url) as api:
+            api.ready()
+            looks = api.ask("ask", 20, "ann", 10, MINUTE, 0)
+            self.assertEqual((looks["allowed"], looks["remaining"]), (20, 10))
+            self.assertEqual(api.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+            look = api.ask("ask", 1, "ann", 10, MINUTE, 0)
+            self.assertEqual((look["allowed"], look["remaining"]), (0, 0))
+            self.assertGreater(look["retry_after_ns"], 0)
+
+    def test_a_reset_gives_all_back_here_and_elsewhere(self):
+        with Api(self.url) as one, Api(self.url) as other:
+            one.ready()
+            other.ready()
+            self.assertEqual(one.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 10)
+            self.assertEqual(other.ask("ask", 20, "ann", 10, MINUTE, 1)["allowed"], 0)
+            self.assertEqual(one.ask("reset", "ann", MINUTE)["status"], 0)
+            wait_for("what the reset gave back",
+                     lambda: other.ask("ask", 1, "ann", 10, MINUTE, 1)["allowed"] == 1, 5)
+
+    def test_what_is_left_is_given_back_at_the_end(self):
+        with Api(self.url) as one:
+            one.ready()
+            self.assertEqual(one.ask("ask", 3, "ann", 1000, MINUTE, 1)["allowed"], 3)
+        with Api(self.url) as other:
+            other.ready()
+            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 997)["allowed"], 1)
+            self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 1)["allowed"], 0)
