@@ -6,6 +6,7 @@
 #define WEIR_API_OPEN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <weir.h>
 
@@ -21,5 +22,8 @@ bool open_is_remote(const weir *w);
 /* How far back a remote store knows what was granted, see lease_store_past(). Waits until deadline_ns at
  * most. False: it has not answered. */
 bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us);
+
+/* What has gone wrong with a remote store of late, as store/store.h tells it; "": nothing. */
+void open_trouble(weir *w, char *out, size_t room);
 
 #endif

@@ -408,6 +408,13 @@ bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us) {
     return false;
 }
 
+void open_trouble(weir *w, char *out, size_t room) {
+    struct store_health health = {.is_up = true};
+    struct store       *store  = w->shared.store;
+    if (store != NULL && store->health != NULL) store->health(store->context, &health);
+    (void)snprintf(out, room, "%s", health.is_up ? "" : health.text);
+}
+
 /* --- deciding ------------------------------------------------------------------------------- */
 
 bool weir_allow(weir *w, const char *user, uint64_t limit, int64_t window_ns) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/shared.h"
+#include "base/range.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/doctor_cassandra_opinion.h"
@@ -37,6 +38,7 @@ static const char epilogue[] =
     "strict; 2 wrong usage; 3 trouble, such as no server that answers.\n";
 
 #define REPLICAS_AS_URL UINT64_MAX
+#define WAIT_NS         UINT64_C(1000000000) /* the largest round-trip that a URL may say */
 
 /* A kind of store, as it is spoken of. The words of levels are a contract: scripts depend on them. */
 struct manner {
@@ -149,14 +151,17 @@ static bool examine_redis(const struct shared_url *said, uint64_t replicas, int 
     char                       problem[REDIS_PROBLEM_BYTES_MAX];
     struct redis              *r       = NULL;
     struct redis_options       options = said->redis;
-    options.replicas = (unsigned)replicas; /* waited for where a round trip is measured */
+    options.replicas    = (unsigned)replicas; /* waited for where a round trip is measured */
+    options.replicas_ns = larger(said->redis.replicas_ns, WAIT_NS);
+    options.connect_ns  = larger(said->redis.connect_ns, 2 * WAIT_NS);
     if (url_parse(view_of(said->servers), &url, problem))
         r = redis_open(view_of(said->servers), &options, problem);
     if (r == NULL) return fail(COMMAND_USAGE, problem, code);
     facts.kind            = url.kind;
-    facts.is_tls          = url.is_tls;
     facts.replicas_wanted = replicas;
     facts.round_trip_ns   = (uint64_t)said->round_trip_ns;
+    facts.wait_ns =
+        said->redis.replicas_ns != 0 ? said->redis.replicas_ns : REDIS_REPLICAS_NS_DEFAULT;
 
     bool is_told = doctor_ask(r, &facts, &result);
     redis_close(r);

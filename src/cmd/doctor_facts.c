@@ -7,19 +7,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/range.h"
 #include "base/text.h"
 #include "os/clock.h"
 #include "store/redis/slot.h"
 
 enum {
     TRIPS         = 200,
-    TRIPS_IN_VAIN = 5, /* more without the replicas' word than with it: each may take two seconds */
+    TRIPS_MIN     = 3, /* however long they take: each may take two seconds */
     TIMES         = 20,
     WORDS_MAX     = 8,
     KEY_BYTES_MAX = 64,
 };
 
 #define ASK_NS    UINT64_C(2000000000)
+#define TRIPS_NS  UINT64_C(2000000000) /* of one server */
 #define SECOND_NS UINT64_C(1000000000)
 
 /* A server's clock beside ours, at the quickest of some trips. */
@@ -165,7 +167,7 @@ static int compare_u64(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* The client only says that they have not confirmed. The server says why, if it is asked by itself. */
+/* The client only says that they have not confirmed. If the server does not even ask them, it says why. */
 static void ask_why_unconfirmed(struct redis *r, struct doctor_server *server,
                                 uint64_t replicas_wanted) {
     struct redis_result result;
@@ -173,29 +175,61 @@ static void ask_why_unconfirmed(struct redis *r, struct doctor_server *server,
     (void)snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)replicas_wanted);
     bool is_done = ask(r, server->slot, (const char *const[]){"WAIT", wanted, "10", NULL}, &result);
     (void)snprintf(server->wait_problem, sizeof server->wait_problem, "%s",
-                   is_done ? "they do not confirm in time" : result.problem);
+                   is_done ? "" : result.problem);
     redis_result_clear(&result);
 }
 
-/* As long as a trip for a permit takes: a write, which replicas confirm if there are as many as wanted. */
+/* How quick a write is that nothing else waits for: the rest of a trip's time is the replicas'. */
+static uint64_t quickest_alone_ns(struct redis *r, const char *name) {
+    uint64_t best_ns = UINT64_MAX;
+    for (int i = 0; i < TIMES; i++) {
+        struct redis_result result;
+        uint64_t            from_ns = clock_now_ns();
+        ask_script(r, name, false, &result);
+        best_ns = smaller(best_ns, clock_now_ns() - from_ns);
+        redis_result_clear(&result);
+    }
+    return best_ns;
+}
+
+static void sleep_until_ns(uint64_t until_ns) {
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns >= until_ns) return;
+    const struct timespec pause = {.tv_sec  = (time_t)((until_ns - now_ns) / SECOND_NS),
+                                   .tv_nsec = (long)((until_ns - now_ns) % SECOND_NS)};
+    (void)nanosleep(&pause, NULL);
+}
+
+/* As long as a trip for a permit takes: a write, which replicas confirm if there are as many as wanted. One
+ * at a time, evenly spread: at full speed nearly all of them would fall into the moments in which replicas
+ * are quick, and replicas that are late for half of the time would be hardly noticed. */
 static void ask_trips(struct redis *r, struct doctor_server *server, const char *name,
-                      uint64_t replicas_wanted) {
-    uint64_t trips[TRIPS];
-    int      count = 0, in_vain = 0;
-    bool     waits = replicas_wanted > 0 && replicas_wanted <= server->replicas;
-    while (count < TRIPS && in_vain < TRIPS_IN_VAIN) {
+                      const struct doctor_facts *facts) {
+    uint64_t took_ns[TRIPS];
+    int  count = 0, confirmed = 0; /* what is not confirmed says nothing of how long that takes */
+    bool waits        = facts->replicas_wanted > 0 && facts->replicas_wanted <= server->replicas;
+    uint64_t alone_ns = waits ? quickest_alone_ns(r, name) : 0;
+    uint64_t begun_ns = clock_now_ns(), pause_ns = SECOND_NS / TRIPS / facts->server_count;
+    while (count < TRIPS && (count < TRIPS_MIN || clock_now_ns() < begun_ns + TRIPS_NS)) {
         struct redis_result result;
         uint64_t            from_ns = clock_now_ns();
         ask_script(r, name, waits, &result);
-        trips[count++]    = clock_now_ns() - from_ns;
-        bool is_confirmed = result.status == REDIS_DONE && result.is_confirmed;
-        if (waits) in_vain += is_confirmed ? -1 : 1;
+        uint64_t trip_ns      = clock_now_ns() - from_ns;
+        bool     is_confirmed = result.status == REDIS_DONE && result.is_confirmed;
+        count++;
+        if (is_confirmed || !waits) took_ns[confirmed++] = trip_ns;
+        if (waits && !is_confirmed) server->trips_unconfirmed++;
+        if (waits && is_confirmed && trip_ns > alone_ns + facts->wait_ns) server->trips_late++;
         redis_result_clear(&result);
+        sleep_until_ns(from_ns + pause_ns);
     }
-    qsort(trips, (size_t)count, sizeof trips[0], compare_u64);
-    server->trip_p50_ns = trips[count / 2];
-    server->trip_p99_ns = trips[count - count / 100 - 1];
-    if (in_vain > 0) ask_why_unconfirmed(r, server, replicas_wanted);
+    server->trips = waits ? (uint64_t)count : 0;
+    if (server->trips_unconfirmed > 0) ask_why_unconfirmed(r, server, facts->replicas_wanted);
+    if (confirmed == 0) return;
+    qsort(took_ns, (size_t)confirmed, sizeof took_ns[0], compare_u64);
+    server->trip_p50_ns = took_ns[confirmed / 2];
+    server->trip_p95_ns = took_ns[confirmed - (confirmed + 19) / 20];
+    server->trip_p99_ns = took_ns[confirmed - confirmed / 100 - 1];
 }
 
 static bool ask_time(struct redis *r, const struct doctor_server *server, struct instant *instant) {
@@ -288,14 +322,14 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         char name[KEY_BYTES_MAX];
         name_key(server, name);
         ask_whether_scripts_run(r, server, name);
-        ask_trips(r, server, name, facts->replicas_wanted);
         if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
+        ask_trips(r, server, name, facts);
     }
-    const struct timespec second = {.tv_sec = 1};
-    (void)nanosleep(&second, NULL);
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];
-        if (before[i].ours_ns == 0 || !ask_time(r, server, &after)) continue;
+        if (before[i].ours_ns == 0) continue;
+        sleep_until_ns((uint64_t)before[i].ours_ns + SECOND_NS);
+        if (!ask_time(r, server, &after)) continue;
         int64_t ours_ns   = after.ours_ns - before[i].ours_ns;
         int64_t theirs_ns = after.server_ns - before[i].server_ns;
         server->skew_ns   = after.server_ns - after.wall_ns;

@@ -29,26 +29,32 @@ struct doctor_server {
     char     policy[DOCTOR_TEXT_BYTES_MAX];
     char     appendonly[DOCTOR_TEXT_BYTES_MAX];
     char     appendfsync[DOCTOR_TEXT_BYTES_MAX];
-    int64_t  skew_ns;  /* its wall clock, less ours */
-    int64_t  rate_ppm; /* how much faster its clock goes than our monotonic one */
-    uint64_t trip_p50_ns;
+    int64_t  skew_ns;     /* its wall clock, less ours */
+    int64_t  rate_ppm;    /* how much faster its clock goes than our monotonic one */
+    uint64_t trip_p50_ns; /* of trips that end as they should; 0: none did */
+    uint64_t trip_p95_ns;
     uint64_t trip_p99_ns;
+    uint64_t trips;             /* that waited for replicas */
+    uint64_t trips_late;        /* of these: confirmed, but after wait_ns */
+    uint64_t trips_unconfirmed; /* of these: not at all, as long as the doctor waits */
     char script_problem[REDIS_PROBLEM_BYTES_MAX]; /* why a script that writes cannot be run; "" */
-    char wait_problem[REDIS_PROBLEM_BYTES_MAX];   /* why the replicas do not confirm; "" */
+    char wait_problem[REDIS_PROBLEM_BYTES_MAX];   /* why they are not even asked to confirm; "" */
 };
 
 struct doctor_facts {
     enum url_kind        kind;
-    bool                 is_tls;
     uint64_t             replicas_wanted; /* that weir is to wait for */
     uint64_t             round_trip_ns;   /* that the URL says; 0: none */
+    uint64_t             wait_ns;         /* that the URL gives replicas to confirm */
     unsigned             server_count;
     struct doctor_server servers[DOCTOR_SERVERS_MAX];
     char                 cluster_state[DOCTOR_TEXT_BYTES_MAX];
     uint64_t             slots_served;
 };
 
-/* Asks all of them; takes a second, since clocks are compared over one. False: `result` says why no server
+/* Asks all of them; takes a second or longer, since clocks are compared over one. `r` should wait for
+ * replicas as long as a URL may say at most, and not as long as this one does: else what is measured here is
+ * its patience. False: `result` says why no server
  * answers. Writes one key a server, which lives for a second. */
 bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result);
 

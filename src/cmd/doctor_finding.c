@@ -12,8 +12,8 @@ void doctor_find(struct doctor_opinion *opinion, enum doctor_level level, const 
                  const char *name, const char *remedy, const char *format, ...) {
     if (opinion->finding_count == DOCTOR_FINDINGS_MAX) return;
     struct doctor_finding *finding = &opinion->findings[opinion->finding_count++];
-    *finding        = (struct doctor_finding){.level = level, .name = name, .server = server};
-    finding->remedy = level == DOCTOR_FINE ? "" : remedy;
+    *finding = (struct doctor_finding){.level = level, .name = name, .server = server};
+    if (level != DOCTOR_FINE) (void)snprintf(finding->remedy, sizeof finding->remedy, "%s", remedy);
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(finding->value, sizeof finding->value, format, arguments);

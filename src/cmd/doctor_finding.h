@@ -21,7 +21,7 @@ struct doctor_finding {
     const char       *name;   /* "eviction" */
     const char       *server; /* its address; "" for all of the store */
     char              value[DOCTOR_WORDS_BYTES_MAX];
-    const char       *remedy; /* "" if it is fine */
+    char              remedy[DOCTOR_WORDS_BYTES_MAX]; /* "" if it is fine */
 };
 
 struct doctor_opinion {
@@ -31,7 +31,7 @@ struct doctor_opinion {
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
 
-/* One more. The texts but what is formatted are kept as they are. */
+/* One more. `server` and `name` are kept as they are, the other texts are copied. */
 void doctor_find(struct doctor_opinion *opinion, enum doctor_level level, const char *server,
                  const char *name, const char *remedy, const char *format, ...)
     __attribute__((format(printf, 6, 7)));

@@ -5,12 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/range.h"
 #include "base/text.h"
 #include "store/redis/slot.h"
 
-enum { RATE_PPM_MAX = 1000 }; /* what strictness allows two clocks to differ in rate by default */
+enum {
+    RATE_PPM_MAX = 1000, /* what strictness allows two clocks to differ in rate by default */
+    OFTEN        = 20,   /* one trip in so many is too many to call it fine */
+};
 
-#define ROUND_TRIP_USUAL_NS UINT64_C(1000000) /* where the URL says none */
+#define ROUND_TRIP_USUAL_NS UINT64_C(1000000)    /* where the URL says none */
+#define ROUND_TRIP_MAX_NS   UINT64_C(1000000000) /* that it can say */
 
 static void judge_version(struct doctor_opinion *opinion, const struct doctor_server *s) {
     char *rest  = NULL;
@@ -30,15 +35,55 @@ static void judge_script(struct doctor_opinion *opinion, const struct doctor_ser
                 "%.200s", is_ok ? "a script that writes is run" : s->script_problem);
 }
 
+/* What the URL should say of the trips that were measured: a usual one, and within twice that, which is
+ * believed and waited for in any window, a slow one. Two digits, upwards. */
+static void write_round_trip(uint64_t usual_ns, uint64_t slow_ns,
+                             char out[TEXT_DURATION_BYTES_MAX]) {
+    uint64_t wanted_ns = larger(usual_ns, (slow_ns + 1) / 2);
+    uint64_t unit_ns   = 1000;
+    while (wanted_ns > 100 * unit_ns) unit_ns *= 10;
+    wanted_ns = (wanted_ns + unit_ns - 1) / unit_ns * unit_ns;
+    text_duration_write((int64_t)smaller(wanted_ns, ROUND_TRIP_MAX_NS), out);
+}
+
+static bool is_often(uint64_t count, uint64_t of) { return count > 0 && count * OFTEN >= of; }
+
+/* What replicas did not confirm in time is not given out. */
+static void judge_confirmations(struct doctor_opinion *opinion, const struct doctor_facts *facts,
+                                const struct doctor_server *s, const char *how_many) {
+    unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
+    char               fit[TEXT_DURATION_BYTES_MAX];
+    char               remedy[DOCTOR_WORDS_BYTES_MAX] =
+        "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
+        "they confirm";
+    write_round_trip(s->trip_p50_ns, s->trip_p99_ns, fit);
+    if (s->trips_late > s->trips_unconfirmed)
+        (void)snprintf(remedy, sizeof remedy,
+                       "say round-trip=%s in the URL: replicas have twice that, and 10ms at least, "
+                       "to confirm a permit",
+                       fit);
+    if (s->trips_unconfirmed < s->trips)
+        doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting", remedy,
+                    "weir waits for %llu of %llu replicas%s", wanted, there, how_many);
+    else
+        doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting", remedy,
+                    "weir waits for %llu of %llu replicas in vain: %.160s", wanted, there,
+                    s->wait_problem[0] != '\0' ? s->wait_problem : "a second is not enough");
+}
+
 static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_facts *facts,
                           const struct doctor_server *s) {
-    unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
-    if (s->wait_problem[0] != '\0') {
-        doctor_find(
-            opinion, DOCTOR_IDLE, s->address, "waiting",
-            "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
-            "they confirm",
-            "weir waits for %llu of %llu replicas in vain: %.160s", wanted, there, s->wait_problem);
+    unsigned long long wanted = facts->replicas_wanted, there = s->replicas, trips = s->trips;
+    unsigned long long late = s->trips_late, never = s->trips_unconfirmed;
+    char               how_many[DOCTOR_WORDS_BYTES_MAX / 2] = "", patience[TEXT_DURATION_BYTES_MAX];
+    text_duration_write_short((int64_t)facts->wait_ns, patience);
+    if (late + never > 0)
+        (void)snprintf(
+            how_many, sizeof how_many,
+            "; of %llu trips %llu were confirmed after more than the URL's %s, and %llu not at all",
+            trips, late, patience, never);
+    if (is_often(late + never, trips)) {
+        judge_confirmations(opinion, facts, s, how_many);
         return;
     }
     if (wanted > there) {
@@ -50,7 +95,7 @@ static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_fa
     doctor_find(opinion, there > 0 && wanted == there ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address,
                 "waiting",
                 "wait for all replicas: a failover may promote one that lacks the newest permits",
-                "weir waits for %llu of %llu replicas", wanted, there);
+                "weir waits for %llu of %llu replicas%s", wanted, there, how_many);
 }
 
 /* Who is cut off from its replicas and goes on is a second primary for as long as nobody stops it. */
@@ -114,19 +159,26 @@ static void judge_disk(struct doctor_opinion *opinion, const struct doctor_serve
 static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts *facts,
                        const struct doctor_server *s) {
     char        said[TEXT_DURATION_BYTES_MAX], window[TEXT_DURATION_BYTES_MAX] = "";
+    char        fit[TEXT_DURATION_BYTES_MAX], remedy[DOCTOR_WORDS_BYTES_MAX];
     uint64_t    said_ns  = facts->round_trip_ns != 0 ? facts->round_trip_ns : ROUND_TRIP_USUAL_NS;
     uint64_t    least_ns = doctor_window_ns_min(s->trip_p50_ns, said_ns);
     const char *where = "", *late = "";
     if (least_ns > 0) {
-        where = least_ns == UINT64_MAX ? ": in any window" : ": in windows below ";
-        late  = " most permits come too late";
-        if (least_ns != UINT64_MAX) text_duration_write_short((int64_t)least_ns, window);
+        late = " most permits come too late";
+    } else {
+        least_ns = doctor_window_ns_min(s->trip_p95_ns, said_ns);
+        if (least_ns > 0) late = " one permit in twenty comes too late";
     }
+    if (least_ns > 0) where = least_ns == UINT64_MAX ? ": in any window" : ": in windows below ";
+    if (least_ns > 0 && least_ns != UINT64_MAX)
+        text_duration_write_short((int64_t)least_ns, window);
     text_duration_write_short((int64_t)said_ns, said);
+    write_round_trip(s->trip_p50_ns, s->trip_p95_ns, fit);
+    (void)snprintf(remedy, sizeof remedy,
+                   "say round-trip=%s in the URL: it costs long windows little", fit);
     doctor_find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, s->address, "round trip",
-                "say a larger round-trip in the URL: it costs long windows little",
-                "p50 %.3f ms, p99 %.3f ms%s; the URL says %s%s%s%s", (double)s->trip_p50_ns / 1e6,
-                (double)s->trip_p99_ns / 1e6,
+                remedy, "p50 %.3f ms, p99 %.3f ms%s; the URL says %s%s%s%s",
+                (double)s->trip_p50_ns / 1e6, (double)s->trip_p99_ns / 1e6,
                 facts->replicas_wanted > 0 ? " with the replicas" : "", said, where, window, late);
 }
 
@@ -171,7 +223,7 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
         judge_memory(opinion, s);
         judge_disk(opinion, s);
         judge_clock(opinion, s);
-        judge_trip(opinion, facts, s);
+        if (s->trips == 0 || s->trips_unconfirmed < s->trips) judge_trip(opinion, facts, s);
     }
 }
 

@@ -21,7 +21,8 @@ static void say(uint32_t begun, uint32_t shards, uint64_t past_us);
 
 /* Says it again for a while if replicas do not confirm: they may be late this once. What was new then is
  * counted. */
-static bool init_begin(struct lease_store *store, uint32_t *begun, struct redis_result *result) {
+static bool init_begin(struct lease_store *store, uint32_t shards, uint32_t *begun,
+                       struct redis_result *result) {
     const struct timespec pause    = {.tv_nsec = 10000000};
     uint64_t              until_ns = clock_now_ns() + CONFIRM_NS;
     uint32_t              again;
@@ -29,7 +30,8 @@ static bool init_begin(struct lease_store *store, uint32_t *begun, struct redis_
     while (is_said && !result->is_confirmed && clock_now_ns() < until_ns) {
         (void)nanosleep(&pause, NULL);
         is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, &again, result);
-        *begun += is_said ? again : 0;
+        /* A replica that was promoted in between may call parts new that were counted already. */
+        if (is_said) *begun = (uint32_t)smaller(*begun + again, shards);
     }
     return is_said;
 }
@@ -42,7 +44,7 @@ int init_redis(const char *url) {
 
     struct redis_result result;
     uint32_t            begun, shards = shared.store->shard_count;
-    bool                is_begun     = init_begin(shared.redis, &begun, &result);
+    bool                is_begun     = init_begin(shared.redis, shards, &begun, &result);
     bool                is_confirmed = is_begun && result.is_confirmed;
     if (is_begun && begun == 0)
         is_begun = lease_store_past(shared.redis, clock_now_ns() + DEADLINE_NS, &past_us, &result);
@@ -72,7 +74,7 @@ static void say(uint32_t begun, uint32_t shards, uint64_t past_us) {
     else if (begun > 0)
         printf("%u of %u parts of this store are new: they give permits at once\n", begun, shards);
     else if (past_us >= DAY_US)
-        printf("nothing to do: this store is in use\n");
+        printf("nothing to do: this store gives permits already\n");
     else
         printf(
             "left as it is: this store is in use, and does not know what was granted before %s%s: "

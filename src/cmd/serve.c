@@ -365,6 +365,7 @@ static int serve_run(struct serve *serve) {
     char                        problem[SOCKET_PROBLEM_BYTES_MAX];
     const struct server_options options = {.limiter         = open_limiter(w),
                                            .store           = w,
+                                           .trouble         = open_trouble,
                                            .clock_error_ppm = clock_error_ppm,
                                            .addresses       = serve->addresses,
                                            .address_count   = serve->address_count,

@@ -7,6 +7,8 @@
 
 #include "server/commands.h"
 
+enum { TROUBLE_BYTES = 160 };
+
 /* ---- COMMAND ---- */
 
 static void describe_flags(const struct command *command, struct reply *reply) {
@@ -146,13 +148,14 @@ static void say_weir(struct page *page, const weir_statistics *statistics) {
     say_number(page, "weir_memory_bytes", statistics->memory_bytes);
 }
 
-static void say_store(struct page *page, const weir_statistics *statistics) {
+static void say_store(struct page *page, const weir_statistics *statistics, const char *trouble) {
     say(page, "# Store\r\n");
     say_number(page, "store_degraded", statistics->degraded);
     say_number(page, "store_trips", statistics->trips);
     say_number(page, "store_misses", statistics->misses);
     say_number(page, "store_permits", statistics->permits);
     say_number(page, "store_shards_cut", statistics->shards_cut);
+    say(page, "store_trouble:%s\r\n", trouble);
 }
 
 static bool is_wanted(const struct call *call, const char *section) {
@@ -172,6 +175,8 @@ void act_info(const struct service *service, const struct call *call, uint64_t n
     struct service_facts facts      = {0};
     weir_statistics      statistics = service_statistics(service);
     struct page          page       = {.used = 0};
+    char                 trouble[TROUBLE_BYTES];
+    service_trouble(service, trouble, sizeof trouble);
     service->describe(service, &facts);
 
     static const char *const sections[] = {"server", "clients", "persistence",
@@ -186,7 +191,7 @@ void act_info(const struct service *service, const struct call *call, uint64_t n
         case 2: say_persistence(&page); break;
         case 3: say_stats(&page, &facts); break;
         case 4: say_weir(&page, &statistics); break;
-        default: say_store(&page, &statistics); break;
+        default: say_store(&page, &statistics, trouble); break;
         }
     }
     reply_verbatim(reply, (struct view){.data = page.text, .bytes = page.used});

@@ -73,6 +73,7 @@ struct server *server_open(const struct server_options *options, char *problem) 
     s->started_ns           = clock_now_ns();
     s->crew.service         = (struct service){.limiter         = options->limiter,
                                                .store           = options->store,
+                                               .trouble         = options->trouble,
                                                .clock_error_ppm = options->clock_error_ppm,
                                                .describe        = describe,
                                                .wall_ns         = clock_wall_ns};

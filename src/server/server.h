@@ -11,8 +11,9 @@
 struct server;
 
 struct server_options {
-    struct limiter       *limiter; /* borrowed until server_close(); NULL: the store is remote */
-    weir                 *store;   /* the same; asked where the store is remote */
+    struct limiter *limiter; /* borrowed until server_close(); NULL: the store is remote */
+    weir           *store;   /* the same; asked where the store is remote */
+    void (*trouble)(weir *store, char *out, size_t room); /* service.h */
     uint64_t              clock_error_ppm;
     const struct address *addresses; /* at least one */
     size_t                address_count;

@@ -20,3 +20,8 @@ weir_statistics service_statistics(const struct service *s) {
         limiter_stats(s->limiter, &statistics);
     return statistics;
 }
+
+void service_trouble(const struct service *s, char *out, size_t room) {
+    out[0] = '\0';
+    if (s->trouble != NULL) s->trouble(s->store, out, room);
+}

@@ -38,7 +38,8 @@ struct service_facts {
 struct service {
     struct limiter *limiter; /* NULL: the store is remote */
     weir           *store;   /* what is asked where the store is remote; else it may be NULL */
-    uint64_t        clock_error_ppm; /* as the limiter was given it */
+    void (*trouble)(weir *store, char *out, size_t room); /* what is wrong with it; NULL: unknown */
+    uint64_t clock_error_ppm;                             /* as the limiter was given it */
     void (*describe)(const struct service *service, struct service_facts *facts);
     uint64_t (*wall_ns)(void); /* for TIME: nanoseconds since 1970 */
 };
@@ -52,5 +53,8 @@ weir_status service_decide(const struct service *s, const weir_request *request,
                            weir_decision *decision);
 weir_status service_reset(const struct service *s, const weir_request *request, uint64_t now_ns);
 weir_statistics service_statistics(const struct service *s);
+
+/* Of a remote store; "": nothing is known to be wrong. */
+void service_trouble(const struct service *s, char *out, size_t room);
 
 #endif

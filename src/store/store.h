@@ -74,12 +74,13 @@ struct store_trip {
 
 /* Takes the trip over until done(). A beat steps the shard's clock, rewinds it if rewind_us asks for it,
  * compares era_seen_us and grants_seen (store_clock.h), and is answered with store_us, era_us, generation
- * and grants. */
+ * and grants; and with retry_after_us, how much further the clock must go until all permits that it ever gave
+ * have aged out: nodes keep it going so long, whether they have asked for any themselves or not. */
 typedef void (*store_serve_fn)(void *context, struct store_trip *trip);
 
 struct store_health {
-    bool is_up;                    /* most trips of late were answered */
-    char text[STORE_HEALTH_BYTES]; /* what an operator reads */
+    bool is_up;                    /* nothing has gone wrong of late */
+    char text[STORE_HEALTH_BYTES]; /* what an operator reads: what was wrong last */
 };
 
 /* One of these is handed to fleet_open(), which borrows it: whoever opened the store closes it after the
@@ -97,7 +98,8 @@ struct store {
 
     store_serve_fn serve;
 
-    /* Any thread, any time. NULL: nothing is known. */
+    /* Any thread, any time. Steady: what goes wrong for some of the trips is told as long as it does, and
+     * some seconds longer. NULL: nothing is known. */
     void (*health)(void *context, struct store_health *health);
 
     /* In a child of fork(), before the first serve() there: begins anew, with connections and a thread of

@@ -59,15 +59,16 @@ def in_step(primary, replicas):
 
 def free_port(taken=set()):  # noqa: B006: the ports that this process has given out already
     """A port that nobody has, and whose Cluster bus port (10000 above) nobody has either, on any address. Both
-    are below 32768, where the kernel begins to give ports to whoever connects."""
+    are below 32768, where the kernel begins to give ports to whoever connects; and no port can be another's
+    bus port, also where two programs draw at the same time."""
     while True:
-        port = random.randrange(10000, 22000)
+        port = random.randrange(10000, 20000)
         if port in taken:
             continue
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("", port))
             other.bind(("", port + 10000))
-            taken.add(port)
+            taken |= {port, port + 10000}
             return port
 
 

@@ -47,6 +47,14 @@ class Slots(unittest.TestCase):
         self.assertEqual(self.counted(), tally["REDIS_DONE"])
         self.assertEqual((counts["redirects"], counts["refreshes"]), (0, 1), "the map was asked for once")
 
+    def test_1_where_replicas_are_waited_for_both_connections_are_made_together(self):
+        """The first permit has no time for another."""
+        with Driver(self.site.url, replicas=1) as driver:
+            self.assertEqual(driver.ask("call", "load:1", SOON_MS, "GET", "load:1")["status"], "REDIS_DONE")
+            before = driver.ask("counts")["connects"]
+            self.assertEqual(driver.ask("add", "load:1", SOON_MS, 1)["status"], "REDIS_DONE")
+            self.assertEqual(driver.ask("counts")["connects"], before)
+
     def test_2_forgotten_data_and_scripts(self):
         with Driver(self.site.url) as driver:
             driver.ask("burst", 100, SOON_MS)

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """weir doctor on real servers: each set-up gets the promise that it deserves, and the exit code of it."""
 
+import contextlib
 import json
 import os
+import queue
+import re
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
-from servers import Certificates, Cluster, Single, Site, Watched, in_step
+from servers import Certificates, Cluster, Single, Site, Watched, free_port, in_step, wait_for
 
 BINARY = os.environ["WEIR_BIN"]
 SAFE = ["appendonly yes", "appendfsync always"]
@@ -27,6 +33,52 @@ def examined(*words):
     assert errors == "", errors
     said = json.loads(out)
     return code, said["promise"], {f["name"] for f in said["findings"] if f["level"] != "strict"}, said["findings"]
+
+
+class Delay:
+    """Passes bytes on between whoever connects and a port, each way later by some seconds."""
+
+    def __init__(self, port):
+        self.seconds = 0
+        self.listener = socket.create_server(("127.0.0.1", free_port()))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, args=(port,), daemon=True).start()
+
+    def accept(self, port):
+        while True:
+            ends = [self.listener.accept()[0]]
+            try:
+                ends.append(socket.create_connection(("127.0.0.1", port)))
+            except OSError:
+                ends[0].close()
+                continue
+            for source, target in ends, ends[::-1]:
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                line = queue.Queue()
+                threading.Thread(target=self.read, args=(source, line), daemon=True).start()
+                threading.Thread(target=self.write, args=(target, line), daemon=True).start()
+
+    def read(self, source, line):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                line.put((time.monotonic() + self.seconds, data))
+        line.put((0, b""))
+
+    def write(self, target, line):
+        with contextlib.suppress(OSError):
+            while (item := line.get())[1]:
+                time.sleep(max(0, item[0] - time.monotonic()))
+                target.sendall(item[1])
+            target.shutdown(socket.SHUT_WR)
+
+
+def far_replica(site):
+    """A primary, and how far away its replica is."""
+    primary = site.server(config=[*SAFE, "min-replicas-to-write 1"])
+    delay = Delay(primary.port)
+    replica = site.server(config=[*SAFE, f"replicaof 127.0.0.1 {delay.port}"])
+    in_step(primary, [replica])
+    return primary, delay
 
 
 class Doctor(unittest.TestCase):
@@ -51,7 +103,7 @@ class Doctor(unittest.TestCase):
             code, out, _ = doctor(f"{site.url}?round-trip=1us")
             self.assertEqual(code, 1)
             self.assertRegex(out, "- round trip .*; the URL says 1us: in any window most permits come too late\n"
-                             " +-> say a larger round-trip")
+                             " +-> say round-trip=[0-9]+[um]s in the URL")
             self.assertRegex(out.splitlines()[-1], "^strict, but .*marked - ")
         with Single() as site:
             code, out, _ = doctor(site.url, "--replicas", "3")
@@ -84,6 +136,55 @@ class Doctor(unittest.TestCase):
             replica.pause()
             said = json.loads(doctor("--json", whole)[1])
             self.assertEqual({f["level"] for f in said["findings"] if f["name"] == "waiting"}, {"strict and idle"})
+
+    def test_a_replica_that_is_far_away(self):
+        """What is measured is the replica, and not how long the URL would wait for it."""
+        with Site() as site:
+            primary, delay = far_replica(site)
+            url = f"redis://127.0.0.1:{primary.port}?replicas=1"
+            delay.seconds = 0.03
+            code, out, _ = doctor("--json", url)
+            said = json.loads(out)
+            findings = {f["name"]: f for f in said["findings"]}
+            self.assertEqual((code, said["promise"]), (1, "strict and idle"))
+            for name in "waiting", "round trip":
+                self.assertEqual(findings[name]["level"], "strict and idle")
+                self.assertRegex(findings[name]["remedy"], "^say round-trip=[0-9]+ms in the URL")
+            self.assertRegex(findings["waiting"]["value"], "of ([0-9]+) trips \\1 were confirmed after more than the URL's 10ms")
+            advice = re.search("round-trip=([0-9]+)ms", out)
+            self.assertGreaterEqual(int(advice[1]), 60)
+
+            def is_fine():
+                """Or, on a machine that is busy, there is newer advice."""
+                nonlocal advice
+                out = doctor("--json", f"{url}&{advice[0]}")[1]
+                advice = re.search("round-trip=([0-9]+)m?s", out) or advice
+                return json.loads(out)["promise"] == "strict"
+            wait_for("an end of advice that is followed", is_fine)
+
+    def test_a_replica_that_is_late_now_and_then(self):
+        """Most are confirmed in time. What is not is no permit."""
+        with Site() as site:
+            primary, delay = far_replica(site)
+            is_over = threading.Event()
+
+            def wobble():
+                while not is_over.wait(0.2):
+                    delay.seconds = 0.03
+                    is_over.wait(0.2)
+                    delay.seconds = 0
+            wobbling = threading.Thread(target=wobble)
+            wobbling.start()
+            try:
+                code, out, _ = doctor("--json", f"redis://127.0.0.1:{primary.port}?replicas=1&round-trip=5ms")
+            finally:
+                is_over.set()
+                wobbling.join()
+            waiting = next(f for f in json.loads(out)["findings"] if f["name"] == "waiting")
+            self.assertEqual((code, waiting["level"]), (1, "strict and idle"))
+            trips, late = map(int, re.search("of ([0-9]+) trips ([0-9]+) were confirmed after", waiting["value"]).groups())
+            self.assertTrue(0 < late < trips, waiting["value"])
+            self.assertIn("say round-trip=", waiting["remedy"])
 
     def test_a_user_who_may_not_look(self):
         with Single(config=SAFE) as site:

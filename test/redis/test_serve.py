@@ -6,6 +6,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 import unittest
 
 from fleet import init
@@ -28,7 +29,8 @@ def decided(client, *words):
 
 def info(client, section):
     text = client.ask("INFO", section).decode()
-    return {name: int(value) for name, value in (line.split(":") for line in text.splitlines() if ":" in line)}
+    lines = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: int(value) if value.isdigit() else value for name, value in lines}
 
 
 class Serve(unittest.TestCase):
@@ -104,12 +106,23 @@ class Serve(unittest.TestCase):
     def test_a_store_that_lost_its_past_is_not_new(self):
         _, client = self.server()
         self.assertEqual(client.ask("WEIR.ALLOW", "ann", 1, HOUR), 1)
-        self.assertEqual(init(self.site.url), "nothing to do: this store is in use\n")
+        self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
         self.site.one.must("FLUSHALL")
         wait_for("a question", lambda: self.site.one.ask("EXISTS", "weir:{0}") == 1)
         self.assertIn("left as it is: this store is in use, and does not know what", init(self.site.url))
         for user in "ann", "bob":
             wait_for("a denial", lambda u=user: (d := decided(client, u, 1, HOUR))["how"] == "store" and not d["allowed"])
+
+    def test_a_past_that_was_slept_away_is_missed_before_anybody_else_asks(self):
+        """A server that was off for four days while permits were out: it tells so only to who steps its clock."""
+        day_us = 24 * 3600 * 1000000
+        now_us, clock_us = time.time_ns() // 1000, 100 * day_us
+        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us - 4 * day_us, clock_us, clock_us - 50 * day_us,
+                                                          0, 7, clock_us + day_us, 0))
+        self.assertIn("left as it is: this store is in use, and does not know what was granted before", init(self.site.url))
+        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us, clock_us, clock_us - 50 * day_us,
+                                                          0, 7, clock_us + day_us, 0))
+        self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
 
     def test_a_long_pipeline_takes_few_trips(self):
         _, client = self.server()
@@ -138,6 +151,31 @@ class Serve(unittest.TestCase):
         self.site.one.resume()
         back = wait_for("the store again", lambda: (d := decided(client, "ann", 5, HOUR))["how"] == "store" and d)
         self.assertEqual(back["allowed"], 1)
+
+    def test_what_is_wrong_with_the_store_is_told_until_it_is_over(self):
+        _, client = self.server()
+        self.assertEqual(info(client, "store")["store_trouble"], "")
+        self.site.one.must("CONFIG", "SET", "requirepass", "first")
+        with self.site.one.connect() as ours:
+            ours.ask("AUTH", "first")
+            ours.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            wait_for("a reason", lambda: decided(client, "ann", 5, HOUR) and "asks for a password" in
+                     info(client, "store")["store_trouble"])
+            ours.ask("CONFIG", "SET", "requirepass", "")
+        wait_for("an end of it", lambda: info(client, "store")["store_trouble"] == "")
+
+    def test_trouble_of_one_connection_is_not_hidden_by_the_other(self):
+        """Nothing is confirmed, and the beats, which wait for no replica, are answered many times a second."""
+        with Server("--store", self.site.url + "?replicas=1", "--policy", "closed") as server, server.connect() as client:
+            def trouble():
+                decided(client, "ann", 5, 1000)
+                return info(client, "store")["store_trouble"]
+            wait_for("a reason", trouble)
+            told = set()
+            for _ in range(20):
+                told.add(info(client, "store")["store_trouble"])
+                time.sleep(0.05)
+            self.assertEqual(told, {"the replicas do not confirm in time; see weir doctor"})
 
     def test_it_starts_and_ends_without_its_store(self):
         self.site.one.kill()

@@ -37,12 +37,17 @@ struct world {
 
 enum { CONNECTIONS_MAX = 1000 };
 
+static void tell_trouble(weir *store, char *out, size_t room) {
+    (void)snprintf(out, room, store != NULL ? "it is away" : "whose?");
+}
+
 static struct world world_open(unsigned thread_count, uint64_t delay_ns_max, uint64_t idle_ns_max) {
     char           problem[SOCKET_PROBLEM_BYTES_MAX];
     struct address address;
     struct world   world = {.store = fake_store_open(delay_ns_max, check_seed())};
     CHECK(address_parse("127.0.0.1:0", &address, problem));
     struct server_options options = {.store           = world.store,
+                                     .trouble         = tell_trouble,
                                      .addresses       = &address,
                                      .address_count   = 1,
                                      .thread_count    = thread_count,
@@ -529,8 +534,8 @@ TEST(info_tells_how_the_store_is) {
     struct world world = world_open(1, 0, 0);
     int          peer  = join(&world);
     say(peer, "INFO store\r\nDBSIZE\r\n");
-    hear(peer, "$95\r\n# Store\r\nstore_degraded:1\r\nstore_trips:2\r\nstore_misses:3\r\n"
-               "store_permits:4\r\nstore_shards_cut:5\r\n\r\n:17\r\n");
+    hear(peer, "$121\r\n# Store\r\nstore_degraded:1\r\nstore_trips:2\r\nstore_misses:3\r\n"
+               "store_permits:4\r\nstore_shards_cut:5\r\nstore_trouble:it is away\r\n\r\n:17\r\n");
     CHECK_EQ(close(peer), 0);
     world_close(&world);
 }

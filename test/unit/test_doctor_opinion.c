@@ -106,11 +106,68 @@ TEST(what_no_permit_can_be_given_by_is_said_although_it_is_strict) {
 }
 
 TEST(replicas_that_do_not_confirm_are_as_good_as_none) {
-    good()->replicas      = 1;
-    facts.replicas_wanted = 1;
+    good()->replicas       = 1;
+    facts.replicas_wanted  = 1;
+    facts.servers[0].trips = facts.servers[0].trips_unconfirmed = 3;
     memcpy(facts.servers[0].wait_problem, "NOPERM", 7);
     check_level("waiting", DOCTOR_IDLE);
     CHECK_CONTAINS(found("waiting")->value, "NOPERM");
+    CHECK_CONTAINS(found("waiting")->remedy, "look after the replicas");
+    CHECK_SAYS(found("round trip") == NULL, "nothing is known of it");
+}
+
+/* As if `late` of 200 trips were confirmed after the patience of the URL, and `never` not at all. */
+static void confirms(unsigned late, unsigned never) {
+    struct doctor_server *server = good();
+    server->replicas             = 1;
+    server->trips                = 200;
+    server->trips_late           = late;
+    server->trips_unconfirmed    = never;
+    server->trip_p50_ns          = 1000000;
+    server->trip_p95_ns          = 2000000;
+    server->trip_p99_ns          = 61000000;
+    facts.replicas_wanted        = 1;
+    facts.wait_ns                = 10000000;
+}
+
+TEST(one_confirmation_in_twenty_that_is_missing_is_one_too_many) {
+    confirms(10, 0);
+    check_level("waiting", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("waiting")->value,
+                   "of 200 trips 10 were confirmed after more than the URL's 10ms");
+    CHECK_CONTAINS(found("waiting")->remedy, "say round-trip=31ms");
+    confirms(0, 10);
+    check_level("waiting", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("waiting")->value, "and 10 not at all");
+    CHECK_CONTAINS(found("waiting")->remedy, "look after the replicas");
+    confirms(6, 4);
+    check_level("waiting", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("waiting")->remedy, "say round-trip=31ms");
+    confirms(5, 4);
+    check_level("waiting", DOCTOR_FINE);
+    CHECK_CONTAINS(found("waiting")->value, "5 were confirmed after");
+    confirms(0, 0);
+    check_level("waiting", DOCTOR_FINE);
+    CHECK_STR_EQ(found("waiting")->value, "weir waits for 1 of 1 replicas");
+}
+
+TEST(a_trip_in_twenty_that_is_slow_is_said_with_the_round_trip_that_fits) {
+    confirms(0, 0);
+    facts.servers[0].trip_p95_ns = 2000001;
+    check_level("round trip", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("round trip")->value,
+                   "in windows below 3.2s one permit in twenty comes too late");
+    CHECK_CONTAINS(found("round trip")->remedy, "say round-trip=1100us");
+    facts.servers[0].trip_p50_ns = 45600000;
+    check_level("round trip", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("round trip")->value, "in any window most permits come too late");
+    CHECK_CONTAINS(found("round trip")->remedy, "say round-trip=46ms");
+    facts.servers[0].trip_p50_ns = 1230001;
+    check_level("round trip", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("round trip")->remedy, "say round-trip=1300us");
+    facts.servers[0].trip_p95_ns = 4000000000;
+    check_level("round trip", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("round trip")->remedy, "say round-trip=1s");
 }
 
 TEST(a_slow_trip_is_too_late_for_short_windows_alone) {

@@ -26,6 +26,9 @@
 
 #define SHARD_RECORD_BYTES "72" /* as in lease.lua, which takes no other for a record of its own */
 
+/* A probe of a store that is cut off, which may be two seconds from the one before, falls into it. */
+#define TROUBLE_NS UINT64_C(10000000000)
+
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
 enum {
@@ -56,8 +59,9 @@ struct lease_store {
     struct redis_script          script;
     char                         tags[LEASE_STORE_SHARDS][TAG_BYTES];
     char                         clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
-    _Atomic(struct store_trip *) arrived; /* a stack */
-    _Atomic(const char *)        trouble; /* of the last trip; NULL: it was done */
+    _Atomic(struct store_trip *) arrived;    /* a stack */
+    _Atomic(const char *)        trouble;    /* of the last trip that had one; NULL: none had */
+    _Atomic uint64_t             trouble_ns; /* when */
 
     /* The client's thread's. */
     struct store_trip *first[LEASE_STORE_SHARDS]; /* that go out in this turn */
@@ -101,11 +105,16 @@ static void choose_tags(struct lease_store *s) {
 
 /* ---- the end of a trip: on the client's thread ---- */
 
+static void store_note_trouble(struct lease_store *s, const char *reason) {
+    atomic_store_explicit(&s->trouble, reason, memory_order_relaxed);
+    atomic_store_explicit(&s->trouble_ns, clock_now_ns(), memory_order_relaxed);
+}
+
 static void trip_end(struct lease_store *s, struct store_trip *trip, enum store_status status,
                      const char *reason) {
     trip->status = status;
     trip->reason = status == STORE_REFUSED ? reason : NULL;
-    atomic_store_explicit(&s->trouble, status == STORE_DONE ? NULL : reason, memory_order_relaxed);
+    if (status != STORE_DONE) store_note_trouble(s, reason);
     trip->done(trip);
 }
 
@@ -118,6 +127,8 @@ static void trips_end(struct lease_store *s, struct store_trip *trips, enum stor
     }
 }
 
+static bool trip_acquires(const struct store_trip *trip) { return trip->request.id.sequence != 0; }
+
 static enum store_status status_of(const struct redis_result *result) {
     switch (result->status) {
     case REDIS_REFUSED:
@@ -129,16 +140,18 @@ static enum store_status status_of(const struct redis_result *result) {
 }
 
 static const char *reason_of(const struct redis_result *result) {
-    bool has_trouble = result->status == REDIS_REFUSED || result->status == REDIS_FAILED;
+    bool has_trouble = result->status == REDIS_REFUSED || result->status == REDIS_FAILED ||
+                       (result->status == REDIS_UNREADY && result->trouble != TROUBLE_SCRIPT);
     return has_trouble ? trouble_text(result->trouble) : redis_status_text(result->status);
 }
 
 static void call_done(void *context, struct redis_result *result) {
-    static const char   foreign[] = "the server's answer is not that of the script";
-    struct call        *call      = context;
-    struct lease_store *s         = call->store;
-    struct store_trip  *trips     = call->trips;
-    struct redisReply  *said      = result->reply;
+    static const char   foreign[]     = "the server's answer is not that of the script";
+    static const char   unconfirmed[] = "the replicas do not confirm in time; see weir doctor";
+    struct call        *call          = context;
+    struct lease_store *s             = call->store;
+    struct store_trip  *trips         = call->trips;
+    struct redisReply  *said          = result->reply;
     free(call);
     if (result->status != REDIS_DONE) {
         trips_end(s, trips, status_of(result), reason_of(result));
@@ -151,6 +164,7 @@ static void call_done(void *context, struct redis_result *result) {
         bool is_ours            = said->type == REDIS_REPLY_ARRAY && i < said->elements &&
                        lease_words_read(&trip->request, said->element[i], &trip->reply);
         trip->reply.is_replicated = is_replicated;
+        if (is_ours && !is_replicated && trip_acquires(trip)) store_note_trouble(s, unconfirmed);
         trip_end(s, trip, is_ours ? STORE_DONE : STORE_REFUSED, foreign);
     }
 }
@@ -163,8 +177,6 @@ static bool call_has(const struct store_trip *trips, const struct store_trip *tr
         if (memcmp(&trips->name, &trip->name, sizeof trip->name) == 0) return true;
     return false;
 }
-
-static bool trip_acquires(const struct store_trip *trip) { return trip->request.id.sequence != 0; }
 
 /* Unlinks from *from what one call can take, accounts before beats; the rest keeps its order. Where
  * replicas are waited for, what acquires goes without the others, which must not be held up by it. */
@@ -263,9 +275,11 @@ static void store_serve(void *context, struct store_trip *trip) {
 }
 
 static void store_health(void *context, struct store_health *health) {
-    struct lease_store *s    = context;
-    const char         *text = atomic_load_explicit(&s->trouble, memory_order_relaxed);
-    health->is_up            = text == NULL;
+    struct lease_store *s     = context;
+    const char         *text  = atomic_load_explicit(&s->trouble, memory_order_relaxed);
+    uint64_t            at_ns = atomic_load_explicit(&s->trouble_ns, memory_order_relaxed);
+    if (clock_now_ns() > at_ns + TROUBLE_NS) text = NULL;
+    health->is_up = text == NULL;
     (void)snprintf(health->text, sizeof health->text, "%s", text != NULL ? text : "it answers");
 }
 
@@ -379,6 +393,30 @@ static void keep_least(void *context, int64_t answer) {
     if (answer >= 0 && (uint64_t)answer < *least_us) *least_us = (uint64_t)answer;
 }
 
+/* What each node does first: who steps the clock finds out whether it was left alone for too long. */
+static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
+                              struct redis_result *result) {
+    const struct lease_request beat = {.era_seen_us = 0};
+    char                       word[LEASE_WORDS_BYTES_MAX];
+    size_t                     bytes   = lease_words_write(&beat, word);
+    struct view                words[] = {view_of(s->clamp), view_of(s->keep), {word, bytes}};
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
+        char        key_bytes[KEY_BYTES_MAX];
+        struct view key = shard_key(s, shard, key_bytes);
+        redis_call(s->redis,
+                   &(struct redis_command){.script      = &s->script,
+                                           .keys        = &key,
+                                           .key_count   = 1,
+                                           .words       = words,
+                                           .word_count  = sizeof words / sizeof words[0],
+                                           .deadline_ns = deadline_ns},
+                   result);
+        if (result->status != REDIS_DONE) return false;
+        redis_result_clear(result);
+    }
+    return true;
+}
+
 bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
                       struct redis_result *result) {
     static const char text[] =
@@ -386,6 +424,13 @@ bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *pas
         "if not record or #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
         "local virgin, c, _, _, born = struct.unpack('<ddddd', record)\n"
         "return virgin == 1 and -1 or math.max(c - born, 0)\n";
-    *past_us = UINT64_MAX;
-    return store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result);
+    for (int step = 0; step < 2; step++) {
+        *past_us = UINT64_MAX;
+        if (!store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result))
+            return false;
+        /* A record that is missing, or not ours, is not to be made here. */
+        if (*past_us == 0) break;
+        if (step == 0 && !store_step_clocks(s, deadline_ns, result)) return false;
+    }
+    return true;
 }

@@ -37,7 +37,8 @@ bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *be
                        struct redis_result *result);
 
 /* How far back the store knows what was granted, of the shard that knows least: limits whose window and term
- * are longer than this are denied. UINT64_MAX: from the first on. The rest is as above. */
+ * are longer than this are denied. UINT64_MAX: from the first on. Steps the clocks that are there, as any
+ * question does, so that a loss that nobody has noticed yet is told, too. The rest is as above. */
 bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
                       struct redis_result *result);
 

@@ -19,7 +19,6 @@
 #define DEADLINE_NS_MAX (60000 * NS_PER_MS) /* from now; a later one is this one */
 #define CONNECT_NS      (1000 * NS_PER_MS)
 #define CONNECT_NS_MIN  (10 * NS_PER_MS)
-#define REPLICAS_NS     (10 * NS_PER_MS)
 #define RETRY_NS_MIN    (1 * NS_PER_MS) /* until what was refused for now is tried again */
 #define RETRY_NS_MAX    (5 * NS_PER_MS)
 
@@ -63,8 +62,9 @@ static bool redis_set_options(struct redis *r, const struct redis_options *optio
             REDIS_CONNECTIONS_MAX, COMMANDS_LIMIT);
         return false;
     }
-    uint64_t connect_ns  = options->connect_ns > 0 ? options->connect_ns : CONNECT_NS;
-    uint64_t replicas_ns = options->replicas_ns > 0 ? options->replicas_ns : REPLICAS_NS;
+    uint64_t connect_ns = options->connect_ns > 0 ? options->connect_ns : CONNECT_NS;
+    uint64_t replicas_ns =
+        options->replicas_ns > 0 ? options->replicas_ns : REDIS_REPLICAS_NS_DEFAULT;
     if (connect_ns < CONNECT_NS_MIN) connect_ns = CONNECT_NS_MIN;
     if (replicas_ns > connect_ns / 2) replicas_ns = connect_ns / 2;
     r->setting = (struct link_setting){.loop              = &r->loop,
@@ -516,6 +516,9 @@ static void redis_send(struct redis *r, struct node *node, struct request *reque
     struct link *link = redis_link(r, node, request);
     node->used_ns     = r->now_ns;
     r->is_restless    = true;
+    /* The first permit must not wait for a connection besides: it would come too late to be used. */
+    for (unsigned i = 0; r->setting.replicas > 0 && i < node->link_count; i++)
+        link_want(&node->links[i]);
     if (!link_is_hopeless(link)) {
         link_send(link, request);
         return;

@@ -47,6 +47,8 @@ enum {
     REDIS_SCRIPT_NAME_BYTES = 40,
 };
 
+#define REDIS_REPLICAS_NS_DEFAULT UINT64_C(10000000)
+
 #define REDIS_STATUS_TABLE(X)                                                                      \
     X(REDIS_DONE, "done")                                                                          \
     X(REDIS_FAILED, "the server reports an error")                                                 \
@@ -84,7 +86,7 @@ struct redis_options {
      * all commands that were sent together. What does not want replicas never stands behind one: it has a
      * connection of its own to each server, one more. */
     unsigned replicas;    /* 0: no WAIT */
-    uint64_t replicas_ns; /* 10 ms; at most connect_ns / 2 */
+    uint64_t replicas_ns; /* REDIS_REPLICAS_NS_DEFAULT; at most connect_ns / 2 */
 
     /* Called on the client's thread in each of its turns, before it sends: what is submitted there goes out
      * together. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody is. */
