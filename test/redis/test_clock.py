@@ -14,6 +14,7 @@ from fleet import UNTIL_TOLD_S, Fleet, FleetTest, Rule, init
 from servers import Single, wait_for
 
 RULES = (Rule(20, 50), Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000))
+SHORT_RULES = (Rule(20, 50), Rule(20, 100))
 WINDOW_S = 1
 LIBRARY = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/libwall_clock.so"
 
@@ -63,6 +64,20 @@ class Clocks(FleetTest):
                 for to_s in 0.1, 0, 3600, -3600, 0, 2 * 86400, 0:
                     with self.subTest(to_s=to_s):
                         self.step(site.one, fleet, to_s)
+                fleet.end()
+                self.holds(fleet)
+
+    def test_a_server_whose_clock_leaps_by_more_than_a_window(self):
+        """And by less than the clamp: it gets through, and the fleet finds it and takes it back."""
+        with Single(environment=self.clock.environment()) as site:
+            init(site.url)
+            with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, SHORT_RULES) as fleet:
+                fleet.wait_served()
+                for leap_s in (0.15, 0.2, 0.249) * 4:
+                    for to_s in leap_s, 0:
+                        self.clock.set(to_s)
+                        time.sleep(0.5)
+                fleet.wait_served()
                 fleet.end()
                 self.holds(fleet)
 

@@ -251,9 +251,9 @@ local function make_serve_known()
 
     -- words: of reports, from the second on; nil: there are none.
     return function(id, sequence, need, want, limit, term, asked_hold, is_reset, words, record, key, ...)
-        virgin, now, era, born, generation, grants = ...
+        virgin, now, era, born, generation, grants, forgot = ...
         charges, charges_end, cells, cells_first, cells_end = {}, 0, {}, 1, 0
-        hold, forgot, changed, reported = asked_hold, 0, record and is_reset, 0
+        hold, changed, reported = asked_hold, record and is_reset, 0
         if record and not is_reset then read(record) end
 
         local reply, at = {0, 0, 0, now, era, generation, 0}, 2
@@ -325,12 +325,18 @@ for i = 1, #ARGV - 2 do
     elseif slept * 3 > keep_ms * 1000 then
         born, virgin, slept = now, 0, 0
     end
-    -- What another clock has stamped is older than this one's hold; and who was away for long is as good as new.
-    local kept_hold, last_use = hold, 0
+    -- What another clock has stamped is older than this one's hold. Who was away for long is as good as new, but for
+    -- what a rewind may bring back, by however much: C may have leapt to here, be it by less than the clamp, and a
+    -- short hold is shorter than that. Every stamp of the record is `fresh_at` - 2 of its holds at most, and so is
+    -- `forgot` less a hold; so whatever it knows of counts until `forgot` as set here at most, and the record that is
+    -- written over it keeps that.
+    local kept_hold, last_use, forgot = hold, 0, 0
     if record then
         local its_era, its_hold, fresh_at = unpack_record(USER_HEAD, record)
-        if its_era ~= era or (fresh_at <= now and its_hold >= hold) then
+        if its_era ~= era then
             record = nil
+        elseif fresh_at <= now and its_hold >= hold and resets ~= 1 then
+            record, forgot = nil, fresh_at - its_hold
         elseif its_hold > hold then
             kept_hold = its_hold
         elseif its_hold < hold then
@@ -346,7 +352,7 @@ for i = 1, #ARGV - 2 do
         local reported
         replies[i], grants, reported =
             serve_known(incarnation, sequence, need, want, limit, term, hold, resets == 1, words, record, key,
-                        virgin, now, era, born, generation, grants)
+                        virgin, now, era, born, generation, grants, forgot)
         if reported > last_use then last_use = reported end -- late, and perhaps at an unknown time: after the term's end
     else
         local granted, retry_after = 0, 0
@@ -362,7 +368,7 @@ for i = 1, #ARGV - 2 do
             grants = grants + 1
             -- A number that is given to Redis is printed first, by a slow printf() (0.4 us); ARGV[2] is a text.
             local ends, thrice_ms = now + term, (term + 2 * hold) * 3 / 1000
-            call('SET', key, pack(USER_OF_ONE_CHARGE, era, hold, ends + 2 * hold, 0, 1, 0,
+            call('SET', key, pack(USER_OF_ONE_CHARGE, era, hold, ends + 2 * hold, forgot, 1, 0,
                                   incarnation, sequence, ends, granted, 0, 0),
                  'PX', thrice_ms < keep_ms and ARGV[2] or thrice_ms - thrice_ms % 1 + 1)
         end
