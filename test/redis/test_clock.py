@@ -3,19 +3,22 @@
 
 Redis tells the time by its wall clock; the library decides by a clock that nobody sets."""
 
+import json
 import os
 import pathlib
 import struct
+import subprocess
 import tempfile
 import time
 import unittest
 
-from fleet import UNTIL_TOLD_S, Fleet, FleetTest, Rule, init
-from servers import Single, wait_for
+from fleet import UNTIL_TOLD_S, WEIR, Fleet, FleetTest, Rule, init
+from servers import PATIENCE_S, Single, wait_for
 
 RULES = (Rule(20, 50), Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000))
 SHORT_RULES = (Rule(20, 50), Rule(20, 100))
 WINDOW_S = 1
+DAY_S = 86400
 LIBRARY = pathlib.Path(os.environ["WEIR_BUILD_DIR"]) / "test/redis/libwall_clock.so"
 
 
@@ -36,6 +39,14 @@ class Clock:
 
     def words(self):
         return ["env", *(f"{name}={value}" for name, value in self.environment().items())]
+
+
+def admitted(site, limit, times):
+    """How many of so many questions, one after the other, of a process that begins and ends."""
+    asked = subprocess.run([WEIR, "allow", "ann", limit, "--json", "--times", str(times), "--store",
+                            site.url + "?policy=closed&deadline=2s"], capture_output=True, text=True, check=False,
+                           timeout=PATIENCE_S)
+    return sum(json.loads(line)["allowed"] for line in asked.stdout.splitlines())
 
 
 class Clocks(FleetTest):
@@ -80,6 +91,33 @@ class Clocks(FleetTest):
                 fleet.wait_served()
                 fleet.end()
                 self.holds(fleet)
+
+    def test_a_server_whose_clock_was_ahead_while_nobody_asked(self):
+        """By its clock records expire; whoever asks afterwards sees a clock that did nothing."""
+        for restarts in False, True:
+            with self.subTest(restarts=restarts), Single(environment=self.clock.environment(),
+                                                         config=["appendonly yes", "appendfsync always"]) as site:
+                init(site.url)
+                self.assertEqual(admitted(site, "10/1h", 12), 10)
+                if restarts:
+                    site.one.kill()
+                self.clock.set(5 * DAY_S)
+                if restarts:
+                    site.one.start()
+                wait_for("records that expire", lambda s=site: len(s.one.must("KEYS", "weir:{*}:*")) == 1)  # a witness
+                self.clock.set(0)
+                self.assertLess(abs(self.ahead_s(site.one)), 0.05)
+                self.assertEqual(admitted(site, "10/1h", 12), 0)
+
+    def test_a_month_outlives_a_server_that_is_away_for_a_day(self):
+        with Single(environment=self.clock.environment(), config=["appendonly yes", "appendfsync always"]) as site:
+            init(site.url)
+            self.assertEqual(admitted(site, "10/30d", 1), 1)
+            site.one.kill()
+            self.clock.set(DAY_S * 25 / 24)
+            site.one.start()
+            self.assertEqual(admitted(site, "10/30d", 12), 9)
+            self.clock.set(0)
 
     def test_a_server_whose_clock_has_another_rate(self):
         with Single(environment=self.clock.environment()) as site:
