@@ -109,6 +109,21 @@ class Clocks(FleetTest):
                 self.assertLess(abs(self.ahead_s(site.one)), 0.05)
                 self.assertEqual(admitted(site, "10/1h", 12), 0)
 
+    def test_a_store_that_lost_everything_is_not_new_whichever_clock_is_ahead(self):
+        for to_s in -60, 60:
+            with self.subTest(to_s=to_s), Single(environment=self.clock.environment()) as site:
+                init(site.url)
+                with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, SHORT_RULES) as fleet:
+                    fleet.wait_served()
+                    self.clock.set(to_s)
+                    site.one.must("FLUSHALL")
+                    wait_for("a clock", lambda s=site: s.one.must("KEYS", "weir:{*}"))
+                    self.assertIn("this store is in use", init(site.url))
+                    fleet.wait_served()
+                    fleet.end()
+                    self.holds(fleet)
+                self.clock.set(0)
+
     def test_a_month_outlives_a_server_that_is_away_for_a_day(self):
         with Single(environment=self.clock.environment(), config=["appendonly yes", "appendfsync always"]) as site:
             init(site.url)

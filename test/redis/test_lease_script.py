@@ -88,7 +88,8 @@ class World:
     def clock(self):
         """What a request says of the clock."""
         dice = self.dice
-        return [self.era + int(dice.random() < self.loss_share) if dice.random() < 0.9 else 0,
+        another = dice.choice([-1, 1]) if dice.random() < self.loss_share else 0
+        return [max(self.era + another, 0) if dice.random() < 0.9 else 0,
                 self.grants + (dice.randrange(1, 3) if dice.random() < self.loss_share else 0),
                 dice.randrange(1, self.rewind_max) if dice.random() < self.rewind_share else 0, self.generation]
 
@@ -482,6 +483,7 @@ PLANTED_IN_TIME = [
 # Guards that the reference has, too, and convicts.
 PLANTED = [
     ("if passed >= 0 and passed <= clamp then", "if passed >= 0 then"),
+    ("or (era_seen > 0 and era_seen < era and virgin == 1) then", "then"),
     ("now, slept, long_slept, generation = now - rewind,", "now, slept, long_slept, generation = now,"),
     ("if its_era ~= era then", "if false then"),
     ("if base > settled then settle(c, now, base - settled) end", ""),

@@ -319,12 +319,12 @@ for i = 1, #ARGV - 2 do
         if rewind > now then rewind = now end
         now, slept, long_slept, generation = now - rewind, slept + 2 * rewind, long_slept + 2 * rewind, generation + 1
     end
-    if era_seen > era or (era_seen == era and grants_seen > grants) then
+    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and virgin == 1) then
         if era_seen == era then grants = grants_seen end
         born, long_born, virgin = now, now, 0
-    elseif era_seen > 0 and era_seen < era and owed == 0 then
-        owed = 1 -- long ago: nothing counts any more, but there was something
     end
+    -- Who has seen another clock knows of a past, whichever of the two is ahead. 1: long ago, nothing counts any more.
+    if era_seen > 0 and era_seen ~= era and owed == 0 then owed = 1 end
     -- While C stood still the server went on, and by its clock records expire: if for so long, some that are still of
     -- use may have. Let M be a day, or the longest for which the records of a rule, T and H, can be of use by C, T + 2 H,
     -- if that is longer. Its records are kept for 4 M from each time that they are written. What the calls see of the

@@ -371,17 +371,22 @@ static bool store_ask_shards(struct lease_store *s, const char *text, bool wants
 
 static void add_begun(void *context, int64_t answer) { *(uint32_t *)context += answer == 1; }
 
+/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for any more:
+ * who saw it before is not taken for one who knew another. */
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result) {
     static const char text[] =
         "local record = redis.call('MGET', KEYS[1])[1]\n"
-        "local t = redis.call('TIME')\n"
-        "local c = t[1] * 1000000 + t[2]\n"
         "if record then\n"
         "    if #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
         "    local virgin, _, _, era, born, _, grants, owed = struct.unpack('<dddddddd', record)\n"
         "    if virgin == 1 or grants > 0 or owed > 0 or born ~= era then return 0 end\n"
+        "    redis.call('SET', KEYS[1], struct.pack('<d', 1) .. record:sub(9, 72)\n"
+        "               .. struct.pack('<d', 0) .. record:sub(81))\n"
+        "    return 1\n"
         "end\n"
+        "local t = redis.call('TIME')\n"
+        "local c = t[1] * 1000000 + t[2]\n"
         "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
         "return 1\n";
     *begun = 0;
