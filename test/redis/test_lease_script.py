@@ -408,6 +408,15 @@ def unseen(test, shard):
         test.assertEqual((granted, wait), (0, term + 9 * day) if is_lost else (1, 0), f"ahead {ahead}")
 
 
+def elder(test, shard):
+    """Whoever has seen another clock leaves a trace, for weir init, be that clock ahead or behind."""
+    for apart in -60 * 10**6, 60 * 10**6:
+        shard.begin()
+        shard.redis.ask("DEL", "shard")
+        shard.call(0, [NOBODY, *[0] * 6, shard.server + apart, 0, 0, 0, 0])
+        test.assertEqual(struct.unpack_from("<d", shard.redis.ask("GET", "shard"), 56)[0], 1)
+
+
 def fortnights(test, shard):
     """Rules whose records are kept for long lose nothing when the server is away for a day."""
     hold, day = 9 * Shard.DAY, Shard.DAY
@@ -445,7 +454,7 @@ def crossing(test, shard):
         test.assertEqual(shard.ask(CLAMP // 2, "bob", 1, 1), [1, 0])
 
 
-EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, fortnights, crossing]
+EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, fortnights, crossing, elder]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
@@ -458,6 +467,7 @@ PLANTED_IN_TIME = [
     ("long_slept > FORTNIGHT * day", "false", fortnights),
     ("long_slept > FORTNIGHT * day", "long_slept > day", fortnights),
     ("born, virgin, slept = now, 0, 0", "born, long_born, virgin, slept = now, now, 0, 0", fortnights),
+    ("era_seen > 0 and era_seen ~= era and owed", "era_seen > 0 and era_seen < era and owed", elder),
     ("if is_unseen or slept > day then", "if slept > day then", unseen, early_expiry),
     ("if is_long_unseen or long_slept", "if long_slept", unseen),
     ("FORTNIGHT - ms * FORTNIGHT % 1", "8 - ms * 8 % 1", unseen),

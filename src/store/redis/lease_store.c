@@ -371,7 +371,7 @@ static bool store_ask_shards(struct lease_store *s, const char *text, bool wants
 
 static void add_begun(void *context, int64_t answer) { *(uint32_t *)context += answer == 1; }
 
-/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for any more:
+/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for now:
  * who saw it before is not taken for one who knew another. */
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result) {
