@@ -26,7 +26,8 @@
  * time, and what has aged out is kept for 1/16 of H more. What is not kept any more and would count
  * again is not granted over: until C has passed it once more, nothing is. (Without this a jump made
  * the account forget permits, and the rewind that followed did not bring them back: the simulator
- * found 202 of 200.)
+ * found 202 of 200.) An account of which nothing has counted for a hold becomes a new one, so that a
+ * store need not read it, and still knows until when that did: a jump can be longer than a short hold.
  *
  * For the same reason a grant that is repeated must fit when it is repeated.
  *
@@ -43,6 +44,8 @@
 
 #include "base/contract.h"
 
+static void account_renew(struct account *a, const struct store_clock *clock,
+                          const struct lease_request *q);
 static void account_expire(struct account *a, uint64_t now_us);
 static void account_report(struct account *a, uint64_t now_us, const struct lease_report *report,
                            struct lease_receipt *receipt);
@@ -69,9 +72,8 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
     store_clock_rewind(clock, q->rewind_generation, q->rewind_us);
     store_clock_compare(clock, q->era_seen_us, q->grants_seen);
 
-    /* What another clock has stamped is older than this one's hold. */
-    if (a->era_us != clock->era_us) *a = (struct account){.era_us = clock->era_us};
     if (q->is_reset) *a = (struct account){.era_us = clock->era_us};
+    account_renew(a, clock, q);
     if (a->hold_us < q->hold_us) a->hold_us = q->hold_us;
     account_expire(a, clock->now_us);
 
@@ -140,6 +142,19 @@ void account_unpack(struct account *a, const void *packed) {
 }
 
 /* --- time ------------------------------------------------------------------------------------ */
+
+/* What another clock has stamped is older than this one's hold. Who was away for long is as good as new,
+ * but for what a rewind may bring back: all of it counts until forgot_us at most. */
+static void account_renew(struct account *a, const struct store_clock *clock,
+                          const struct lease_request *q) {
+    uint64_t fresh_us  = account_fresh_at_us(a);
+    uint64_t forgot_us = 0;
+    if (a->era_us == clock->era_us) {
+        if (fresh_us == 0 || fresh_us > clock->now_us || a->hold_us < q->hold_us) return;
+        forgot_us = fresh_us - a->hold_us;
+    }
+    *a = (struct account){.era_us = clock->era_us, .forgot_us = forgot_us};
+}
 
 /* Whether something stamped so has aged out long ago, so that it need not be kept. If C is rewound so
  * far that it would count again, forgot_us knows. */

@@ -68,8 +68,9 @@ size_t account_bytes(const struct account *a);
 void   account_pack(const struct account *a, void *out);
 void   account_unpack(struct account *a, const void *packed);
 
-/* From this C on the account may be deleted: it equals a new one even if C were then rewound by a
- * hold. 0 for a new one. */
+/* From this C on the account answers as a new one does, even if C is then rewound by a hold. Not to be
+ * deleted then: if C is rewound by more, what is forgotten still counts, and account_serve() makes one of it
+ * that knows until when. So it may go only when C cannot come back so far. 0 for a new one. */
 uint64_t account_fresh_at_us(const struct account *a);
 
 #endif

@@ -33,7 +33,8 @@ void store_clock_rewind(struct store_clock *c, uint64_t generation, uint64_t by_
 }
 
 void store_clock_compare(struct store_clock *c, uint64_t era_us, uint64_t grants) {
-    if (era_us < c->era_us || (era_us == c->era_us && grants <= c->grants)) return;
+    if (era_us < c->era_us && (era_us == 0 || !c->is_virgin)) return;
+    if (era_us == c->era_us && grants <= c->grants) return;
     if (era_us == c->era_us) c->grants = grants;
     c->born_us   = c->now_us;
     c->is_virgin = false;

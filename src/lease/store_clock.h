@@ -44,8 +44,9 @@ uint64_t store_clock_step(struct store_clock *c, uint64_t server_us, uint64_t cl
 /* Steps C back by `by_us` (not below 0), if no other rewind came since `generation` was seen. */
 void store_clock_rewind(struct store_clock *c, uint64_t generation, uint64_t by_us);
 
-/* A holder was told of so many replicated grants in an era. If the shard knows of fewer, or of no era so
- * late (it went back to a copy from before that began), the past is lost. */
+/* A holder was told of so many replicated grants in an era, 0: in none. If the shard knows of fewer, or of no
+ * era so late (it went back to a copy from before that began), or has it that none was before its own, the
+ * past is lost. */
 void store_clock_compare(struct store_clock *c, uint64_t era_us, uint64_t grants);
 
 /* How long nothing may be granted yet, with the term and the hold of a rule; 0: it may. */

@@ -77,18 +77,48 @@ static void answer(const struct lease_reply *r) {
     (void)fflush(stdout);
 }
 
+static bool is_empty(const struct account *a) {
+    return a->charge_count == 0 && a->cell_count == 0 && a->forgot_us == 0;
+}
+
+static bool is_same(const struct account *a, const struct account *b) {
+    bool same = a->charge_count == b->charge_count && a->cell_count == b->cell_count;
+    for (uint32_t i = 0; same && i < a->charge_count; i++) {
+        const struct account_charge *c = &a->charges[i], *d = &b->charges[i];
+        same = lease_id_equals(c->id, d->id) && c->ends_us == d->ends_us &&
+               c->granted == d->granted && c->settled == d->settled && c->is_over == d->is_over;
+    }
+    for (uint32_t i = 0; same && i < a->cell_count; i++)
+        same = a->cells[i].latest_us == b->cells[i].latest_us &&
+               a->cells[i].count == b->cells[i].count;
+    return same && a->forgot_us == b->forgot_us;
+}
+
+/* Whether the store writes what a request has made of an account: not if only time has passed. */
+static bool is_written(const struct account *before, const struct account *after,
+                       const struct lease_request *q) {
+    if (!is_empty(before) && (q->is_reset || before->hold_us < q->hold_us)) return true;
+    struct account       aged  = *before;
+    struct store_clock   clock = shard;
+    struct lease_request look  = {.limit = q->limit, .term_us = q->term_us, .hold_us = q->hold_us};
+    struct lease_reply   reply;
+    account_serve(&aged, &clock, &look, &reply);
+    return !is_same(&aged, after);
+}
+
 static void serve(void) {
     struct lease_request q;
     struct lease_reply   reply;
     step();
     uint64_t user = number();
     if (user >= USERS_MAX) exit(2);
-    struct account *a = &accounts[user];
+    struct account *a = &accounts[user], before = *a;
     read_request(&q);
     account_serve(a, &shard, &q, &reply);
     answer(&reply);
+    if (!is_written(&before, a, &q)) *a = before;
     /* The store forgets an account of which there is nothing to know. */
-    if (a->charge_count == 0 && a->cell_count == 0 && a->forgot_us == 0) *a = (struct account){0};
+    if (is_empty(a)) *a = (struct account){0};
 }
 
 static void beat(void) {

@@ -3,15 +3,27 @@
 
 Redis tells the time by its wall clock; the library decides by a clock that nobody sets."""
 
+import json
+import subprocess
 import tempfile
 import time
 import unittest
 
-from fleet import UNTIL_TOLD_S, Clock, Fleet, FleetTest, Rule, init
-from servers import Single, wait_for
+from fleet import UNTIL_TOLD_S, WEIR, Clock, Fleet, FleetTest, Rule, init
+from servers import PATIENCE_S, Single, wait_for
 
 RULES = (Rule(20, 50), Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000))
+SHORT_RULES = (Rule(20, 50), Rule(20, 100))
 WINDOW_S = 1
+DAY_S = 86400
+
+
+def admitted(site, limit, times):
+    """How many of so many questions, one after the other, of a process that begins and ends."""
+    asked = subprocess.run([WEIR, "allow", "ann", limit, "--json", "--times", str(times), "--store",
+                            site.url + "?policy=closed&deadline=2s"], capture_output=True, text=True, check=False,
+                           timeout=PATIENCE_S)
+    return sum(json.loads(line)["allowed"] for line in asked.stdout.splitlines())
 
 
 class Clocks(FleetTest):
@@ -42,6 +54,63 @@ class Clocks(FleetTest):
                         self.step(site.one, fleet, to_s)
                 fleet.end()
                 self.holds(fleet)
+
+    def test_a_server_whose_clock_leaps_by_more_than_a_window(self):
+        """And by less than the clamp: it gets through, and the fleet finds it and takes it back."""
+        with Single(environment=self.clock.environment()) as site:
+            init(site.url)
+            with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, SHORT_RULES) as fleet:
+                fleet.wait_served()
+                for leap_s in (0.15, 0.2, 0.249) * 4:
+                    for to_s in leap_s, 0:
+                        self.clock.set(to_s)
+                        time.sleep(0.5)
+                fleet.wait_served()
+                fleet.end()
+                self.holds(fleet)
+
+    def test_a_server_whose_clock_was_ahead_while_nobody_asked(self):
+        """By its clock records expire; whoever asks afterwards sees a clock that did nothing."""
+        for restarts in False, True:
+            with self.subTest(restarts=restarts), Single(environment=self.clock.environment(),
+                                                         config=["appendonly yes", "appendfsync always"]) as site:
+                init(site.url)
+                self.assertEqual(admitted(site, "10/1h", 12), 10)
+                if restarts:
+                    site.one.kill()
+                self.clock.set(5 * DAY_S)
+                if restarts:
+                    site.one.start()
+                wait_for("records that expire", lambda s=site: len(s.one.must("KEYS", "weir:{*}:*")) == 1)  # a witness
+                self.clock.set(0)
+                self.assertLess(abs(self.ahead_s(site.one)), 0.05)
+                self.assertEqual(admitted(site, "10/1h", 12), 0)
+
+    def test_a_store_that_lost_everything_is_not_new_whichever_clock_is_ahead(self):
+        for to_s in -60, 60:
+            with self.subTest(to_s=to_s), Single(environment=self.clock.environment()) as site:
+                init(site.url)
+                with Fleet(site.url + "?policy=closed&nodes=4", UNTIL_TOLD_S, SHORT_RULES) as fleet:
+                    fleet.wait_served()
+                    self.clock.set(to_s)
+                    site.one.must("FLUSHALL")
+                    wait_for("a clock", lambda s=site: s.one.must("KEYS", "weir:{*}"))
+                    self.assertIn("this store is in use", init(site.url))
+                    fleet.wait_served()
+                    fleet.end()
+                    self.holds(fleet)
+                self.clock.set(0)
+
+    def test_a_month_outlives_a_server_that_is_away_for_a_day(self):
+        with Single(environment=self.clock.environment(), config=["appendonly yes", "appendfsync always"]) as site:
+            init(site.url)
+            self.assertEqual(admitted(site, "10/30d", 1), 1)
+            site.one.kill()
+            self.clock.set(DAY_S * 25 / 24)
+            site.one.start()
+            wait_for("what is left of the month", lambda: admitted(site, "10/30d", 1) == 1)
+            self.assertLessEqual(admitted(site, "10/30d", 12), 8)
+            self.clock.set(0)
 
     def test_a_server_whose_clock_has_another_rate(self):
         with Single(environment=self.clock.environment()) as site:

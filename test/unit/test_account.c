@@ -323,6 +323,18 @@ TEST(a_clock_that_ran_ahead_and_was_rewound_frees_nothing) {
     CHECK_EQ(acquire(4, 1, 1, 10, HOLD + 1000 + TERM + 1), 1);
 }
 
+TEST(an_account_that_has_become_new_waits_for_what_a_rewind_brings_back) {
+    begin();
+    acquire(1, 10, 10, 10, 0);
+    store.now_us += TERM + 2 * HOLD;
+    CHECK_EQ(acquire(2, 1, 1, 10, 0), 1);
+    CHECK_EQ(account.charge_count, 1);
+    store_clock_rewind(&store, 0, TERM + 2 * HOLD);
+    CHECK_EQ(acquire(3, 1, 1, 10, 0), 0);
+    CHECK_EQ(reply.retry_after_us, TERM + HOLD);
+    CHECK_EQ(acquire(4, 1, 1, 10, TERM + HOLD), 1);
+}
+
 TEST(a_grant_of_a_clock_that_ran_ahead_is_not_repeated_when_that_was_rewound) {
     begin();
     acquire(1, 10, 10, 10, 0);

@@ -71,8 +71,22 @@ TEST(a_grant_that_the_shard_does_not_know_is_a_lost_past) {
     CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
 }
 
-TEST(what_was_seen_in_another_era_matters_only_if_that_is_a_later_one) {
+TEST(a_clock_before_it_shows_that_a_shard_is_not_virgin) {
     struct store_clock c = clock_at(7000000);
+    store_clock_compare(&c, 0, 0);
+    CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
+    store_clock_step(&c, 7000010, clamp);
+    store_clock_compare(&c, 6999999, 0);
+    CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 1100);
+    store_clock_step(&c, 7001110, clamp);
+    store_clock_compare(&c, 6999999, 0);
+    CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
+}
+
+TEST(what_was_seen_in_another_era_matters_only_if_that_is_a_later_one) {
+    struct store_clock c = {0};
+    store_clock_step(&c, 7000000, clamp);
+    store_clock_step(&c, 7001100, clamp);
     store_clock_compare(&c, 6999999, 1000);
     CHECK_EQ(store_clock_wait_us(&c, 100, 1000), 0);
     store_clock_compare(&c, 7000001, 0);

@@ -4,9 +4,10 @@
 -- in lease/account.c does, in the same order and with the same numbers, which is the reference and is tested
 -- beside it. All numbers are whole and below 2^53 (lease/message.h), so that doubles hold them exactly.
 --
---   KEYS   the shard's record, then a record for each user, none of them twice; all in one slot
---   ARGV   clamp, keep (ms: how long the server keeps a user's record, or three times as long as it is of use if that
---          is longer, since the server's time is not C), then requests: one for each user, then beats, which mean
+--   KEYS   the shard's record, its two witnesses, then a record for each user, none of them twice; all in one slot
+--   ARGV   clamp, keep (ms: how long the server keeps a user's record, or four times as long as it may be of use if
+--          that is longer, since the server's time is not C; a quarter of it is a `day` here, as it is for weir),
+--          then requests: one for each user, then beats, which mean
 --          no user: they step, rewind and compare the clock. A request is an array of MessagePack: incarnation
 --          (a string of 8 bytes), sequence (0: a look, or with need 0 only reports), need, want, limit, term,
 --          hold, era seen, grants seen, rewind by, rewind generation, is reset (1 or 0), and for each report
@@ -18,9 +19,14 @@
 -- Records, by offset: doubles but for the counts (32 bits) and "is over" (a byte), the least significant byte first.
 --
 --   shard   0 virgin (1 or 0)  8 C  16 server  24 era  32 born  40 generation  48 grants; see lease/store_clock.h
---           56 owed: the C by which all that was granted has aged out, with what C may yet be rewound by; 0: nothing
---           was, and nobody who asked has seen another clock  64 slept: how much more C has stood still than it advanced
---           while something was owed; see where it is compared
+--           56 owed: the C by which all that was granted has aged out, with some of what C may yet be rewound by; 0:
+--           nothing was, and nobody who asked has seen another clock  64 slept: how much more C has stood still than it
+--           advanced while something was owed; see where it is compared  72 long born  80 long slept: born and slept
+--           of rules whose records are of use for a fortnight and more  88 sure: the C until which something that may
+--           have expired can count
+--   witness 0 the server's clock when it was written, at most 1/64 of a day before the last call; the second is empty.
+--           They expire after a day and a fortnight, less 1/64: while one is there, the server's clock cannot have been
+--           further ahead
 --   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
 --           cells  40 charges, then cells; see lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
@@ -31,8 +37,9 @@
 -- is below 1.5 (bench/redis/script). All others are served by make_serve_known().
 local NEVER = 9007199254740991
 local HEAD_WORDS, WORDS_MAX, BARE, ARRAY_16, ARRAY_32 = 12, 4096, 0x9c, 0xdc, 0xdd -- first bytes of a request; BARE: without reports
-local SHARD_BYTES, HOLD_PARTS = 72, 16
-local SHARD, USER_HEAD, USER_OF_ONE_CHARGE = '<ddddddddd', '<ddd', '<ddddIIc8ddddB'
+local SHARD_BYTES, HOLD_PARTS, SHARD_KEYS = 96, 16, 3
+local SHARD, USER_HEAD, USER_OF_ONE_CHARGE = '<dddddddddddd', '<ddd', '<ddddIIc8ddddB'
+local KEEP, FORTNIGHT, WITNESS_PARTS = 4, 14, 64 -- keep and a fortnight are so many days
 local call, pack, unpack_record, unpack_words = redis.call, struct.pack, struct.unpack, cmsgpack.unpack_limit
 
 -- The shard's clock. It is always written, so that WAIT also covers a grant that is repeated.
@@ -40,18 +47,30 @@ local clamp, keep_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = call('TIME')
 local records = call('MGET', unpack(KEYS))
 local server = time[1] * 1000000 + time[2]
-local virgin, now, last, era, born, generation, grants, owed, slept
+local virgin, now, last, era, born, generation, grants, owed, slept, long_born, long_slept, sure
 if records[1] and #records[1] == SHARD_BYTES then
-    virgin, now, last, era, born, generation, grants, owed, slept = unpack_record(SHARD, records[1])
+    virgin, now, last, era, born, generation, grants, owed, slept, long_born, long_slept, sure =
+        unpack_record(SHARD, records[1])
     local passed = server - last
     if passed >= 0 and passed <= clamp then
         now = now + passed
         slept = slept > passed and slept - passed or 0
+        long_slept = long_slept > passed and long_slept - passed or 0
     elseif passed > 0 then
-        slept = slept + passed
+        slept, long_slept = slept + passed, long_slept + passed
     end
 else -- there is none, or it is another version's
     virgin, now, era, born, generation, grants, owed, slept = 0, server, server, server, 0, 0, 0, 0
+    long_born, long_slept, sure = server, 0, 0
+end
+
+local day = keep_ms * 1000 / KEEP
+local is_unseen, is_long_unseen = not records[2], not records[3]
+local witness_age = is_unseen and -1 or server - unpack_record('<d', records[2])
+if witness_age < 0 or witness_age > day / WITNESS_PARTS or is_long_unseen then
+    local ms = (day - day / WITNESS_PARTS) / 1000
+    call('SET', KEYS[2], pack('<d', server), 'PX', ms - ms % 1)
+    call('SET', KEYS[3], '', 'PX', ms * FORTNIGHT - ms * FORTNIGHT % 1)
 end
 
 -- Makes serve_known(), which serves every user and returns the reply, how many grants were made and the latest
@@ -62,7 +81,7 @@ end
 -- A record is read into two flat tables by one call each, and written so: a table and a call for each charge and
 -- each cell took five times as long.
 local function make_serve_known()
-    local CHARGES_MAX, CELLS_A_HOLD, CELLS_MAX, KEEP_PARTS = 64, 128, 144, 16
+    local CHARGES_MAX, CELLS_A_HOLD, CELLS_MAX, KEEP_PARTS, KEEP = 64, 128, 144, 16, 4
     local FULL_RETRY_MAX, NEVER = 1000000, 9007199254740991
     local CHARGE_WORDS, SEQUENCE, ENDS, GRANTED, SETTLED, OVER = 6, 1, 2, 3, 4, 5 -- a charge begins with its incarnation
     local CELL_WORDS = 2 -- latest, count
@@ -70,8 +89,8 @@ local function make_serve_known()
     local floor, min, max, rep = math.floor, math.min, math.max, string.rep
     local call, pack, unpack_record = redis.call, struct.pack, struct.unpack
 
-    -- The shard's clock, as the call has it.
-    local virgin, now, era, born, generation, grants
+    -- The shard's clock, as the call has it. born: of this rule, or 0 if there is nothing to wait for.
+    local now, era, born, generation, grants, sure
 
     -- The record of the user who is served. Charges and cells are both in the order of time; their words are
     -- charges[1] to charges[charges_end] and cells[cells_first] to cells[cells_end]. changed: it is to be written.
@@ -163,7 +182,7 @@ local function make_serve_known()
         while cells_first < cells_end and forget(cells[cells_first]) do cells_first = cells_first + CELL_WORDS end
     end
 
-    local function write(key)
+    local function write(key, term)
         local charge_count, cell_count = charges_end / CHARGE_WORDS, (cells_end - cells_first + 1) / CELL_WORDS
         local newest = max(charge_count > 0 and charges[charges_end - CHARGE_WORDS + 1 + ENDS] or 0,
                            cell_count > 0 and cells[cells_end - 1] or 0)
@@ -172,11 +191,11 @@ local function make_serve_known()
             call('DEL', key)
             return
         end
-        local thrice_ms = floor((fresh_at - now) * 3 / 1000) + 1
+        local kept_ms = floor(max(fresh_at - now, term + 2 * hold) * KEEP / 1000) + 1
         call('SET', key, pack(USER, era, hold, fresh_at, forgot, charge_count, cell_count)
                  .. pack('<' .. rep(CHARGE, charge_count), unpack(charges, 1, charges_end))
                  .. pack('<' .. rep(CELL, cell_count), unpack(cells, cells_first, cells_end)),
-             'PX', thrice_ms < tonumber(ARGV[2]) and ARGV[2] or thrice_ms)
+             'PX', kept_ms < tonumber(ARGV[2]) and ARGV[2] or kept_ms)
     end
 
     -- The report whose words begin at words[at]; returns where the next begins.
@@ -251,16 +270,16 @@ local function make_serve_known()
 
     -- words: of reports, from the second on; nil: there are none.
     return function(id, sequence, need, want, limit, term, asked_hold, is_reset, words, record, key, ...)
-        virgin, now, era, born, generation, grants = ...
+        now, era, born, generation, grants, sure, forgot = ...
         charges, charges_end, cells, cells_first, cells_end = {}, 0, {}, 1, 0
-        hold, forgot, changed, reported = asked_hold, 0, record and is_reset, 0
+        hold, changed, reported = asked_hold, record and is_reset, 0
         if record and not is_reset then read(record) end
 
         local reply, at = {0, 0, 0, now, era, generation, 0}, 2
         while words and words[at] do at = report(words, at, reply) end
 
         local taken = live()
-        local past_wait = max(virgin == 1 and 0 or born + term + asked_hold - now, forgot - now, 0)
+        local past_wait = max(born + term + asked_hold - now, sure - now, forgot - now, 0)
         local known = sequence ~= 0 and find(id, sequence)
         if known then
             local is_unused = charges[known + SETTLED] == 0 and charges[known + OVER] == 0
@@ -285,52 +304,78 @@ local function make_serve_known()
             end
         end
         reply[2], reply[7] = past_wait == 0 and max(limit - taken, 0) or 0, grants
-        if changed then write(key) end
+        if changed then write(key, term) end
         return reply, grants, reported
     end
 end
 
 local replies, serve_known = {}, nil
 for i = 1, #ARGV - 2 do
-    local q, key, record = ARGV[i + 2], KEYS[i + 1], records[i + 1]
+    local q, key, record = ARGV[i + 2], KEYS[i + SHARD_KEYS], records[i + SHARD_KEYS]
     local first = q:byte()
     local next, incarnation, sequence, need, want, limit, term, hold, era_seen, grants_seen, rewind, seen_in, resets =
         unpack_words(q, HEAD_WORDS, first == ARRAY_16 and 3 or first == ARRAY_32 and 5 or 1)
     if rewind > 0 and seen_in == generation then
         if rewind > now then rewind = now end
-        now, slept, generation = now - rewind, slept + 2 * rewind, generation + 1
+        now, slept, long_slept, generation = now - rewind, slept + 2 * rewind, long_slept + 2 * rewind, generation + 1
     end
-    if era_seen > era or (era_seen == era and grants_seen > grants) then
+    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and virgin == 1) then
         if era_seen == era then grants = grants_seen end
-        born, virgin = now, 0
-    elseif era_seen > 0 and era_seen < era and owed == 0 then
-        owed = 1 -- long ago: nothing counts any more, but there was something
+        born, long_born, virgin = now, now, 0
     end
+    -- Who has seen another clock knows of a past, whichever of the two is ahead. 1: long ago, nothing counts any more.
+    if era_seen > 0 and era_seen ~= era and owed == 0 then owed = 1 end
     -- While C stood still the server went on, and by its clock records expire: if for so long, some that are still of
-    -- use may have. What is kept for 3 M, with M the longer of a day and of the L for which it is of use by C, is gone
-    -- before that only if, since it was written, the server's clock advanced by 3 M and more, and C by less than L:
+    -- use may have. Let M be a day, or the longest for which the records of a rule, T and H, can be of use by C, T + 2 H,
+    -- if that is longer. Its records are kept for 4 M from each time that they are written. What the calls see of the
+    -- server's clock adds up, from any call to any later one, to P + F - B:
     --
-    --     P + F - B >= 3 M     P: steps that C made, F: those above the clamp, B: back
-    --     P - R < L <= M       R: rewinds
+    --     P: steps that C made, F: those above the clamp, B: back; and R: rewinds, so that C advanced by P - R
+    --
+    -- A record that is gone was written at a call w, when the server's clock was S, and that clock has reached S + 4 M.
+    -- It need not be so at any call: it may have gone up and back between two (a server that is started with its
+    -- clock ahead, which is then set right). But the first call after that finds the witness, and it was written at a
+    -- call v by whose clock it lasts for less than M: so v had more than S + 3 M, and v is after w, since no call leaves
+    -- a witness of a later time than its own. From w to v, then, P' + F' - B' > 3 M. The record is of use now: since w,
+    -- C advanced by less than M. With P" and so on from v to now,
+    --
+    --     P' - R' + P" - R" < M
+    --     F + 2 R - P = (P' + F') - 2 (P' - R') + F" + 2 R" - P" > 3 M - 2 M + 2 (P" - R") + F" + 2 R" - P" >= M
     --
     -- Steps of C drain `slept`, down to 0, for who sleeps by night and asks by day has lost nothing; what is above the
     -- clamp fills it; and a rewind fills it twice, since it takes a step of C back that has drained. Steps back do not
     -- drain it: what is written between two steps sees but the second. So after that time it is at least
+    -- F + 2 R - P > M, wherever it began, and however it was cut off at 0. And a witness that is not there is a loss by
+    -- itself.
     --
-    --     F + 2 R - P >= 3 M - 2 (P - R) > M >= a day
+    -- Rules whose M is a fortnight and more have a `slept` of their own, and a witness: for them an outage of a day is
+    -- none, and a loss of the others makes them wait for nothing. (A threshold of each rule's own M would need what
+    -- slept since the last loss of each.)
     --
-    -- wherever it began, and however it was cut off at 0. Where nothing is owed nothing is of use.
+    -- Where nothing is owed nothing is of use, so nothing is lost, and what slept is of no more interest, if C does not
+    -- come back to where something was owed. If it does, nothing is granted until it is again where it was: so nothing
+    -- need be known of what slept before. That is said only if it may matter; less than 1/64 of a day stays, and drains.
     if owed <= now then
-        slept = 0
-    elseif slept * 3 > keep_ms * 1000 then
-        born, virgin, slept = now, 0, 0
+        if is_unseen or is_long_unseen or long_slept > day / WITNESS_PARTS then
+            sure, slept, long_slept = owed, 0, 0
+        end
+    else
+        if is_unseen or slept > day then born, virgin, slept = now, 0, 0 end
+        if is_long_unseen or long_slept > FORTNIGHT * day then born, long_born, virgin, long_slept = now, now, 0, 0 end
     end
-    -- What another clock has stamped is older than this one's hold; and who was away for long is as good as new.
-    local kept_hold, last_use = hold, 0
+    is_unseen, is_long_unseen = false, false
+    -- What another clock has stamped is older than this one's hold. Who was away for long is as good as new, but for
+    -- what a rewind may bring back, by however much: C may have leapt to here, be it by less than the clamp, and a
+    -- short hold is shorter than that. Every stamp of the record is `fresh_at` - 2 of its holds at most, and so is
+    -- `forgot` less a hold; so whatever it knows of counts until `forgot` as set here at most, and the record that is
+    -- written over it keeps that.
+    local kept_hold, last_use, forgot = hold, 0, 0
     if record then
         local its_era, its_hold, fresh_at = unpack_record(USER_HEAD, record)
-        if its_era ~= era or (fresh_at <= now and its_hold >= hold) then
+        if its_era ~= era then
             record = nil
+        elseif fresh_at <= now and its_hold >= hold and resets ~= 1 then
+            record, forgot = nil, fresh_at - its_hold
         elseif its_hold > hold then
             kept_hold = its_hold
         elseif its_hold < hold then
@@ -338,6 +383,7 @@ for i = 1, #ARGV - 2 do
         end
     end
 
+    local since = term + 2 * hold >= FORTNIGHT * day and long_born or virgin == 1 and 0 or born
     if not key then
         replies[i] = {0, 0, owed > now and owed - now or 0, now, era, generation, grants}
     elseif record or first ~= BARE then
@@ -346,11 +392,12 @@ for i = 1, #ARGV - 2 do
         local reported
         replies[i], grants, reported =
             serve_known(incarnation, sequence, need, want, limit, term, hold, resets == 1, words, record, key,
-                        virgin, now, era, born, generation, grants)
+                        now, era, since, generation, grants, sure, forgot)
         if reported > last_use then last_use = reported end -- late, and perhaps at an unknown time: after the term's end
     else
         local granted, retry_after = 0, 0
-        local wait = virgin == 1 and 0 or born + term + hold - now
+        local wait = since + term + hold - now
+        if sure - now > wait then wait = sure - now end
         if need > limit then
             retry_after = NEVER
         elseif need > 0 and wait > 0 then
@@ -361,10 +408,10 @@ for i = 1, #ARGV - 2 do
             if granted > want then granted = want end
             grants = grants + 1
             -- A number that is given to Redis is printed first, by a slow printf() (0.4 us); ARGV[2] is a text.
-            local ends, thrice_ms = now + term, (term + 2 * hold) * 3 / 1000
-            call('SET', key, pack(USER_OF_ONE_CHARGE, era, hold, ends + 2 * hold, 0, 1, 0,
+            local ends, kept_ms = now + term, (term + 2 * hold) * KEEP / 1000
+            call('SET', key, pack(USER_OF_ONE_CHARGE, era, hold, ends + 2 * hold, forgot, 1, 0,
                                   incarnation, sequence, ends, granted, 0, 0),
-                 'PX', thrice_ms < keep_ms and ARGV[2] or thrice_ms - thrice_ms % 1 + 1)
+                 'PX', kept_ms < keep_ms and ARGV[2] or kept_ms - kept_ms % 1 + 1)
         end
         replies[i] = {granted, wait > 0 and 0 or limit - granted, retry_after, now, era, generation, grants}
     end
@@ -374,5 +421,6 @@ for i = 1, #ARGV - 2 do
         if until_us > owed then owed = until_us end
     end
 end
-call('SET', KEYS[1], pack(SHARD, virgin, now, server, era, born, generation, grants, owed, slept))
+call('SET', KEYS[1], pack(SHARD, virgin, now, server, era, born, generation, grants, owed, slept, long_born, long_slept,
+                          sure))
 return replies

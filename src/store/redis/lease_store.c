@@ -18,13 +18,13 @@
  * away longer than this is a second that permits count longer. */
 #define CLAMP_NS UINT64_C(250000000)
 
-/* How long a server keeps an account, or three times as long as it is of use if that is longer. It does so
+/* How long a server keeps an account, or four times as long as it may be of use if that is longer. It does so
  * by its own clock. If that goes on while a shard's clock stands still (it jumps, and be it by less than the
- * clamp where nodes find that and rewind; the server is away; nobody asks), by more than a third of this
+ * clamp where nodes find that and rewind; the server is away; nobody asks), by more than a quarter of this
  * more than the shard's clock then advances while permits count, the past is lost: see lease.lua. */
-#define KEEP_MS UINT64_C(259200000)
+#define KEEP_MS UINT64_C(345600000)
 
-#define SHARD_RECORD_BYTES "72" /* as in lease.lua, which takes no other for a record of its own */
+#define SHARD_RECORD_BYTES "96" /* as in lease.lua, which takes no other for a record of its own */
 
 /* A probe of a store that is cut off, which may be two seconds from the one before, falls into it. */
 #define TROUBLE_NS UINT64_C(10000000000)
@@ -36,6 +36,7 @@ enum {
     TAG_BYTES        = 8,
     KEY_BYTES_MAX    = 48,
     NUMBER_BYTES     = 24,
+    SHARD_KEYS       = 3, /* its record and two witnesses */
     COMMAND_WORDS    = 2, /* clamp and keep */
     COMMAND_OVERHEAD = 512,
 };
@@ -65,8 +66,8 @@ struct lease_store {
 
     /* The client's thread's. */
     struct store_trip *first[LEASE_STORE_SHARDS]; /* that go out in this turn */
-    struct view        keys[1 + CALL_TRIPS_MAX], words[COMMAND_WORDS + CALL_TRIPS_MAX];
-    char               key_bytes[1 + CALL_TRIPS_MAX][KEY_BYTES_MAX];
+    struct view        keys[SHARD_KEYS + CALL_TRIPS_MAX], words[COMMAND_WORDS + CALL_TRIPS_MAX];
+    char               key_bytes[SHARD_KEYS + CALL_TRIPS_MAX][KEY_BYTES_MAX];
     char               word_bytes[CALL_TRIPS_MAX][LEASE_WORDS_BYTES_MAX];
 };
 
@@ -81,13 +82,26 @@ static struct view shard_key(const struct lease_store *s, uint32_t shard, char o
     return (struct view){out, at + bytes + 1};
 }
 
+static struct view named_key(const struct lease_store *s, uint32_t shard, struct view name,
+                             char out[KEY_BYTES_MAX]) {
+    struct view key  = shard_key(s, shard, out);
+    out[key.bytes++] = ':';
+    memcpy(out + key.bytes, name.data, name.bytes);
+    key.bytes += name.bytes;
+    return key;
+}
+
 static struct view account_key(const struct lease_store *s, const struct store_trip *trip,
                                char out[KEY_BYTES_MAX]) {
-    struct view key  = shard_key(s, trip->shard, out);
-    out[key.bytes++] = ':';
-    memcpy(out + key.bytes, trip->name.bytes, STORE_NAME_BYTES);
-    key.bytes += STORE_NAME_BYTES;
-    return key;
+    return named_key(s, trip->shard,
+                     (struct view){(const char *)trip->name.bytes, STORE_NAME_BYTES}, out);
+}
+
+/* Names of other lengths than an account's. */
+static void write_shard_keys(struct lease_store *s, uint32_t shard) {
+    s->keys[0] = shard_key(s, shard, s->key_bytes[0]);
+    s->keys[1] = named_key(s, shard, view_of("day"), s->key_bytes[1]);
+    s->keys[2] = named_key(s, shard, view_of("fortnight"), s->key_bytes[2]);
 }
 
 /* Each tag is the first number whose slot lies in the shard's part of all slots. */
@@ -209,9 +223,9 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
         trips_end(s, trips, STORE_NOT_SENT, redis_status_text(REDIS_NO_MEMORY));
         return;
     }
-    *call         = (struct call){.store = s, .trips = trips};
-    s->keys[0]    = shard_key(s, shard, s->key_bytes[0]);
-    unsigned keys = 1, words = COMMAND_WORDS;
+    *call = (struct call){.store = s, .trips = trips};
+    write_shard_keys(s, shard);
+    unsigned keys = SHARD_KEYS, words = COMMAND_WORDS;
     uint64_t deadline_ns = UINT64_MAX;
     bool     acquires    = false;
     for (struct store_trip *trip = trips; trip != NULL; trip = trip->next) {
@@ -371,18 +385,23 @@ static bool store_ask_shards(struct lease_store *s, const char *text, bool wants
 
 static void add_begun(void *context, int64_t answer) { *(uint32_t *)context += answer == 1; }
 
+/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for now:
+ * who saw it before is not taken for one who knew another. */
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result) {
     static const char text[] =
         "local record = redis.call('MGET', KEYS[1])[1]\n"
-        "local t = redis.call('TIME')\n"
-        "local c = t[1] * 1000000 + t[2]\n"
         "if record then\n"
         "    if #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
         "    local virgin, _, _, era, born, _, grants, owed = struct.unpack('<dddddddd', record)\n"
         "    if virgin == 1 or grants > 0 or owed > 0 or born ~= era then return 0 end\n"
+        "    redis.call('SET', KEYS[1], struct.pack('<d', 1) .. record:sub(9, 72)\n"
+        "               .. struct.pack('<d', 0) .. record:sub(81))\n"
+        "    return 1\n"
         "end\n"
-        "redis.call('SET', KEYS[1], struct.pack('<ddddddddd', 1, c, c, c, c, 0, 0, 0, 0))\n"
+        "local t = redis.call('TIME')\n"
+        "local c = t[1] * 1000000 + t[2]\n"
+        "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
         "return 1\n";
     *begun = 0;
     return store_ask_shards(s, text, true, deadline_ns, add_begun, begun, result);
