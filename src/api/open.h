@@ -23,6 +23,10 @@ bool open_is_remote(const weir *w);
  * most. False: it has not answered. */
 bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us);
 
+/* Whether a remote store is as this version makes it. Waits until the deadline at most. False: `problem`. */
+enum { OPEN_PROBLEM_BYTES_MAX = 640 };
+bool open_is_sound(weir *w, uint64_t deadline_ns, char problem[OPEN_PROBLEM_BYTES_MAX]);
+
 /* What has gone wrong with a remote store of late, as store/store.h tells it; "": nothing. */
 void open_trouble(weir *w, char *out, size_t room);
 

@@ -23,6 +23,7 @@
 #include "os/entropy.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "store/cassandra/claim_store.h"
 #include "store/embedded/embedded.h"
 #include "table/sketch.h"
 #include "table/table.h"
@@ -406,6 +407,13 @@ bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us) {
         return true;
     redis_result_clear(&result);
     return false;
+}
+
+_Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)CASSANDRA_PROBLEM_BYTES_MAX, "problems fit");
+
+bool open_is_sound(weir *w, uint64_t deadline_ns, char problem[OPEN_PROBLEM_BYTES_MAX]) {
+    const struct shared *s = &w->shared;
+    return s->claims == NULL || claim_store_check(s->claims, s->url.keyspace, deadline_ns, problem);
 }
 
 void open_trouble(weir *w, char *out, size_t room) {

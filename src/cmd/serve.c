@@ -53,7 +53,8 @@ static const char epilogue[] =
     "\n"
     "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
 
-#define PAST_WAIT_NS UINT64_C(500000000)
+#define PAST_WAIT_NS  UINT64_C(500000000)
+#define SOUND_WAIT_NS UINT64_C(2000000000)
 
 enum {
     LISTEN_MAX              = 16,
@@ -354,6 +355,14 @@ static void warn_of_past(weir *w) {
                       past_us == 0 ? "now" : "the last ", past_us == 0 ? "" : known);
 }
 
+/* So that nobody has to find out why nothing is granted. It may be mended while this server runs. */
+static void warn_of_store(weir *w) {
+    char problem[OPEN_PROBLEM_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
+    if (!open_is_sound(w, clock_now_ns() + SOUND_WAIT_NS, problem))
+        terminal_complain("serve", "%s", terminal_quote(view_of(problem), quoted));
+    warn_of_past(w);
+}
+
 static int serve_run(struct serve *serve) {
     int code = COMMAND_TROUBLE;
     connections_fit(serve);
@@ -381,7 +390,7 @@ static int serve_run(struct serve *serve) {
     if (!pid_file_write(serve)) goto close_server;
 
     say_ready(serve, server);
-    if (open_is_remote(w)) warn_of_past(w);
+    if (open_is_remote(w)) warn_of_store(w);
     server_wait(server);
     code = COMMAND_DONE;
     if (serve->pid_file != NULL) (void)unlink(serve->pid_file);

@@ -12,6 +12,7 @@
 #include "os/latch.h"
 #include "store/cassandra/claim_table.h"
 #include "store/cassandra/claim_words.h"
+#include "store/cassandra/ddl.h"
 
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      UINT64_C(1000000000)
@@ -564,6 +565,11 @@ struct claim_store *claim_store_open(struct view url, const struct claim_store_o
 
 struct store *claim_store_interface(struct claim_store *s) {
     return &s->interface;
+}
+
+bool claim_store_check(struct claim_store *s, const char *keyspace, uint64_t deadline_ns,
+                       char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
+    return ddl_check(s->client, view_of(keyspace), deadline_ns, problem);
 }
 
 static uint64_t counter_read(const _Atomic uint64_t *counter) {

@@ -34,6 +34,11 @@ struct claim_store *claim_store_open(struct view url, const struct claim_store_o
  * second at most, and frees all. */
 struct store *claim_store_interface(struct claim_store *s);
 
+/* Whether the keyspace has the tables as this version makes them. Waits until the deadline at most; not on
+ * the store's thread. False: `problem`. */
+bool claim_store_check(struct claim_store *s, const char *keyspace, uint64_t deadline_ns,
+                       char problem[CASSANDRA_PROBLEM_BYTES_MAX]);
+
 /* Since it was opened, or since the fork. Any thread. */
 struct claim_store_counts {
     uint64_t writes, reads; /* of claims */
