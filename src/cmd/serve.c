@@ -359,7 +359,7 @@ static void warn_of_past(weir *w) {
 static void warn_of_store(weir *w) {
     char problem[OPEN_PROBLEM_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
     if (!open_is_sound(w, clock_now_ns() + SOUND_WAIT_NS, problem))
-        terminal_complain("serve", "%s", terminal_quote(view_of(problem), quoted));
+        terminal_complain("serve", "%s; see weir doctor", terminal_quote(view_of(problem), quoted));
     warn_of_past(w);
 }
 

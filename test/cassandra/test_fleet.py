@@ -193,6 +193,10 @@ class OneLimiter(Answers, unittest.TestCase):
             all_is_used()
         self.assertEqual(allowed, 60)
 
+    def test_a_server_says_that_there_are_no_tables(self):
+        with Server("--store", self.site.url(rest="/nowhere")) as server:
+            self.assertRegex(server.process.stderr.readline(), "^weir serve: .*nowhere.* does not exist.*; see weir doctor")
+
     def test_any_limit_and_window(self):
         with Api(self.url) as api:
             api.ready()
