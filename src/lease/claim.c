@@ -139,6 +139,10 @@ static void claim_age(struct claim *c, uint64_t now_ns) {
 
 static void claim_forget_wish(struct claim *c) { c->need = c->want = 0; }
 
+void claim_give_up(struct claim *c) {
+    if (c->need > 0) claim_forget_wish(c);
+}
+
 void claim_let_go(struct claim *c, uint64_t now_ns) {
     claim_forget_wish(c);
     claim_lower(c, claim_live(c, now_ns));

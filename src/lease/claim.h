@@ -130,6 +130,9 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns);
 bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
                     uint32_t count, uint64_t now_ns);
 
+/* Of the requests that were not served none is asked again: what they needed is not claimed for them. */
+void claim_give_up(struct claim *c);
+
 /* Claims no more than what is live: for a process that ends. */
 void claim_let_go(struct claim *c, uint64_t now_ns);
 

@@ -108,3 +108,24 @@ TEST(trips_that_wait_keep_their_order) {
     CHECK(table.waiting == NULL);
     claim_table_clear(&table);
 }
+
+TEST(who_waits_for_a_statement_first_has_one_first) {
+    struct claim_table table;
+    struct store_name  names[3] = {name_of(1), name_of(2), name_of(3)};
+    CHECK(claim_table_init(&table, 3));
+    struct claim_record *records[3];
+    for (unsigned i = 0; i < 3; i++) {
+        records[i] = claim_table_add(&table, &names[i]);
+        claim_table_queue(&table, records[i]);
+        claim_table_queue(&table, records[0]); /* it is there already */
+    }
+    CHECK(claim_table_next_ready(&table) == records[0]);
+    claim_table_queue(&table, records[0]);
+    CHECK(claim_table_next_ready(&table) == records[1]);
+    CHECK(claim_table_next_ready(&table) == records[2]);
+    CHECK(claim_table_next_ready(&table) == records[0]);
+    CHECK(claim_table_next_ready(&table) == NULL);
+    claim_table_queue(&table, records[1]);
+    CHECK(claim_table_next_ready(&table) == records[1]);
+    claim_table_clear(&table);
+}

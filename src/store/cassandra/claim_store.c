@@ -13,6 +13,7 @@
 #include "store/cassandra/claim_table.h"
 #include "store/cassandra/claim_words.h"
 #include "store/cassandra/ddl.h"
+#include "store/cassandra/pace.h"
 
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      UINT64_C(1000000000)
@@ -20,7 +21,7 @@
 #define BEAT_NS       SECOND
 #define VALID_NS      (5 * SECOND)
 #define ERRAND_NS     (500 * MILLISECOND) /* then its outcome is not known */
-#define MEMBER_NS     SECOND /* a conditional update is four rounds, and may wait for others */
+#define MEMBER_NS     (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
 #define ANSWER_NS     (2 * ERRAND_NS) /* a write and a read */
 #define LET_GO_NS     SECOND
 #define ROUND_TRIP_NS MILLISECOND     /* of a trip here: most need no server */
@@ -40,6 +41,7 @@ struct claim_errand_out {
     enum claim_act       act;
     enum members_act     member_act;
     uint64_t             memory; /* the store's, when it went out for the membership; else 0 */
+    uint64_t             sent_ns;
 };
 
 struct counters {
@@ -67,7 +69,7 @@ struct claim_store {
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
     const char            *refusal; /* what a server said of the last errand; NULL: it took it */
     struct claim_table     table;
-    uint64_t               out;   /* errands for records */
+    struct pace            pace;  /* of errands for records */
     struct store_trip     *beats; /* that wait until the membership is known */
     struct claim_row      *rows;
     struct members_record *records;
@@ -155,7 +157,7 @@ static bool errand_send(struct claim_store *s, struct claim_words *words,
         return false;
     }
     if (out->record != NULL) out->record->out = out;
-    if (out->record != NULL) s->out++;
+    if (out->record != NULL) pace_send(&s->pace);
     return true;
 }
 
@@ -171,8 +173,9 @@ static void record_end_errand(struct claim_store *s, struct claim_record *record
 /* The record's account is lent. */
 static void record_send(struct claim_store *s, struct claim_record *record,
                         const struct claim_errand *errand, uint64_t now_ns) {
-    struct claim_errand_out what = {.store = s, .record = record, .act = errand->act};
-    struct claim_words      words;
+    struct claim_errand_out what = {
+        .store = s, .record = record, .act = errand->act, .sent_ns = now_ns};
+    struct claim_words words;
     counter_add(errand->act == CLAIM_WRITE ? &s->counters.writes : &s->counters.reads);
     claim_words_write(&words, errand, &record->name, s->process.members.id);
     if (!errand_send(s, &words, &what, now_ns + ERRAND_NS))
@@ -264,7 +267,9 @@ static void errand_done(void *context, struct cassandra_result *result) {
             member_take(s, out.member_act, result, now_ns);
         return;
     }
-    s->out--;
+    /* A server that says why it takes none is not slow. */
+    bool is_answered = result->status == CASSANDRA_DONE || result->status == CASSANDRA_REFUSED;
+    pace_end(&s->pace, is_answered, out.sent_ns, now_ns);
     if (out.record == NULL) return;
     out.record->out = NULL;
     record_take(s, out.record, out.act, result, now_ns);
@@ -309,15 +314,18 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
     claim_table_lend(&s->table, record);
     uint64_t next_ns = record_serve_waiting(s, record, now_ns);
     if (s->stage == LETTING_GO) claim_let_go(&record->claim, now_ns);
-    while (claim_poll(&record->claim, &s->process, now_ns, &errand))
+    if (record->waiting == NULL) claim_give_up(&record->claim);
+    while (pace_has_room(&s->pace) && claim_poll(&record->claim, &s->process, now_ns, &errand))
         record_send(s, record, &errand, now_ns);
     bool is_idle = claim_is_idle(&record->claim, now_ns);
     claim_table_take_back(&s->table, record);
-    if (is_idle && record->waiting == NULL) {
+    if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
+        claim_table_queue(&s->table, record);
+    if (is_idle && record->waiting == NULL && !record->is_ready) {
         claim_table_remove(&s->table, record);
         return;
     }
-    next_ns = smaller(next_ns, claim_next_ns(&record->claim, now_ns));
+    if (!record->is_ready) next_ns = smaller(next_ns, claim_next_ns(&record->claim, now_ns));
     due_move(&s->table.due, &record->due, larger(next_ns, now_ns + 1));
 }
 
@@ -434,6 +442,14 @@ static void store_say_farewell(struct claim_store *s, uint64_t now_ns) {
 
 /* ---- turns of the client's thread ---- */
 
+/* False: there is none, or no room. Who asks now goes before those who have waited, and may have gone
+ * meanwhile; but in each turn one of these is first. */
+static bool store_send_ready(struct claim_store *s, uint64_t now_ns) {
+    struct claim_record *ready = pace_has_room(&s->pace) ? claim_table_next_ready(&s->table) : NULL;
+    if (ready != NULL) record_go_on(s, ready, now_ns);
+    return ready != NULL;
+}
+
 static uint64_t store_turn(void *context) {
     struct claim_store *s = context;
     if (!atomic_load_explicit(&s->is_open, memory_order_acquire)) return UINT64_MAX;
@@ -443,17 +459,20 @@ static uint64_t store_turn(void *context) {
      * greater ones win in any case. */
     s->process.number = larger(s->process.number, clock_wall_ns() / 1000);
 
+    (void)store_send_ready(s, now_ns);
     store_take_arrived(s, now_ns);
     store_work_as_member(s, now_ns);
     struct due_item *first;
     while ((first = due_first(&s->table.due)) != NULL && first->at_ns <= now_ns)
         record_go_on(s, (struct claim_record *)first, now_ns);
+    while (store_send_ready(s, now_ns)) continue;
     uint64_t next_ns = store_answer_beats(s, now_ns);
     atomic_store_explicit(&s->counters.users, s->table.count, memory_order_relaxed);
 
     if (atomic_load_explicit(&s->is_ending, memory_order_acquire)) {
         if (s->stage == STAYING) store_let_go(s, now_ns);
-        if (s->out == 0 && !s->process.members.is_beating) store_say_farewell(s, now_ns);
+        bool is_done = s->pace.out == 0 && s->table.ready == NULL;
+        if (is_done && !s->process.members.is_beating) store_say_farewell(s, now_ns);
     }
     next_ns = smaller(next_ns, members_next_ns(&s->process.members));
     first   = due_first(&s->table.due);
@@ -486,7 +505,7 @@ static void store_health(void *context, struct store_health *health) {
 static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
     (void)snprintf(problem, CASSANDRA_PROBLEM_BYTES_MAX, "%s",
                    cassandra_status_text(CASSANDRA_NO_MEMORY));
-    s->out = 0;
+    pace_begin(&s->pace);
     latch_init(&s->has_left);
     if (!claim_table_init(&s->table, s->options.users_max)) return false;
     if (process_begin(s, clock_now_ns()))

@@ -16,7 +16,7 @@ enum {
 bool claim_table_init(struct claim_table *t, uint32_t count_max) {
     uint32_t buckets = 64;
     while (buckets < count_max && buckets < UINT32_C(1) << 30) buckets *= 2;
-    *t = (struct claim_table){.mask = buckets - 1, .count_max = count_max};
+    *t = (struct claim_table){.mask = buckets - 1, .count_max = count_max, .ready_end = &t->ready};
     if (!due_init(&t->due, count_max)) return false;
     t->buckets = calloc(buckets, sizeof(void *)); /* the kernel gives pages as they are used */
     if (t->buckets != NULL) return true;
@@ -25,6 +25,7 @@ bool claim_table_init(struct claim_table *t, uint32_t count_max) {
 }
 
 void claim_table_clear(struct claim_table *t) {
+    while (claim_table_next_ready(t) != NULL) continue;
     while (t->due.count > 0) claim_table_remove(t, (struct claim_record *)due_first(&t->due));
     due_clear(&t->due);
     free(t->buckets);
@@ -57,7 +58,7 @@ struct claim_record *claim_table_add(struct claim_table *t, const struct store_n
 
 void claim_table_remove(struct claim_table *t, struct claim_record *record) {
     struct claim_record **link = bucket_of(t, &record->name);
-    INVARIANT(record->waiting == NULL);
+    INVARIANT(record->waiting == NULL && !record->is_ready);
     while (*link != record) link = &(*link)->next;
     *link = record->next;
     due_remove(&t->due, &record->due);
@@ -111,6 +112,25 @@ void claim_table_take_back(struct claim_table *t, struct claim_record *record) {
     if (record->packed == NULL) return;
     account_pack(&t->lent, record->packed);
     (void)record_resize(record, rounded(bytes));
+}
+
+/* ---- who waits for a statement ---- */
+
+void claim_table_queue(struct claim_table *t, struct claim_record *record) {
+    if (record->is_ready) return;
+    record->is_ready   = true;
+    record->next_ready = NULL;
+    *t->ready_end      = record;
+    t->ready_end       = &record->next_ready;
+}
+
+struct claim_record *claim_table_next_ready(struct claim_table *t) {
+    struct claim_record *record = t->ready;
+    if (record == NULL) return NULL;
+    t->ready = record->next_ready;
+    if (t->ready == NULL) t->ready_end = &t->ready;
+    record->is_ready = false;
+    return record;
 }
 
 /* ---- trips that wait ---- */

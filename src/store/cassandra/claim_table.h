@@ -30,6 +30,8 @@ struct claim_record {
     struct store_trip       *waiting; /* trips that the claim cannot serve yet, in their order */
     struct claim_record     *next_waiting, **link_waiting; /* who has some; NULL: it has none */
     struct claim_errand_out *out;                          /* NULL: none is out */
+    struct claim_record     *next_ready;
+    bool                     is_ready; /* it waits until a statement may go out */
     uint32_t                 packed_room;
     char                    *packed; /* the account; NULL: a new one */
 };
@@ -39,6 +41,7 @@ struct claim_table {
     uint32_t              mask, count, count_max;
     struct due            due;     /* all records, by when they are to be looked at next */
     struct claim_record  *waiting; /* those with trips that wait */
+    struct claim_record  *ready, **ready_end;
     struct account        lent;
 };
 
@@ -58,6 +61,10 @@ void claim_table_lend(struct claim_table *t, struct claim_record *record);
 void claim_table_take_back(struct claim_table *t, struct claim_record *record);
 /* Before a request is served: that what it may add can be taken back. False: no memory. */
 bool claim_table_make_room(struct claim_table *t, struct claim_record *record);
+
+/* The first to wait for a statement is the first to have one. Who is ready is not to be removed. */
+void                 claim_table_queue(struct claim_table *t, struct claim_record *record);
+struct claim_record *claim_table_next_ready(struct claim_table *t);
 
 void claim_record_wait(struct claim_table *t, struct claim_record *record, struct store_trip *trip);
 /* Takes all trips that wait out of it. */
