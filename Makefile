@@ -32,7 +32,7 @@ check: ## the everyday loop, under a minute: style, rooms, lint, quick tests
 	@tools/setup.sh test
 	@tools/check.sh
 
-test: ## everything: sanitizers, fuzzers, clients, packages; 25 minutes
+test: ## everything: sanitizers, fuzzers, clients, packages; 30 minutes
 	@tools/setup.sh test
 	@tools/test.sh
 

@@ -254,9 +254,11 @@ class Faults(unittest.TestCase):
             with site.one.connect() as client:
                 client.send(b"*3\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n0\r\n")
                 wait_for("a busy server", lambda: str(site.one.ask("PING")).startswith("BUSY"))
-                answer = driver.ask("add", "k", 500, 1)
+                # It is asked again until the deadline; what is on its way just then is late.
+                answer = wait_for("an answer of a busy server", lambda: (
+                    lambda a: a if "a script has been running for too long" in a["problem"] else None)(
+                        driver.ask("add", "k", 500, 1)))
                 self.assertEqual((answer["status"], answer["fate"]), ("REDIS_UNREADY", "not executed"), answer)
-                self.assertIn("a script has been running for too long", answer["problem"])
                 site.one.must("SCRIPT", "KILL")
                 self.assertIsInstance(client.reply(), Trouble)
             wait_for("the server again", lambda: driver.ask("add", "k", SOON_MS, 1)["status"] == "REDIS_DONE")

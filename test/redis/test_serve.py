@@ -117,11 +117,16 @@ class Serve(unittest.TestCase):
         """A server that was off for four days while permits were out: it tells so only to who steps its clock."""
         day_us = 24 * 3600 * 1000000
         now_us, clock_us = time.time_ns() // 1000, 100 * day_us
-        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us - 4 * day_us, clock_us, clock_us - 50 * day_us,
-                                                          0, 7, clock_us + day_us, 0))
+
+        def write(server_us):
+            born_us = clock_us - 50 * day_us
+            self.site.one.must("SET", "weir:{0}:day", struct.pack("<d", now_us))
+            self.site.one.must("SET", "weir:{0}:fortnight", "")
+            self.site.one.must("SET", "weir:{0}", struct.pack("<12d", 0, clock_us, server_us, clock_us, born_us, 0, 7,
+                                                              clock_us + day_us, 0, born_us, 0, 0))
+        write(now_us - 4 * day_us)
         self.assertIn("left as it is: this store is in use, and does not know what was granted before", init(self.site.url))
-        self.site.one.must("SET", "weir:{0}", struct.pack("<9d", 0, clock_us, now_us, clock_us, clock_us - 50 * day_us,
-                                                          0, 7, clock_us + day_us, 0))
+        write(now_us)
         self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
 
     def test_a_long_pipeline_takes_few_trips(self):

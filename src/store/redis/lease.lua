@@ -383,7 +383,7 @@ for i = 1, #ARGV - 2 do
         end
     end
 
-    local since = term + 2 * hold >= FORTNIGHT * day and long_born or virgin == 1 and 0 or born
+    local since = virgin == 1 and -NEVER or term + 2 * hold >= FORTNIGHT * day and long_born or born
     if not key then
         replies[i] = {0, 0, owed > now and owed - now or 0, now, era, generation, grants}
     elseif record or first ~= BARE then

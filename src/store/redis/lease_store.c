@@ -98,10 +98,11 @@ static struct view account_key(const struct lease_store *s, const struct store_t
 }
 
 /* Names of other lengths than an account's. */
-static void write_shard_keys(struct lease_store *s, uint32_t shard) {
-    s->keys[0] = shard_key(s, shard, s->key_bytes[0]);
-    s->keys[1] = named_key(s, shard, view_of("day"), s->key_bytes[1]);
-    s->keys[2] = named_key(s, shard, view_of("fortnight"), s->key_bytes[2]);
+static void write_shard_keys(const struct lease_store *s, uint32_t shard,
+                             struct view keys[SHARD_KEYS], char bytes[SHARD_KEYS][KEY_BYTES_MAX]) {
+    keys[0] = shard_key(s, shard, bytes[0]);
+    keys[1] = named_key(s, shard, view_of("day"), bytes[1]);
+    keys[2] = named_key(s, shard, view_of("fortnight"), bytes[2]);
 }
 
 /* Each tag is the first number whose slot lies in the shard's part of all slots. */
@@ -224,7 +225,7 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
         return;
     }
     *call = (struct call){.store = s, .trips = trips};
-    write_shard_keys(s, shard);
+    write_shard_keys(s, shard, s->keys, s->key_bytes);
     unsigned keys = SHARD_KEYS, words = COMMAND_WORDS;
     uint64_t deadline_ns = UINT64_MAX;
     bool     acquires    = false;
@@ -420,12 +421,13 @@ static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
     size_t                     bytes   = lease_words_write(&beat, word);
     struct view                words[] = {view_of(s->clamp), view_of(s->keep), {word, bytes}};
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
-        char        key_bytes[KEY_BYTES_MAX];
-        struct view key = shard_key(s, shard, key_bytes);
+        struct view keys[SHARD_KEYS];
+        char        key_bytes[SHARD_KEYS][KEY_BYTES_MAX];
+        write_shard_keys(s, shard, keys, key_bytes);
         redis_call(s->redis,
                    &(struct redis_command){.script      = &s->script,
-                                           .keys        = &key,
-                                           .key_count   = 1,
+                                           .keys        = keys,
+                                           .key_count   = SHARD_KEYS,
                                            .words       = words,
                                            .word_count  = sizeof words / sizeof words[0],
                                            .deadline_ns = deadline_ns},
