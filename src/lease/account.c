@@ -188,6 +188,13 @@ static struct account_charge *account_find(struct account *a, struct lease_id id
     return NULL;
 }
 
+void account_forget_before(struct account *a, uint64_t before_us) {
+    uint32_t gone = 0;
+    while (gone < a->cell_count && a->cells[gone].latest_us < before_us) gone++;
+    a->cell_count -= gone;
+    memmove(a->cells, a->cells + gone, a->cell_count * sizeof a->cells[0]);
+}
+
 bool account_has_granted(const struct account *a, struct lease_id id) {
     for (uint32_t i = 0; i < a->charge_count; i++) {
         const struct account_charge *c = &a->charges[i];

@@ -59,6 +59,9 @@ void account_serve(struct account *a, struct store_clock *clock, const struct le
  * one needs no more permits. */
 bool account_has_granted(const struct account *a, struct lease_id id);
 
+/* Forgets what was used before, of what is settled; leases stay. */
+void account_forget_before(struct account *a, uint64_t before_us);
+
 /* Permits that count at C = now_us: held by somebody, or used less than the hold ago. */
 uint64_t account_live(const struct account *a, uint64_t now_us);
 

@@ -79,6 +79,11 @@ void claim_process_begin(struct claim_process *p, const struct members_options *
     store_clock_begin(&p->clock, now_ns / 1000, true);
 }
 
+void claim_process_rejoin(struct claim_process *p, uint64_t id, uint64_t now_ns) {
+    struct members_options options = p->members.options;
+    members_begin(&p->members, &options, id, now_ns);
+}
+
 void claim_begin(struct claim *c, struct account *account) {
     *account = (struct account){0};
     *c       = (struct claim){.account = account};
@@ -86,7 +91,8 @@ void claim_begin(struct claim *c, struct account *account) {
 
 bool claim_is_idle(const struct claim *c, uint64_t now_ns) {
     return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
-           c->reset_ns == 0 && account_live(c->account, now_ns / 1000) == 0;
+           (c->reset_ns == 0 || c->resets_told >= c->resets) &&
+           account_live(c->account, now_ns / 1000) == 0;
 }
 
 /* ---- what is in force here ---- */
@@ -132,6 +138,9 @@ static void claim_age(struct claim *c, uint64_t now_ns) {
     uint64_t live = claim_live(c, now_ns);
     c->peak       = larger(c->peak, live);
     if (now_ns >= c->period_ends_ns) claim_end_period(c, now_ns, live);
+    /* The row may have expired, and others have claimed what it said. Nothing of it is live: it was not used
+     * for a hold. */
+    if (now_ns >= c->wrote_ns + keep_ns(c) / KEEP_PART + c->hold_us * 1000) claim_lower(c, live);
     uint64_t kept = larger(c->ceiling, live);
     if (c->ceiling < c->usable && above(c->usable, kept) > c->limit / UNFAIR_PART)
         claim_lower(c, kept);
@@ -186,14 +195,15 @@ static bool claim_is_valid(const struct claim *c, const struct members *m, uint6
 
 /* True: this process has told the others that the user is to be forgotten; each does so when it reads that.
  * Resets are counted, and who is told of more than it knew of forgets once. */
-static bool claim_reset(struct claim *c, uint64_t now_ns) {
+static bool claim_reset(struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     bool is_told = c->resets_told >= c->resets;
     if (c->reset_ns != 0 && now_ns < c->reset_ns + RESET_NS_MAX) {
         if (is_told) c->reset_ns = 0;
         return is_told;
     }
     if (claim_is_fresh(c, now_ns)) {
-        c->resets++;
+        c->resets =
+            larger(c->resets + 1, p->number); /* above what a row that is gone may have said */
         c->reset_ns = now_ns;
     } else {
         c->must_look = true;
@@ -216,7 +226,7 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
     claim_set_limit(c, q, now_ns);
 
     uint64_t live = claim_live(c, now_ns), free = above(c->ceiling, live);
-    if (q->is_reset && !claim_reset(c, now_ns)) return false;
+    if (q->is_reset && !claim_reset(c, p, now_ns)) return false;
     if (is_look && q->need > free && !claim_is_fresh(c, now_ns)) {
         c->must_look = true;
         return false;
@@ -236,8 +246,10 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
         c->misses |= !fits;
     }
 
+    /* Reports may make room in the account, so that what did not fit does: not for a claim that has ended. */
     struct lease_request own = *q;
-    own.limit                = smaller(q->limit, c->ceiling);
+    bool is_over             = is_acquire && !claim_is_valid(c, &p->members, q->term_us, now_ns);
+    own.limit                = is_over ? 0 : smaller(q->limit, c->ceiling);
     own.rewind_us            = 0; /* no clock of ours runs ahead of the holder's: they are one */
     process_step(p, now_ns);
     account_serve(c->account, &p->clock, &own, reply);
@@ -363,8 +375,7 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
         c->told        = c->target;
         c->done_number = c->number;
         c->wrote_ns    = c->sent_ns;
-        c->must_read   = c->is_raise;
-        c->is_lost     = false;
+        c->must_read   = c->is_raise || c->is_lost;
         c->resets_told = larger(c->resets_told, c->resets_sent);
         return;
     }
@@ -398,11 +409,12 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
     return sum;
 }
 
-/* Somebody has told that the user is to be forgotten. */
+/* Somebody has told that the user is to be forgotten: all that was used before the last read that did not show
+ * it, since then it was not done yet. What was used after that may have been used after the reset. */
 static void claim_see_resets(struct claim *c, uint64_t resets) {
     if (resets <= c->resets) return;
-    c->resets   = resets;
-    *c->account = (struct account){0};
+    c->resets = resets;
+    account_forget_before(c->account, c->read_ns / 1000);
 }
 
 bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
@@ -420,7 +432,10 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
     bool          raised = c->must_read && !lost && fits > c->usable;
     if (raised) c->usable = fits;
     claim_see_resets(c, sum.resets);
-    c->is_lost |= lost;
+    /* Meanwhile others may have claimed what this one's row did not say. */
+    if (c->is_lost && !lost && c->must_read)
+        claim_lower(c, larger(above(c->limit, sum.permits), claim_live(c, now_ns)));
+    c->is_lost   = lost || (c->is_lost && !c->must_read);
     c->must_read = false;
     c->must_look = false;
     c->is_raise  = false;

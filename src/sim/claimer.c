@@ -102,8 +102,10 @@ static void claimer_go_on(struct node *n) {
     struct claimer *c = &n->claimer;
     if (c->process.members.is_fenced) {
         world_note(n->world, "fenced", n->number, c->process.members.id, 0);
-        claimer_begin(n);
-        return;
+        claim_process_rejoin(&c->process, random_next(&n->random_fault), node_own_now(n));
+        claim_begin(&c->claim, &c->account);
+        c->claim_errand = c->beat_errand = c->look_errand = c->fence_errand = 0;
+        world_note(n->world, "member", n->number, c->process.members.id, 0);
     }
     if (c->is_pending && claimer_serve(n, &c->pending)) c->is_pending = false;
 

@@ -388,7 +388,7 @@ TEST(a_reset_is_told_to_others_before_it_is_done) {
     CHECK(!reset(&p, &reply));
     CHECK(read_resets(&p, 3));
     CHECK(!reset(&p, &reply));
-    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0); /* for the three that others made */
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25); /* it is in hand */
     CHECK_EQ(must_write(&p, 25).resets, 4);
     CHECK(!reset(&p, &reply));
     written(&p, CLAIM_UNKNOWN);
@@ -401,20 +401,54 @@ TEST(a_reset_is_told_to_others_before_it_is_done) {
     CHECK_EQ(reply.granted, 25);
 }
 
+/* Tells that the last lease was used, just now. */
+static void use(struct process *p, uint64_t count) {
+    struct lease_reply   reply;
+    struct lease_request q = {
+        .limit        = LIMIT,
+        .term_us      = TERM_US,
+        .hold_us      = HOLD_US,
+        .report_count = 1,
+        .reports      = {
+                 {.id = {1, p->sequence}, .is_final = true, .use_count = 1, .uses = {{0, count}}}}};
+    CHECK(claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, &reply));
+    CHECK(reply.receipts[0].is_over);
+}
+
+/* Reads rows that tell of so many resets. */
+static void look(struct process *p, uint64_t resets) {
+    struct lease_reply   reply;
+    struct lease_request q = {
+        .need = LIMIT, .limit = LIMIT, .term_us = TERM_US, .hold_us = HOLD_US};
+    p->now_ms += 1000;
+    CHECK(!claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, &reply));
+    CHECK(read_resets(p, resets));
+}
+
+/* What was used since the last read that showed none may be of after a reset. */
+static void use_after_the_read(struct process *p) {
+    struct lease_reply reply;
+    p->now_ms += 20000; /* all has aged out */
+    CHECK(serve(p, 25, &reply));
+    use(p, 25);
+    look(p, 2);
+    CHECK_EQ(account_live(&p->account, p->now_ms * 1000), 25);
+}
+
 TEST(who_reads_of_a_reset_forgets_once) {
     struct process p;
     process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 25, 0);
-    p.now_ms += 1000;
-    CHECK(!serve(&p, 80, &reply));
-    CHECK(read_resets(&p, 1));
-    CHECK(serve_again(&p, 25, 25, LIMIT, &reply));
-    CHECK_EQ(reply.granted, 25);
-    p.now_ms += 1000;
-    CHECK(!serve(&p, 80, &reply));
-    CHECK(read_resets(&p, 1));
+    use(&p, 25);
+    look(&p, 0); /* nobody has reset it yet */
+    look(&p, 1);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0);
+    take(&p, 25, 0);
+    use(&p, 25);
+    look(&p, 1);
     CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25);
+    use_after_the_read(&p);
 }
 
 TEST(who_looks_is_told_of_what_others_have) {
@@ -446,8 +480,46 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     CHECK(!serve(&p, 1, &reply));
     must_write(&p, 25);
     written(&p, CLAIM_DONE);
+    CHECK(!serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK(read(&p, LIMIT - 10, LIMIT - 10)); /* others have claimed more meanwhile */
     CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
     CHECK_EQ(reply.granted, 1);
+    CHECK_EQ(p.claim.usable, 10);
+    must_write(&p, 10);
+}
+
+/* A process that slept, whose row has expired, and whose member record has not. */
+TEST(a_row_that_has_expired_is_not_written_again) {
+    struct process p;
+    process_begin(&p, 1);
+    struct lease_reply reply;
+    take(&p, 25, 0);
+    p.now_ms += 3 * KEEP / 2 / MS;
+    CHECK(!serve(&p, 1, &reply));
+    must_write(&p, 0);
+    CHECK_EQ(p.claim.usable, 0);
+}
+
+TEST(a_report_makes_no_room_in_a_claim_that_has_ended) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK(read(&p, LIMIT - 25, LIMIT - 25)); /* so it is not worth asking */
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    struct lease_request q        = {.id           = {.incarnation = 1, .sequence = p.sequence},
+                                     .need         = 1,
+                                     .want         = 1,
+                                     .limit        = LIMIT,
+                                     .term_us      = TERM_US,
+                                     .hold_us      = HOLD_US,
+                                     .report_count = 1,
+                                     .reports      = {{.id = {1, p.sequence - 1}, .is_final = true}}};
+    CHECK(claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK(reply.receipts[0].is_over);
+    CHECK_EQ(reply.granted, 0);
 }
 
 TEST(a_slow_read_is_an_answer_all_the_same) {

@@ -18,14 +18,15 @@
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      UINT64_C(1000000000)
 
-#define BEAT_NS       SECOND
-#define VALID_NS      (5 * SECOND)
-#define ERRAND_NS     (500 * MILLISECOND) /* then its outcome is not known */
-#define MEMBER_NS     (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
-#define ANSWER_NS     (2 * ERRAND_NS) /* a write and a read */
-#define LET_GO_NS     SECOND
-#define ROUND_TRIP_NS MILLISECOND     /* of a trip here: most need no server */
-#define CLAMP_NS      (3600 * SECOND) /* the clock is this process's own: nobody need step it */
+#define BEAT_NS        SECOND
+#define VALID_NS       (5 * SECOND)
+#define ERRAND_NS      (500 * MILLISECOND) /* then its outcome is not known */
+#define MEMBER_NS      (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
+#define ANSWER_NS      (2 * ERRAND_NS)                 /* a write and a read */
+#define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
+#define LET_GO_NS      SECOND
+#define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
+#define CLAMP_NS       (3600 * SECOND) /* the clock is this process's own: nobody need step it */
 
 enum {
     CLOCK_ERROR_PPM   = 1000,
@@ -67,6 +68,7 @@ struct claim_store {
     uint64_t             memory;     /* counts the identities of this process, from 1 */
     bool                 has_beaten; /* so claims may be used for longer */
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
+    uint64_t               leaves_ns;
     const char            *refusal; /* what a server said of the last errand; NULL: it took it */
     struct claim_table     table;
     struct pace            pace;  /* of errands for records */
@@ -117,10 +119,16 @@ static bool store_is_hopeless(const struct claim_store *s, uint64_t now_ns) {
     return !store_is_valid(s, now_ns) && (s->process.members.is_joined || s->refusal != NULL);
 }
 
+/* A bigint that is not negative. */
+static bool process_name(uint64_t *id) {
+    if (!entropy_fill(id, sizeof *id)) return false;
+    *id >>= 1;
+    return true;
+}
+
 static bool process_begin(struct claim_store *s, uint64_t now_ns) {
     uint64_t id;
-    if (!entropy_fill(&id, sizeof id)) return false;
-    id >>= 1; /* a bigint that is not negative */
+    if (!process_name(&id)) return false;
     struct members_options options = {
         .clock_error_ppm = s->options.clock_error_ppm, .beat_ns = BEAT_NS, .valid_ns = VALID_NS};
     claim_process_begin(&s->process, &options, s->options.nodes, id, now_ns);
@@ -132,12 +140,16 @@ static bool process_begin(struct claim_store *s, uint64_t now_ns) {
  * they may spend to its end, since others wait for that before they use what the old name claimed. Trips
  * that wait go on waiting, for the new claims. */
 static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
-    if (!process_begin(s, now_ns)) return; /* it stays fenced, and tries again */
+    uint64_t id;
+    if (!process_name(&id)) return; /* it stays fenced, and tries again */
+    claim_process_rejoin(&s->process, id, now_ns);
+    s->memory++;
     counter_add(&s->counters.fenced);
     for (uint32_t i = 0; i < s->table.due.count; i++) {
         struct claim_record *record = (struct claim_record *)s->table.due.heap[i];
         if (record->out != NULL) record->out->record = NULL;
-        record->out = NULL;
+        record->out       = NULL;
+        record->due.at_ns = now_ns; /* all alike, so that they stay in order */
         claim_table_forget(&s->table, record);
     }
 }
@@ -331,13 +343,18 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
 
 /* ---- trips that arrive ---- */
 
+/* Rows must expire before 2038, as Cassandra with the formats of its version 4 wants it; later servers will
+ * have others. */
 static bool trip_is_kept_long(const struct store_trip *trip) {
-    return trip->request.hold_us > CLAIM_KEEP_NS_MAX / 1000 / CLAIM_KEEP_HOLDS;
+    uint64_t wall_ns = clock_wall_ns(), most_ns = CLAIM_KEEP_NS_MAX;
+    if (wall_ns < EXPIRES_NS_MAX) most_ns = smaller(most_ns, EXPIRES_NS_MAX - wall_ns);
+    return trip->request.hold_us > most_ns / 1000 / CLAIM_KEEP_HOLDS;
 }
 
 static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
     static const char full[] = "too many users hold permits of this process";
-    static const char late[] = "the window is longer than Cassandra can keep it: five years";
+    static const char late[] =
+        "the window is too long: Cassandra keeps no row that expires after 2037";
     if (trip->is_beat) {
         trip->next = s->beats;
         s->beats   = trip;
@@ -418,6 +435,8 @@ static void store_work_as_member(struct claim_store *s, uint64_t now_ns) {
 
 static void store_let_go(struct claim_store *s, uint64_t now_ns) {
     s->stage = LETTING_GO;
+    s->leaves_ns =
+        now_ns + LET_GO_NS / 2; /* who has not been let go by then is so with the fence */
     for (uint32_t i = 0; i <= s->table.mask; i++) {
         struct claim_record *record = s->table.buckets[i], *next;
         for (; record != NULL; record = next) {
@@ -471,9 +490,10 @@ static uint64_t store_turn(void *context) {
 
     if (atomic_load_explicit(&s->is_ending, memory_order_acquire)) {
         if (s->stage == STAYING) store_let_go(s, now_ns);
-        bool is_done = s->pace.out == 0 && s->table.ready == NULL;
+        bool is_done = (s->pace.out == 0 && s->table.ready == NULL) || now_ns >= s->leaves_ns;
         if (is_done && !s->process.members.is_beating) store_say_farewell(s, now_ns);
     }
+    if (s->stage == LETTING_GO) next_ns = smaller(next_ns, larger(s->leaves_ns, now_ns + 1));
     next_ns = smaller(next_ns, members_next_ns(&s->process.members));
     first   = due_first(&s->table.due);
     return first != NULL ? smaller(next_ns, first->at_ns) : next_ns;
@@ -507,6 +527,13 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
                    cassandra_status_text(CASSANDRA_NO_MEMORY));
     pace_begin(&s->pace);
     latch_init(&s->has_left);
+    s->stage      = STAYING;
+    s->refusal    = NULL;
+    s->has_beaten = false;
+    s->counters   = (struct counters){0};
+    atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
+    atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
+    atomic_store_explicit(&s->trouble, NULL, memory_order_relaxed);
     if (!claim_table_init(&s->table, s->options.users_max)) return false;
     if (process_begin(s, clock_now_ns()))
         s->client = cassandra_open(s->url, &s->options.client, problem);
@@ -523,11 +550,18 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
 static void store_end(struct claim_store *s) {
     atomic_store_explicit(&s->is_open, false, memory_order_relaxed);
     if (s->client == NULL) return;
+    bool is_forked = cassandra_is_forked(s->client);
     cassandra_close(s->client);
     s->client = NULL;
+    s->beats  = NULL;
+    if (is_forked) { /* in whatever state the parent's thread had it when it forked */
+        s->rows     = NULL;
+        s->records  = NULL;
+        s->row_room = s->record_room = 0;
+        return;
+    }
     while (s->table.waiting != NULL) (void)claim_record_stop_waiting(s->table.waiting);
     claim_table_clear(&s->table);
-    s->beats = NULL;
 }
 
 /* Trips that wait, and errands that are out, are the parent's. */
