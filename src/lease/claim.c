@@ -409,8 +409,8 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
     return sum;
 }
 
-/* Somebody has told that the user is to be forgotten: all that was used before the last read that did not show
- * it, since then it was not done yet. What was used after that may have been used after the reset. */
+/* Somebody has told that the user is to be forgotten: all that was used before the last read that did not
+ * show it, since then it was not done yet. What was used after that may have been used after the reset. */
 static void claim_see_resets(struct claim *c, uint64_t resets) {
     if (resets <= c->resets) return;
     c->resets = resets;
