@@ -447,6 +447,7 @@ TEST(who_reads_of_a_reset_forgets_once) {
     take(&p, 25, 0);
     use(&p, 25);
     look(&p, 1);
+    look(&p, 1);
     CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25);
     use_after_the_read(&p);
 }
