@@ -438,7 +438,6 @@ static void use_after_the_read(struct process *p) {
 TEST(who_reads_of_a_reset_forgets_once) {
     struct process p;
     process_begin(&p, 4);
-    struct lease_reply reply;
     take(&p, 25, 0);
     use(&p, 25);
     look(&p, 0); /* nobody has reset it yet */
