@@ -53,7 +53,7 @@ static const char epilogue[] =
     "\n"
     "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
 
-#define PAST_WAIT_NS  UINT64_C(500000000)
+#define PAST_WAIT_NS  UINT64_C(2000000000) /* a Cluster has 48 parts, asked one after the other */
 #define SOUND_WAIT_NS UINT64_C(2000000000)
 
 enum {
