@@ -182,9 +182,9 @@ static void account_expire(struct account *a, uint64_t now_us) {
 
 /* --- reports --------------------------------------------------------------------------------- */
 
-static struct account_charge *account_find(struct account *a, struct lease_id id) {
+static struct account_charge *account_find(const struct account *a, struct lease_id id) {
     for (uint32_t i = 0; i < a->charge_count; i++)
-        if (lease_id_equals(a->charges[i].id, id)) return &a->charges[i];
+        if (lease_id_equals(a->charges[i].id, id)) return (struct account_charge *)&a->charges[i];
     return NULL;
 }
 
@@ -196,11 +196,8 @@ void account_forget_before(struct account *a, uint64_t before_us) {
 }
 
 bool account_has_granted(const struct account *a, struct lease_id id) {
-    for (uint32_t i = 0; i < a->charge_count; i++) {
-        const struct account_charge *c = &a->charges[i];
-        if (lease_id_equals(c->id, id)) return c->settled == 0 && !c->is_over;
-    }
-    return false;
+    const struct account_charge *charge = account_find(a, id);
+    return charge != NULL && charge->settled == 0 && !charge->is_over;
 }
 
 static void account_report(struct account *a, uint64_t now_us, const struct lease_report *report,

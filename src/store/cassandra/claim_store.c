@@ -45,16 +45,11 @@ struct claim_errand_out {
     uint64_t             sent_ns;
 };
 
-struct counters {
-    _Atomic uint64_t writes, reads, beats, fenced, lost, users;
-};
-
 struct claim_store {
     struct store               interface;
     struct cassandra          *client;
     struct view                url;
     struct claim_store_options options;
-    struct counters            counters;
 
     _Atomic(struct store_trip *) arrived;  /* a stack */
     _Atomic(const char *)        trouble;  /* of the last errand; NULL: it was done */
@@ -80,10 +75,6 @@ struct claim_store {
 
 static void errand_done(void *context, struct cassandra_result *result);
 static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns);
-
-static void counter_add(_Atomic uint64_t *counter) {
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
 
 /* ---- the end of a trip ---- */
 
@@ -144,7 +135,6 @@ static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
     if (!process_name(&id)) return; /* it stays fenced, and tries again */
     claim_process_rejoin(&s->process, id, now_ns);
     s->memory++;
-    counter_add(&s->counters.fenced);
     for (uint32_t i = 0; i < s->table.due.count; i++) {
         struct claim_record *record = (struct claim_record *)s->table.due.heap[i];
         if (record->out != NULL) record->out->record = NULL;
@@ -178,8 +168,8 @@ static void record_end_errand(struct claim_store *s, struct claim_record *record
                               const struct claim_row *rows, uint32_t count, uint64_t now_ns) {
     if (act == CLAIM_WRITE)
         claim_written(&record->claim, fate, now_ns);
-    else if (!claim_has_read(&record->claim, &s->process, rows, count, now_ns))
-        counter_add(&s->counters.lost);
+    else
+        (void)claim_has_read(&record->claim, &s->process, rows, count, now_ns); /* or it is lost */
 }
 
 /* The record's account is lent. */
@@ -188,7 +178,6 @@ static void record_send(struct claim_store *s, struct claim_record *record,
     struct claim_errand_out what = {
         .store = s, .record = record, .act = errand->act, .sent_ns = now_ns};
     struct claim_words words;
-    counter_add(errand->act == CLAIM_WRITE ? &s->counters.writes : &s->counters.reads);
     claim_words_write(&words, errand, &record->name, s->process.members.id);
     if (!errand_send(s, &words, &what, now_ns + ERRAND_NS))
         record_end_errand(s, record, errand->act, CLAIM_NOT_DONE, NULL, 0, now_ns);
@@ -212,7 +201,6 @@ static void member_send(struct claim_store *s, const struct members_errand *erra
                         uint64_t now_ns) {
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
-    counter_add(&s->counters.beats);
     claim_words_write_member(&words, errand);
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
@@ -486,7 +474,6 @@ static uint64_t store_turn(void *context) {
         record_go_on(s, (struct claim_record *)first, now_ns);
     while (store_send_ready(s, now_ns)) continue;
     uint64_t next_ns = store_answer_beats(s, now_ns);
-    atomic_store_explicit(&s->counters.users, s->table.count, memory_order_relaxed);
 
     if (atomic_load_explicit(&s->is_ending, memory_order_acquire)) {
         if (s->stage == STAYING) store_let_go(s, now_ns);
@@ -530,7 +517,6 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
     s->stage      = STAYING;
     s->refusal    = NULL;
     s->has_beaten = false;
-    s->counters   = (struct counters){0};
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
     atomic_store_explicit(&s->trouble, NULL, memory_order_relaxed);
@@ -623,17 +609,4 @@ struct store *claim_store_interface(struct claim_store *s) {
 bool claim_store_check(struct claim_store *s, const char *keyspace, uint64_t deadline_ns,
                        char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
     return ddl_check(s->client, view_of(keyspace), deadline_ns, problem);
-}
-
-static uint64_t counter_read(const _Atomic uint64_t *counter) {
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-void claim_store_counts(const struct claim_store *s, struct claim_store_counts *counts) {
-    *counts = (struct claim_store_counts){.writes = counter_read(&s->counters.writes),
-                                          .reads  = counter_read(&s->counters.reads),
-                                          .beats  = counter_read(&s->counters.beats),
-                                          .fenced = counter_read(&s->counters.fenced),
-                                          .lost   = counter_read(&s->counters.lost),
-                                          .users  = counter_read(&s->counters.users)};
 }

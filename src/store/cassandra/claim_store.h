@@ -39,14 +39,4 @@ struct store *claim_store_interface(struct claim_store *s);
 bool claim_store_check(struct claim_store *s, const char *keyspace, uint64_t deadline_ns,
                        char problem[CASSANDRA_PROBLEM_BYTES_MAX]);
 
-/* Since it was opened, or since the fork. Any thread. */
-struct claim_store_counts {
-    uint64_t writes, reads; /* of claims */
-    uint64_t beats;         /* all that is done for membership */
-    uint64_t fenced;        /* how often others gave this process up for dead */
-    uint64_t lost;          /* rows that were written and are not there any more */
-    uint64_t users;         /* of whom it claims permits now */
-};
-void claim_store_counts(const struct claim_store *s, struct claim_store_counts *counts);
-
 #endif
