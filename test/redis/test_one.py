@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One real server, and all that it may say or do instead of answering."""
 
+import os
+import signal
 import time
 import unittest
 
@@ -157,6 +159,20 @@ class Faults(unittest.TestCase):
             exact(self, driver.hear())
             self.assertEqual(driver.ask("add", "k", SOON_MS, 1)["reply"], 2)
             self.assertEqual(driver.ask("counts")["connects"], 1)
+
+    def test_a_process_that_slept_blames_nobody(self):
+        """What the server answered meanwhile is read before its silence is counted."""
+        with Single() as site, Driver(site.url) as driver:
+            driver.ask("ready", SOON_MS)
+            for _ in range(5):
+                driver.say("load", 2, 2, 400, 60_000, 400)
+                time.sleep(0.2)
+                os.kill(driver.process.pid, signal.SIGSTOP)
+                time.sleep(1.3)
+                os.kill(driver.process.pid, signal.SIGCONT)
+                tally = driver.hear()
+                self.assertEqual(tally["REDIS_DONE"], tally["submitted"], tally)
+            self.assertEqual(driver.ask("counts")["losses"], 0)
 
     def test_a_killed_server_that_comes_back(self):
         with Single(config=["appendonly yes", "appendfsync always"]) as site, Driver(site.url) as driver:

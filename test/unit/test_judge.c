@@ -286,7 +286,7 @@ static void try_instants(const struct judge_line *lines, int64_t *instants, size
         try_orders(lines, instants, order, 0, count, ways);
         return;
     }
-    for (int64_t t = lines[at].sent_ns; t <= lines[at].received_ns; t++) {
+    for (int64_t t = lines[at].sent_ns; at < TINY_MAX && t <= lines[at].received_ns; t++) {
         instants[at] = t;
         try_instants(lines, instants, at + 1, count, ways);
     }

@@ -660,11 +660,19 @@ static uint64_t channel_due_ns(const struct channel *channel) {
     case CHANNEL_DIALING:
         /* A lookup ends by itself. */
         return channel->dial.is_connecting ? channel->since_ns + connect_ns : UINT64_MAX;
-    case CHANNEL_STARTING: return channel->since_ns + connect_ns;
+    case CHANNEL_STARTING:
+        return patience_end_ns(&channel->patience, channel->since_ns, connect_ns);
     case CHANNEL_UP: break;
     }
-    if (channel->is_asking) return channel->asked_ns + connect_ns;
+    if (channel->is_asking)
+        return patience_end_ns(&channel->patience, channel->asked_ns, connect_ns);
     return channel->since_ns + (channel->flight_count > 0 ? connect_ns : IDLE_NS);
+}
+
+/* Whether the server was silent for as long as it may be, and we were there to hear it. */
+static bool channel_is_deserted(struct channel *channel, uint64_t since_ns) {
+    return patience_is_over(&channel->patience, since_ns, channel->setting->connect_ns,
+                            channel->now_ns);
 }
 
 static void channel_be_due(struct channel *channel) {
@@ -672,6 +680,7 @@ static void channel_be_due(struct channel *channel) {
     case CHANNEL_RESTING: channel_begin(channel); return;
     case CHANNEL_DIALING: channel_dialed(channel, dial_give_up(&channel->dial)); return;
     case CHANNEL_STARTING:
+        if (!channel_is_deserted(channel, channel->since_ns)) return;
         channel_lose_text(channel,
                           channel->setting->tls != NULL
                               ? "it takes the connection, but does not answer; is TLS spoken there?"
@@ -681,10 +690,10 @@ static void channel_be_due(struct channel *channel) {
     }
     if (!channel->is_asking) {
         (void)channel_ask(channel);
-    } else if (channel->since_ns < channel->asked_ns) {
-        channel_lose_silent(channel);
-    } else {
+    } else if (channel->since_ns >= channel->asked_ns) {
         channel->asked_ns = channel->now_ns; /* it says other things meanwhile */
+    } else if (channel_is_deserted(channel, channel->asked_ns)) {
+        channel_lose_silent(channel);
     }
 }
 

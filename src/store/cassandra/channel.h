@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "store/cassandra/query.h"
 #include "store/net/dial.h"
+#include "store/net/patience.h"
 
 enum {
     CHANNEL_STREAMS_MAX  = 2048, /* at once; the protocol has 32768 */
@@ -104,12 +105,13 @@ struct channel {
     uint64_t                      retry_ns;
     uint64_t since_ns; /* of the attempt; CHANNEL_UP: when it was heard last, or asked after that */
     uint64_t asked_ns; /* is_asking: since when */
-    unsigned failures; /* in a row */
-    unsigned misses;   /* in a row, with nothing heard in between */
-    uint64_t missed_ns;
-    int32_t  error; /* why the last connection ended, of enum cql_error_code; or -1 */
-    char     problem[CASSANDRA_PROBLEM_BYTES_MAX]; /* the same in words; "" at first */
-    char     server[CASSANDRA_SERVER_BYTES_MAX];
+    struct patience patience;
+    unsigned        failures; /* in a row */
+    unsigned        misses;   /* in a row, with nothing heard in between */
+    uint64_t        missed_ns;
+    int32_t         error; /* why the last connection ended, of enum cql_error_code; or -1 */
+    char            problem[CASSANDRA_PROBLEM_BYTES_MAX]; /* the same in words; "" at first */
+    char            server[CASSANDRA_SERVER_BYTES_MAX];
 
     struct query_list        waiting;
     struct channel_statement statements[CASSANDRA_STATEMENTS_MAX];

@@ -613,9 +613,16 @@ static uint64_t link_due_ns(const struct link *link) {
         /* A lookup ends by itself. */
         return link->dial.is_connecting ? link->since_ns + link->setting->connect_ns : UINT64_MAX;
     case LINK_GREETING:
-    case LINK_UP: return link->since_ns + link->setting->connect_ns;
+    case LINK_UP:
+        return patience_end_ns(&link->patience, link->since_ns, link->setting->connect_ns);
     }
     return UINT64_MAX;
+}
+
+/* Whether the server was silent for as long as it may be, and we were there to hear it. */
+static bool link_is_deserted(struct link *link) {
+    return patience_is_over(&link->patience, link->since_ns, link->setting->connect_ns,
+                            link->now_ns);
 }
 
 static void link_be_due(struct link *link) {
@@ -623,6 +630,7 @@ static void link_be_due(struct link *link) {
     case LINK_RESTING: link_begin(link); return;
     case LINK_DIALING: link_dialed(link, dial_give_up(&link->dial)); return;
     case LINK_GREETING:
+        if (!link_is_deserted(link)) return;
         link_lose_text(link,
                        link->setting->tls != NULL
                            ? "it takes the connection, but does not answer; is TLS spoken there?"
@@ -631,6 +639,7 @@ static void link_be_due(struct link *link) {
     case LINK_UP: break;
     }
     if (link->expected_count > 0) {
+        if (!link_is_deserted(link)) return;
         if (link->failures + 1 < LINK_OPEN_MISSES) link->failures = LINK_OPEN_MISSES - 1;
         link_lose_text(link, "the server is connected and silent");
     } else if (!link_say_word(link, LINK_IDLE_PING, "PING")) {

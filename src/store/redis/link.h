@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "os/loop.h"
 #include "store/net/dial.h"
+#include "store/net/patience.h"
 #include "store/redis/request.h"
 #include "store/redis/url.h"
 
@@ -105,12 +106,13 @@ struct link {
     uint64_t retry_ns;
     uint64_t
         since_ns; /* of the attempt; LINK_UP: when the server was heard last, or asked after that */
-    unsigned     failures; /* in a row */
-    unsigned     misses;   /* in a row, with nothing heard in between */
-    uint64_t     missed_ns;
-    enum trouble trouble; /* why the last connection ended, if has_trouble */
-    bool         has_trouble;
-    char         problem[REDIS_PROBLEM_BYTES_MAX]; /* the same in words; "" at first */
+    struct patience patience;
+    unsigned        failures; /* in a row */
+    unsigned        misses;   /* in a row, with nothing heard in between */
+    uint64_t        missed_ns;
+    enum trouble    trouble; /* why the last connection ended, if has_trouble */
+    bool            has_trouble;
+    char            problem[REDIS_PROBLEM_BYTES_MAX]; /* the same in words; "" at first */
 
     struct request_list  again; /* to be sent before those that wait */
     struct request_list  waiting;
