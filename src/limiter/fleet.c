@@ -602,7 +602,9 @@ static void trip_done(struct store_trip *trip) {
 
     spin_lock(&seat->lock);
     shard_note(&seat->shard, trip->is_beat, is_answered, t->sent_ns, now_ns);
-    if (is_answered) shard_see(&seat->shard, reply, e == NULL ? SHARD_WATCHES : e->watch, now_ns);
+    if (is_answered)
+        shard_see(&seat->shard, trip->request.era_seen_us, reply,
+                  e == NULL ? SHARD_WATCHES : e->watch, now_ns);
     if (is_answered && trip->is_beat) shard_owe(&seat->shard, reply->retry_after_us, now_ns);
     uint64_t beat_ns = shard_next_ns(&seat->shard);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);

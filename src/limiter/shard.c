@@ -18,6 +18,12 @@
  * knows nothing of these, so it asks each shard until it is answered: if all processes start anew, what
  * they gave before must age all the same.
  *
+ * Lost eras. A clock that began anew on a server whose own is behind has an earlier era than the one that
+ * accounts remember, and the store takes whoever tells of a later one for a witness of a past that it lost:
+ * it grants nothing for a while. It is to be told once and not by one account after the other, whenever
+ * each is asked for next, or it would never grant anything again. So what it was told of and has answered
+ * is told no more, as long as its clock is the same.
+ *
  * Cut off. After SHARD_MISSES_MAX misses in a row, each of a trip that was sent after the one before was
  * noted, no account makes a trip: of many that are out when a process is not run for a while all are
  * missed at the same instant, which says nothing of the store. Then one beat at a time probes, at
@@ -114,11 +120,15 @@ void shard_unsend(struct shard *s, uint64_t now_ns) {
     s->probe_ns  = now_ns + PROBE_NS_FIRST;
 }
 
-void shard_see(struct shard *s, const struct lease_reply *reply, uint32_t except, uint64_t now_ns) {
+void shard_see(struct shard *s, uint64_t told_us, const struct lease_reply *reply, uint32_t except,
+               uint64_t now_ns) {
     if (reply->era_us != s->era_seen_us) {
         s->era_seen_us = reply->era_us;
         s->grants_seen = 0;
+        s->era_lost_us = 0;
     }
+    if (told_us > reply->era_us && reply->is_replicated)
+        s->era_lost_us = larger(s->era_lost_us, told_us);
     if (reply->granted > 0 && reply->is_replicated)
         s->grants_seen = larger(s->grants_seen, reply->grants);
     for (uint32_t i = 0; i < SHARD_WATCHES; i++) {
@@ -139,9 +149,10 @@ void shard_owe(struct shard *s, uint64_t owed_us, uint64_t now_ns) {
 }
 
 void shard_tell_seen(const struct shard *s, struct lease_request *request) {
-    if (s->era_seen_us < request->era_seen_us) return;
-    bool is_newer        = s->era_seen_us > request->era_seen_us;
-    request->grants_seen = is_newer ? s->grants_seen : larger(s->grants_seen, request->grants_seen);
+    bool is_later = request->era_seen_us > s->era_seen_us;
+    if (is_later && request->era_seen_us > s->era_lost_us) return;
+    bool is_same         = request->era_seen_us == s->era_seen_us;
+    request->grants_seen = is_same ? larger(s->grants_seen, request->grants_seen) : s->grants_seen;
     request->era_seen_us = s->era_seen_us;
 }
 

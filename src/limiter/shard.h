@@ -32,7 +32,8 @@ struct shard {
     uint64_t owed_until_ns; /* by rules of anybody; UINT64_MAX: the store has not said yet */
     uint64_t contacted_ns;  /* when something was last sent */
     uint64_t era_seen_us, grants_seen; /* as those of a request, of all accounts together */
-    uint64_t rewind_us, generation;    /* for the next beat; 0: none */
+    uint64_t era_lost_us; /* eras up to here are lost, and the store has it down so; 0: none */
+    uint64_t rewind_us, generation; /* for the next beat; 0: none */
 
     uint32_t misses;
     uint64_t missed_ns; /* when the last of them was noted */
@@ -57,14 +58,17 @@ void shard_use(struct shard *s, const struct lease_terms *terms, bool is_contact
 /* A trip has come back: answered, or not. */
 void shard_note(struct shard *s, bool is_beat, bool is_answered, uint64_t sent_ns, uint64_t now_ns);
 
-/* Shows a reply to all watches but `except`, whose own it was: SHARD_WATCHES: to all. */
-void shard_see(struct shard *s, const struct lease_reply *reply, uint32_t except, uint64_t now_ns);
+/* Shows a reply to all watches but `except`, whose own it was: SHARD_WATCHES: to all. `told_us`: the era that
+ * its request told of. */
+void shard_see(struct shard *s, uint64_t told_us, const struct lease_reply *reply, uint32_t except,
+               uint64_t now_ns);
 
 /* A beat was answered: permits of the shard, whoever has them, still count for so long on the store's clock,
  * so beats go on. */
 void shard_owe(struct shard *s, uint64_t owed_us, uint64_t now_ns);
 
-/* Tells the store of the newest era and grants that any account has seen. */
+/* Tells the store of the newest era and grants that any account has seen, but of no era that it knows to be
+ * lost. */
 void shard_tell_seen(const struct shard *s, struct lease_request *request);
 
 /* So many trips in a row were not answered that nobody is to wait for the next. */

@@ -379,6 +379,23 @@ TEST(a_store_that_lost_its_past_grants_nothing_for_a_while_and_then_again) {
     close_both(f, m);
 }
 
+TEST(a_store_that_lost_its_past_is_told_so_once_and_not_by_each_user) {
+    struct model_store *m = open_model();
+    struct fleet *f = open_fleet(m, (struct fleet_options){.lease = {.tolerance_ns = 5 * MS}});
+    CHECK(ask(f, "ann", 100, 200 * MS).allowed);
+    CHECK(ask(f, "bob", 100, 200 * MS).allowed);
+    sleep_ns(100 * MS); /* what was in hand has gone back */
+    model_lose_all(m);
+    model_jump(m, -5 * (int64_t)SECOND / 1000); /* its new clock begins before the old one did */
+    for (unsigned i = 0; !ask(f, "ann", 100, 200 * MS).allowed; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    CHECK(ask(f, "bob", 100, 200 * MS)
+              .allowed); /* who remembers the old clock, too, and has not said so */
+    close_both(f, m);
+}
+
 /* ---- bounds ---- */
 
 static struct fleet_answer ask_number(struct fleet *f, unsigned number, uint64_t limit) {

@@ -280,13 +280,13 @@ static void try_orders(const struct judge_line *lines, const int64_t *instants, 
 
 static void try_instants(const struct judge_line *lines, int64_t *instants, size_t at, size_t count,
                          struct ways *ways) {
-    if (at == count) {
+    if (at == count || at == TINY_MAX) {
         size_t order[TINY_MAX];
         for (size_t i = 0; i < count; i++) order[i] = i;
         try_orders(lines, instants, order, 0, count, ways);
         return;
     }
-    for (int64_t t = lines[at].sent_ns; at < TINY_MAX && t <= lines[at].received_ns; t++) {
+    for (int64_t t = lines[at].sent_ns; t <= lines[at].received_ns; t++) {
         instants[at] = t;
         try_instants(lines, instants, at + 1, count, ways);
     }

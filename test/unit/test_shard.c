@@ -203,13 +203,51 @@ TEST(a_clock_that_ran_ahead_is_asked_back_by_the_next_beat) {
     struct shard         s     = shard_new(&terms, SECOND);
     struct lease_reply   reply = {.sent_ns = start, .store_us = 5000000, .era_us = 1};
     shard_use(&s, &terms, true, start);
-    shard_see(&s, &reply, SHARD_WATCHES, start + MS);
+    shard_see(&s, 0, &reply, SHARD_WATCHES, start + MS);
     reply = (struct lease_reply){
         .sent_ns = start + 10 * MS, .store_us = 5000000 + 500000, .era_us = 1, .generation = 3};
-    shard_see(&s, &reply, SHARD_WATCHES, start + 11 * MS);
+    shard_see(&s, 0, &reply, SHARD_WATCHES, start + 11 * MS);
     CHECK(shard_poll(&s, start + 11 * MS, &beat));
     CHECK_GE(beat.rewind_us, 480000);
     CHECK_LE(beat.rewind_us, 500000);
     CHECK_EQ(beat.rewind_generation, 3);
     CHECK(!shard_poll(&s, start + 11 * MS, &beat));
+}
+
+TEST(what_a_store_has_lost_it_is_told_of_once) {
+    struct lease_terms   terms;
+    struct lease_request first, second, third;
+    struct shard         s     = shard_new(&terms, SECOND);
+    struct lease_reply   reply = {.sent_ns       = start,
+                                  .store_us      = 9000000,
+                                  .era_us        = 900,
+                                  .granted       = 1,
+                                  .grants        = 7,
+                                  .is_replicated = true};
+    shard_see(&s, 0, &reply, SHARD_WATCHES, start + MS);
+    first = second = third = (struct lease_request){.era_seen_us = 900, .grants_seen = 5};
+    shard_tell_seen(&s, &first);
+    CHECK_EQ(first.era_seen_us, 900);
+    CHECK_EQ(first.grants_seen, 7);
+
+    reply = (struct lease_reply){.sent_ns = start + MS, .store_us = 1000000, .era_us = 100};
+    shard_see(&s, first.era_seen_us, &reply, SHARD_WATCHES, start + 2 * MS);
+    shard_tell_seen(&s, &second);
+    CHECK_EQ(second.era_seen_us, 900); /* no replica has the loss: it may be forgotten */
+
+    reply.is_replicated = true;
+    shard_see(&s, second.era_seen_us, &reply, SHARD_WATCHES, start + 3 * MS);
+    shard_tell_seen(&s, &third);
+    CHECK_EQ(third.era_seen_us, 100);
+    CHECK_EQ(third.grants_seen, 0);
+
+    struct lease_request later = {.era_seen_us = 901};
+    shard_tell_seen(&s, &later);
+    CHECK_EQ(later.era_seen_us, 901);
+
+    reply.era_us = 50; /* another clock has been told nothing yet */
+    shard_see(&s, 100, &reply, SHARD_WATCHES, start + 4 * MS);
+    third = (struct lease_request){.era_seen_us = 900};
+    shard_tell_seen(&s, &third);
+    CHECK_EQ(third.era_seen_us, 900);
 }
