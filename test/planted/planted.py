@@ -26,13 +26,16 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 SOURCE = pathlib.Path(os.environ.get("WEIR_SOURCE_DIR", pathlib.Path(__file__).parents[2]))
 BUILD = pathlib.Path(os.environ["WEIR_BUILD_DIR"])
 CC = os.environ.get("WEIR_CC", "cc")
 # A race may need luck: a bug has so many tries to be convicted, each longer than the one before.
 EFFORTS = ["0.03", "0.1", "0.3", "1", "3", "3", "10"]
-SECONDS_MAX = 60
+# Who does not end convicts a bug, too: after so long, or so many times as long as without any bug if that is more.
+SECONDS, TIMES = 10, 20
+HONEST_SECONDS_MAX = 120  # without any bug
 
 
 class Bug:
@@ -107,16 +110,16 @@ def build(directory, program, objects, extra):
     subprocess.run(command, check=True)
 
 
-def run(directory, program, pattern, effort, judge="", seeds=None):
+def run(directory, program, pattern, effort, seconds, judge="", seeds=None):
     """What a program that failed said first, or None if it passed."""
     environment = dict(os.environ, WEIR_TEST_EFFORT=effort, WEIR_SEED="20261124", WEIR_MODEL_JUDGE=judge)
     if seeds is not None:
         environment["WEIR_SIM_SEEDS"] = seeds
     try:
-        done = subprocess.run([str(directory / program), *pattern], env=environment, timeout=SECONDS_MAX,
+        done = subprocess.run([str(directory / program), *pattern], env=environment, timeout=seconds,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     except subprocess.TimeoutExpired:
-        return f"did not end within {SECONDS_MAX} s"
+        return f"did not end within {seconds:.0f} s"
     if done.returncode == 0:
         return None
     words = [re.sub(r"^.*\.c:\d+: ", "", l).strip() for l in done.stdout.splitlines()
@@ -124,9 +127,13 @@ def run(directory, program, pattern, effort, judge="", seeds=None):
     return words[0] if words else f"ended with {done.returncode}"
 
 
-def convict(directory, program, pattern, judge="", seeds=None):
-    for effort in EFFORTS if seeds is None else EFFORTS[:1]:
-        words = run(directory, program, pattern, effort, judge, seeds)
+def convict(directory, program, pattern, seconds, judge="", seeds=None):
+    """`seconds`: that it takes at EFFORTS[1], without any bug."""
+    if seeds is not None:
+        return run(directory, program, pattern, EFFORTS[0], HONEST_SECONDS_MAX, judge, seeds)
+    for effort in EFFORTS:
+        longest = SECONDS + TIMES * seconds * max(1, float(effort) / float(EFFORTS[1]))
+        words = run(directory, program, pattern, effort, longest, judge)
         if words is not None:
             return words
     return None
@@ -152,9 +159,12 @@ def main():
         build(directory, program, objects, [])
 
     bugs = [b for b in bugs_read(path) if not wanted or b.name in wanted]
+    took = {}
     for witness in sorted({w for b in bugs for w in b.programs}):
         program, _, pattern = witness.partition("/")
-        words = run(directory, program, [pattern] if pattern else [], EFFORTS[1])
+        since = time.monotonic()
+        words = run(directory, program, [pattern] if pattern else [], EFFORTS[1], HONEST_SECONDS_MAX)
+        took[witness] = time.monotonic() - since
         if words is not None:
             troubles.append(f"{program} fails without any bug: {words}")
     for bug in bugs:
@@ -166,9 +176,10 @@ def main():
         for witness in bug.programs:
             program, _, pattern = witness.partition("/")
             build(directory, program, programs[program], planted)
-            words = convict(directory, program, [pattern] if pattern else [], seeds=bug.seeds)
+            chosen = [pattern] if pattern else []
+            words = convict(directory, program, chosen, took[witness], seeds=bug.seeds)
             if words is not None and bug.breaks_promise:
-                words = convict(directory, program, [pattern] if pattern else [], "promise", bug.seeds)
+                words = convict(directory, program, chosen, took[witness], "promise", bug.seeds)
             if words is None:
                 troubles.append(f"{path.name}:{bug.line}: {bug.name} SURVIVES {program}")
             print(f"{'survives ' if words is None else 'convicted'} {bug.name:45} {program}: {words}", flush=True)
