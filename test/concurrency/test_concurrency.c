@@ -565,7 +565,7 @@ static void *joiner_run(void *work) {
 
 TEST(joint_decisions_and_growth_do_not_wait_for_each_other) {
     struct random r      = {.state = check_seed()};
-    uint64_t      rounds = 1 + check_effort(20);
+    uint64_t      rounds = 1 + seeds_share(check_effort(20));
     for (uint64_t round = 0; round < rounds; round++) {
         struct limiter *l    = limiter_for(1000000);
         _Atomic bool    stop = false;
