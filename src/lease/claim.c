@@ -22,9 +22,11 @@
  * after; flags that are raised before the others' are looked at are Lamport's and Dijkstra's.
  *
  * What is claimed stays: permits that age out are granted again here, without a word to anybody. So a
- * fleet with a steady demand comes to rest. What was not used for a while is lowered. Who could use more
- * than it claims writes its demand; who claims more than its part (1/nodes) looks from time to time
- * whether others miss some, and then lets permits go as they age out, until shares are as demands are. */
+ * fleet with a steady demand comes to rest. What was not used for a while is lowered: soon, if that may be
+ * missed; and if most of the limit is free, only after several holds, so that who asks now and then finds
+ * what it claimed for the last time. Who could use more than it claims writes its demand, and all others
+ * hear that it does (shortage.h); who claims more than its part (1/nodes) also looks from time to time
+ * whether others miss some. Both then let permits go as they age out, until shares are as demands are. */
 #include "lease/claim.h"
 
 #include <stddef.h>
@@ -36,6 +38,8 @@
 #define MILLISECOND  UINT64_C(1000000)
 #define SECOND       UINT64_C(1000000000)
 #define FRESH_NS_MIN (20 * MILLISECOND)
+#define ROOMY_NS_MIN                                                                               \
+    (2 * SECOND)            /* a hold that is shorter is over before anybody hears of a shortage */
 #define RESET_NS_MAX SECOND /* after that a reset that nobody has waited for is another one */
 
 /* Parts of the hold. */
@@ -56,6 +60,8 @@ enum {
     IDLE_PART       = 4,  /* of what is usable: less is not worth a write */
     TIGHT_IDLE_PART = 32, /* the same where others may miss it */
     TIGHT_PART      = 8,  /* of the limit: so little is free there */
+    ROOMY_PART      = 4,  /* of the limit: no more is claimed, so what is idle is not missed */
+    ROOMY_HOLDS     = 8,  /* so long is a period then */
     UNFAIR_PART     = 32, /* of the limit: by so much a share may be unfair */
     RENEW_PART      = 4,  /* of the time that rows are kept: written anew */
     KEEP_PART       = 2,  /* of that: not used any more */
@@ -116,17 +122,33 @@ static bool claim_is_tight(const struct claim *c) {
     return c->has_read && claim_room(c) < c->limit / TIGHT_PART + 1;
 }
 
-static void claim_end_period(struct claim *c, uint64_t now_ns, uint64_t live) {
+/* Much was free: nobody is likely to miss soon what is idle here, and who does says so. */
+static bool claim_is_roomy(const struct claim *c, const struct claim_process *p) {
+    bool is_long = c->hold_us * 1000 >= ROOMY_NS_MIN;
+    return is_long && c->has_read && !c->others_miss && !p->is_crowded &&
+           c->others + c->usable <= c->limit / ROOMY_PART;
+}
+
+static uint64_t claim_period_ns(const struct claim *c, const struct claim_process *p) {
+    uint64_t usual_ns = part_ns(c, claim_is_tight(c) ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
+    if (!claim_is_roomy(c, p)) return usual_ns;
+    /* It is let go after two periods at most; before its row would have to be renewed. */
+    return larger(usual_ns, smaller(ROOMY_HOLDS * c->hold_us * 1000, keep_ns(c) / RENEW_PART / 2));
+}
+
+static void claim_end_period(struct claim *c, const struct claim_process *p, uint64_t now_ns,
+                             uint64_t live) {
     bool     is_tight = claim_is_tight(c);
     uint64_t kept     = larger(c->peak, c->peak_before);
     if (above(c->usable, kept) > c->usable / (is_tight ? TIGHT_IDLE_PART : IDLE_PART))
         claim_lower(c, kept);
-    c->peak_before    = c->peak;
-    c->peak           = live;
-    c->demand_before  = c->demand;
-    c->demand         = 0;
+    c->peak_before   = c->peak;
+    c->peak          = live;
+    c->demand_before = c->demand;
+    c->demand        = 0;
+    c->has_said_so &= c->misses;
     c->misses         = false;
-    c->period_ends_ns = now_ns + part_ns(c, is_tight ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
+    c->period_ends_ns = now_ns + claim_period_ns(c, p);
 }
 
 static void process_step(struct claim_process *p, uint64_t now_ns) {
@@ -134,10 +156,10 @@ static void process_step(struct claim_process *p, uint64_t now_ns) {
 }
 
 /* Lets go what has aged out and is not wanted here, or is missed elsewhere. */
-static void claim_age(struct claim *c, uint64_t now_ns) {
+static void claim_age(struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     uint64_t live = claim_live(c, now_ns);
     c->peak       = larger(c->peak, live);
-    if (now_ns >= c->period_ends_ns) claim_end_period(c, now_ns, live);
+    if (now_ns >= c->period_ends_ns) claim_end_period(c, p, now_ns, live);
     /* The row may have expired, and others have claimed what it said. Nothing of it is live: it was not used
      * for a hold. */
     if (now_ns >= c->wrote_ns + keep_ns(c) / KEEP_PART + c->hold_us * 1000) claim_lower(c, live);
@@ -150,6 +172,17 @@ static void claim_forget_wish(struct claim *c) { c->need = c->want = 0; }
 
 void claim_give_up(struct claim *c) {
     if (c->need > 0) claim_forget_wish(c);
+}
+
+bool claim_begins_shortage(struct claim *c) {
+    bool row_says_so = c->out != CLAIM_WRITE && c->demand_told > c->target;
+    if (!c->misses || !row_says_so || c->has_said_so) return false;
+    c->has_said_so = true;
+    return true;
+}
+
+void claim_hear_shortage(struct claim *c, const struct claim_process *p) {
+    if (c->usable > 0 && claim_is_roomy(c, p)) c->must_look = true;
 }
 
 void claim_let_go(struct claim *c, uint64_t now_ns) {
@@ -222,7 +255,7 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
                  uint64_t now_ns, struct lease_reply *reply) {
     bool is_acquire = q->id.sequence != 0, is_look = !is_acquire && q->need > 0;
     c->hold_us = larger(c->hold_us, q->hold_us);
-    claim_age(c, now_ns);
+    claim_age(c, p, now_ns);
     claim_set_limit(c, q, now_ns);
 
     uint64_t live = claim_live(c, now_ns), free = above(c->ceiling, live);
@@ -339,14 +372,14 @@ bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
                 struct claim_errand *errand) {
     if (c->out != CLAIM_NOTHING || now_ns < c->retry_at_ns) return false;
     if (!p->members.is_joined || p->members.is_fenced) return false;
-    claim_age(c, now_ns);
+    claim_age(c, p, now_ns);
     if (c->must_read) return claim_read(c, now_ns, errand);
     if (c->told > c->usable) return claim_write(c, p, c->usable, now_ns, errand);
     if (c->must_look) return claim_read(c, now_ns, errand);
     if (c->want > 0 && claim_ask_more(c, p, now_ns, errand)) return true;
     if (claim_must_renew(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
     if (claim_must_tell(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
-    bool is_large = c->usable > c->limit / p->nodes;
+    bool is_large = c->usable > c->limit / p->nodes && !claim_is_roomy(c, p);
     if (is_large && c->is_asked && now_ns >= c->read_ns + part_ns(c, WATCHES_A_HOLD))
         return claim_read(c, now_ns, errand);
     return false;
@@ -421,7 +454,7 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
                     uint32_t count, uint64_t now_ns) {
     REQUIRE(c->out == CLAIM_READ);
     c->out = CLAIM_NOTHING;
-    claim_age(c, now_ns);
+    claim_age(c, p, now_ns);
     if (rows == NULL) {
         claim_fail(c, now_ns);
         return true;
@@ -445,6 +478,9 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
     /* However long the read took: or a slow store would be asked for ever and nobody be denied. */
     c->fresh_until_ns = larger(c->sent_ns + part_ns(c, LOOKS_A_HOLD), now_ns + FRESH_NS_MIN);
     c->others         = sum.permits;
+    c->others_miss    = sum.misses;
+    if (!claim_is_roomy(c, p))
+        c->period_ends_ns = smaller(c->period_ends_ns, now_ns + claim_period_ns(c, p));
     claim_forget_wish(c);
 
     uint64_t mine      = larger(claim_demand(c), 1);

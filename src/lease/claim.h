@@ -62,6 +62,8 @@ struct claim_process {
     uint64_t nodes;  /* that ask for one user at a time: who has more than its part of a limit
                                  looks for others */
     uint64_t number; /* of the last write of any claim; the driver may raise it at any time */
+    struct shortages shortages; /* the driver tells the others with each beat */
+    bool is_crowded;            /* there is no room for users who do nothing: the driver's to say */
 };
 
 struct claim {
@@ -96,7 +98,9 @@ struct claim {
     uint64_t read_ns;        /* when the last read began */
     uint64_t fresh_until_ns; /* what it said is as good as new until then */
     uint64_t others;         /* permits that others claimed then */
+    bool     others_miss;    /* some, then */
     bool     misses;         /* was denied in this period */
+    bool     has_said_so;    /* since it began to be */
     uint64_t demand,
         demand_before; /* most that could be used in a window, in this period and the last */
     uint64_t demand_told;
@@ -132,6 +136,12 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns);
  * store has lost something. */
 bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
                     uint32_t count, uint64_t now_ns);
+
+/* To be asked after each event. True: this process begins to miss permits of this user, and its row says so:
+ * the others are to hear of it (shortage.h). */
+bool claim_begins_shortage(struct claim *c);
+/* Another process does. */
+void claim_hear_shortage(struct claim *c, const struct claim_process *p);
 
 /* Of the requests that were not served none is asked again: what they needed is not claimed for them. */
 void claim_give_up(struct claim *c);

@@ -10,6 +10,7 @@
  *     member     id         of the process: 64 random bits, drawn when its memory begins (start, fork)
  *                beat       how often it has said that it lives
  *                is_fenced  it may not say so any more
+ *                shortages  users of whom it misses permits (shortage.h)
  *                keep       how long the store keeps the record after it was written last: as long as the
  *                           claims of this member at least, since claims of who is not known count
  *
@@ -26,6 +27,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "lease/shortage.h"
 
 enum { MEMBERS_MAX = 512 }; /* that are known at a time, with those that are dead: see keep_ns */
 
@@ -62,9 +65,10 @@ struct members {
 enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
 
 struct members_errand {
-    enum members_act act;
-    uint64_t         id, beat;
-    uint64_t         keep_ns; /* all but LOOK: with this the record is written */
+    enum members_act     act;
+    uint64_t             id, beat;
+    uint64_t             keep_ns;   /* all but LOOK: with this the record is written */
+    struct shortage_list shortages; /* BEAT: the driver's to fill in */
 };
 
 enum members_fate {
@@ -74,9 +78,10 @@ enum members_fate {
 };
 
 struct members_record {
-    uint64_t id, beat;
-    uint64_t keep_ns;
-    bool     is_fenced;
+    uint64_t             id, beat;
+    uint64_t             keep_ns;
+    bool                 is_fenced;
+    struct shortage_list shortages; /* the driver's to look through */
 };
 
 void members_begin(struct members *m, const struct members_options *options, uint64_t id,

@@ -13,6 +13,7 @@
 
 enum {
     ERRAND_MS = 500, /* then its outcome is not known */
+    THE_USER  = 1,
 };
 
 struct errand_end {
@@ -60,6 +61,7 @@ static void claimer_send_member(struct node *n, const struct members_errand *e) 
     struct claimer     *c       = &n->claimer;
     struct ring_request request = {.is_member = true, .member = *e};
     n->evidence->beats++;
+    if (e->act == MEMBERS_BEAT) request.member.shortages = c->process.shortages.list;
     uint64_t number = claimer_errand(n, &request);
     switch (e->act) {
     case MEMBERS_JOIN:
@@ -114,6 +116,7 @@ static void claimer_go_on(struct node *n) {
     struct claim_errand   claim;
     while (members_poll(&c->process.members, now_ns, &member)) claimer_send_member(n, &member);
     while (claim_poll(&c->claim, &c->process, now_ns, &claim)) claimer_send_claim(n, &claim);
+    if (claim_begins_shortage(&c->claim)) shortage_add(&c->process.shortages, THE_USER);
     uint64_t next_ns =
         smaller(members_next_ns(&c->process.members), claim_next_ns(&c->claim, now_ns));
     if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;
@@ -147,26 +150,37 @@ static enum members_fate fate_of_member(enum claim_fate fate) {
     return MEMBERS_UNKNOWN;
 }
 
+static void claimer_hear(struct claimer *c, const struct ring_reply *reply) {
+    for (uint32_t i = 0; i < reply->count; i++) {
+        const struct members_record *record   = &reply->records[i];
+        bool                         is_other = record->id != c->process.members.id;
+        if (is_other && record->shortages.count > 0) claim_hear_shortage(&c->claim, &c->process);
+    }
+}
+
 /* `reply` NULL: none has come in time. */
 static void claimer_end(struct node *n, uint64_t number, const struct ring_reply *reply) {
     struct claimer *c       = &n->claimer;
     enum claim_fate fate    = reply == NULL ? CLAIM_UNKNOWN : reply->fate;
     bool            is_done = fate == CLAIM_DONE;
     uint64_t        now_ns  = node_own_now(n);
-    if (claimer_is_out(&c->beat_errand, number))
+    if (claimer_is_out(&c->beat_errand, number)) {
         members_beaten(&c->process.members, fate_of_member(fate), now_ns);
-    else if (claimer_is_out(&c->look_errand, number))
+        if (is_done) shortage_told(&c->process.shortages);
+    } else if (claimer_is_out(&c->look_errand, number)) {
         members_looked(&c->process.members, is_done ? reply->records : NULL,
                        is_done ? reply->count : 0, now_ns);
-    else if (claimer_is_out(&c->fence_errand, number))
+        if (is_done) claimer_hear(c, reply);
+    } else if (claimer_is_out(&c->fence_errand, number)) {
         members_fenced(&c->process.members, fate_of_member(fate), now_ns);
-    else if (!claimer_is_out(&c->claim_errand, number))
+    } else if (!claimer_is_out(&c->claim_errand, number)) {
         return;
-    else if (c->claim.out == CLAIM_WRITE)
+    } else if (c->claim.out == CLAIM_WRITE) {
         claim_written(&c->claim, fate, now_ns);
-    else if (!claim_has_read(&c->claim, &c->process, is_done ? reply->rows : NULL,
-                             is_done ? reply->count : 0, now_ns))
+    } else if (!claim_has_read(&c->claim, &c->process, is_done ? reply->rows : NULL,
+                               is_done ? reply->count : 0, now_ns)) {
         world_note(n->world, "lost", n->number, c->claim.done_number, 0);
+    }
     claimer_go_on(n);
 }
 

@@ -198,7 +198,8 @@ static bool record_update(struct ring *r, const struct members_errand *e) {
         world_note(r->world, "fence", 0, e->id, e->beat);
     } else {
         if (record->beat >= e->beat) return false;
-        record->beat = e->beat;
+        record->beat      = e->beat;
+        record->shortages = e->shortages;
     }
     return true;
 }

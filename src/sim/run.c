@@ -15,6 +15,9 @@ enum {
     SHARES_MIN    = 50,
     SHARES_CHANGE = 2000,
     BURST_TIMES   = 15,
+    CYCLE_WINDOWS = 7, /* of TRAFFIC_LULLS: a lull, and a rush to one node */
+    LULL_WINDOWS  = 5,
+    LULL_PERCENT  = 5,
     HALF_PERCENT  = 53, /* of a window, from one half of a limit to the next */
     FIRST_PERCENT = 95,
     WAITS_MAX     = 2000, /* tenths of a millisecond; who waited longer is counted there */
@@ -142,8 +145,16 @@ static void run_share_out(struct run *r) {
     }
 }
 
+static bool run_is_rush(const struct run *r) {
+    uint64_t window = r->world.now_ns / r->scenario->window_ns;
+    return r->scenario->traffic == TRAFFIC_LULLS && window % CYCLE_WINDOWS >= LULL_WINDOWS;
+}
+
 static uint32_t run_choose_node(struct run *r) {
     uint64_t sum = 0;
+    if (run_is_rush(r))
+        return (uint32_t)(r->world.now_ns / r->scenario->window_ns / CYCLE_WINDOWS %
+                          r->scenario->nodes);
     for (uint32_t i = 0; i < r->scenario->nodes; i++) sum += r->shares[i];
     uint64_t at = random_below(&r->random, sum);
     uint32_t i  = 0;
@@ -165,6 +176,9 @@ static uint64_t run_gap_ns(struct run *r) {
             return s->window_ns / 10 + random_below(&r->random, s->window_ns * 14 / 10);
         return world_exponential(&r->random, gap_ns / BURST_TIMES);
     case TRAFFIC_HALVES: return s->window_ns / 100 * HALF_PERCENT;
+    case TRAFFIC_LULLS:
+        if (!run_is_rush(r)) gap_ns = gap_ns * load / LULL_PERCENT;
+        break;
     case TRAFFIC_STEADY:
     case TRAFFIC_GREEDY: break; /* the greedy do not come, they take */
     }

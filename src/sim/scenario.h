@@ -16,6 +16,7 @@ enum { SIM_NODES_MAX = 8, SIM_SERVERS_MAX = 3 };
 enum traffic {
     TRAFFIC_STEADY, /* callers come independently, at load_percent of the limit; nodes have uneven shares */
     TRAFFIC_BURSTS, /* at 15 times that, with pauses between */
+    TRAFFIC_LULLS, /* few callers anywhere for some windows, then all that the limit bears at one node */
     TRAFFIC_HALVES, /* one caller takes half of the limit, twice in a little more than a window */
     TRAFFIC_GREEDY, /* nodes take all that they can, and spend it at the worst moment */
 };

@@ -15,6 +15,7 @@ RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 # Others count what a dead process claimed until they have fenced it (5 s after its last beat that they saw, and they
 # look once a second) and a hold has passed.
 FENCED_S = 8
+WINDOW_MS = 10000
 
 
 class CassandraFleetTest(FleetTest):
@@ -192,6 +193,17 @@ class OneLimiter(Answers, unittest.TestCase):
         for _ in range(20):
             all_is_used()
         self.assertEqual(allowed, 60)
+
+    def test_what_one_keeps_idle_another_gets_when_it_misses_it(self):
+        """One who asks now and then keeps its claim for eight windows at least, if nobody is heard to miss it."""
+        with Api(self.url) as one, Api(self.url) as other:
+            one.ready()
+            other.ready()
+            self.assertEqual(one.ask("ask", 2, "ann", 10, WINDOW_MS, 1)["allowed"], 2)
+            time.sleep(1.5 * WINDOW_MS / 1000)
+            self.assertEqual(other.ask("ask", 1, "ann", 10, WINDOW_MS, 10)["allowed"], 0, "two are claimed still")
+            wait_for("all ten at once", lambda: other.ask("ask", 1, "ann", 10, WINDOW_MS, 10)["allowed"] == 1,
+                     6 * WINDOW_MS / 1000)
 
     def test_a_server_says_that_there_are_no_tables(self):
         with Server("--store", self.site.url(rest="/nowhere")) as server:

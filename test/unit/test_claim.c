@@ -199,23 +199,78 @@ TEST(a_row_that_is_not_there_any_more_is_told_and_not_built_upon) {
     CHECK_EQ(p.claim.usable, 0);
 }
 
-TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
-    struct process p;
-    process_begin(&p, 4);
-    take(&p, 5, 0);
-    p.now_ms += HOLD_US / 1000;
-    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
-    p.now_ms += TERM_US / 1000;
-    for (unsigned i = 0; i < 3 && p.claim.usable > 0; i++) {
-        p.now_ms += 2000;
-        struct claim_errand e = poll(&p);
+static void age(struct process *p) { p->now_ms += (HOLD_US + TERM_US) / 1000; }
+
+static void must_let_go(struct process *p) {
+    for (unsigned i = 0; i < 3 && p->claim.usable > 0; i++) {
+        p->now_ms += 2000;
+        struct claim_errand e = poll(p);
         if (e.act == CLAIM_NOTHING) continue;
         CHECK_EQ(e.act, CLAIM_WRITE);
         CHECK_EQ(e.permits, 0);
-        CHECK_EQ(p.claim.usable, 0); /* before anybody is told */
-        written(&p, CLAIM_DONE);
+        CHECK_EQ(p->claim.usable, 0); /* before anybody is told */
+        written(p, CLAIM_DONE);
     }
-    CHECK(claim_is_idle(&p.claim, p.now_ms * MS));
+    CHECK(claim_is_idle(&p->claim, p->now_ms * MS));
+}
+
+TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
+    struct process p;
+    process_begin(&p, 4);
+    take(&p, 5, LIMIT / 2);
+    p.now_ms += HOLD_US / 1000;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += TERM_US / 1000;
+    must_let_go(&p);
+}
+
+TEST(what_is_idle_while_most_is_free_is_there_for_the_next_who_asks) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    take(&p, 5, LIMIT / 8);
+    for (unsigned i = 0; i < 20; i++) {
+        for (unsigned k = 0; k < 6; k++) {
+            age(&p);
+            CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        }
+        CHECK(serve(&p, 5, &reply));
+        CHECK_EQ(reply.granted, 5);
+    }
+    for (unsigned k = 0; k < 3 * 8 && p.claim.usable > 0; k++) {
+        age(&p);
+        (void)poll(&p);
+    }
+    CHECK_EQ(p.claim.usable, 0);
+}
+
+TEST(where_users_crowd_nothing_idle_is_kept) {
+    struct process p;
+    process_begin(&p, 4);
+    p.self.is_crowded = true;
+    take(&p, 5, 0);
+    age(&p);
+    must_let_go(&p);
+}
+
+TEST(who_hears_that_others_miss_some_looks_and_lets_go) {
+    struct process p;
+    process_begin(&p, 4);
+    take(&p, 5, 0);
+    age(&p);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    claim_hear_shortage(&p.claim, &p.self);
+    CHECK(read(&p, LIMIT - 5, LIMIT));
+    must_let_go(&p);
+}
+
+TEST(who_keeps_nothing_idle_need_not_hear_that_others_miss_some) {
+    struct process p;
+    process_begin(&p, 1);
+    take(&p, LIMIT / 2, 0);
+    claim_hear_shortage(&p.claim, &p.self);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
 }
 
 TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
@@ -228,7 +283,7 @@ TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
     CHECK(read(&p, 0, 80)); /* half of the demand is there, and nothing is claimed */
     CHECK_LE(p.claim.ceiling, 56);
     CHECK_EQ(p.claim.usable, 80); /* all of these are live */
-    p.now_ms += (HOLD_US + TERM_US) / 1000;
+    age(&p);
     struct claim_errand e = poll(&p);
     CHECK_EQ(e.act, CLAIM_WRITE);
     CHECK_LE(e.permits, 56);
@@ -240,7 +295,7 @@ TEST(who_has_no_more_than_its_part_asks_nobody) {
     struct lease_reply reply;
     take(&p, 25, 0);
     for (unsigned i = 0; i < 5; i++) {
-        p.now_ms += (HOLD_US + TERM_US) / 1000;
+        age(&p);
         CHECK(serve(&p, 25, &reply));
         CHECK_EQ(reply.granted, 25);
         CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
@@ -259,6 +314,17 @@ TEST(who_is_denied_tells_others_what_it_misses) {
     CHECK_EQ(reply.granted, 0);
     struct claim_errand e = must_write(&p, 5);
     CHECK_EQ(e.demand, 10);
+    CHECK(!claim_begins_shortage(&p.claim)); /* nobody can read it yet */
+    written(&p, CLAIM_DONE);
+    CHECK(claim_begins_shortage(&p.claim));
+    CHECK(!claim_begins_shortage(&p.claim));
+
+    p.now_ms += 1000; /* still the same shortage */
+    CHECK(!serve(&p, 5, &reply));
+    CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    CHECK(!claim_begins_shortage(&p.claim));
 }
 
 TEST(a_denial_is_not_asked_about_again_at_once) {
@@ -281,7 +347,7 @@ TEST(what_was_claimed_of_a_greater_limit_is_claimed_anew) {
     process_begin(&p, 4);
     struct lease_reply reply;
     take(&p, 10, 0);
-    p.now_ms += (HOLD_US + TERM_US) / 1000;
+    age(&p);
     p.sequence++;
     CHECK(!serve_again(&p, 6, 6, 20, &reply));
     must_write(&p, 0);
@@ -326,7 +392,7 @@ TEST(rows_are_written_anew_long_before_they_expire) {
     uint64_t claimed_ms           = p.now_ms;
     while (p.now_ms < claimed_ms + KEEP / 4 / MS) {
         CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
-        p.now_ms += (HOLD_US + TERM_US) / 1000;
+        age(&p);
         CHECK(serve(&p, 25, &reply));
         CHECK_EQ(reply.granted, 25);
     }
@@ -476,7 +542,7 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     CHECK(!serve(&p, 1, &reply));
     CHECK_EQ(poll(&p).act, CLAIM_READ);
     CHECK(!claim_has_read(&p.claim, &p.self, &(struct claim_row){.id = OTHER}, 1, p.now_ms * MS));
-    p.now_ms += (HOLD_US + TERM_US) / 1000; /* the 25 are free again */
+    age(&p); /* the 25 are free again */
     CHECK(!serve(&p, 1, &reply));
     must_write(&p, 25);
     written(&p, CLAIM_DONE);

@@ -101,7 +101,7 @@ TEST(other_columns_are_refused) {
     tables = all_there();
     tables[1].column_count--;
     CHECK_EQ(judged(), DDL_OTHER);
-    CHECK_CONTAINS(problem, "weir.weir_members lacks the column keep int");
+    CHECK_CONTAINS(problem, "weir.weir_members lacks the column shortages blob");
     tables                                      = all_there();
     tables[1].columns[tables[1].column_count++] = (struct ddl_column){"more", "text", DDL_REGULAR};
     CHECK_EQ(judged(), DDL_OTHER);

@@ -191,16 +191,17 @@ static void member_end(struct claim_store *s, enum members_act act, enum members
     case MEMBERS_BEAT:
         members_beaten(&s->process.members, fate, now_ns);
         s->has_beaten |= fate == MEMBERS_DONE;
+        if (fate == MEMBERS_DONE) shortage_told(&s->process.shortages);
         break;
     case MEMBERS_LOOK: members_looked(&s->process.members, records, count, now_ns); break;
     case MEMBERS_FENCE: members_fenced(&s->process.members, fate, now_ns); break;
     }
 }
 
-static void member_send(struct claim_store *s, const struct members_errand *errand,
-                        uint64_t now_ns) {
+static void member_send(struct claim_store *s, struct members_errand *errand, uint64_t now_ns) {
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
+    if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
     claim_words_write_member(&words, errand);
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
@@ -235,6 +236,15 @@ static void record_take(struct claim_store *s, struct claim_record *record, enum
     record_go_on(s, record, now_ns);
 }
 
+static void store_hear(struct claim_store *s, const struct shortage_list *list, uint64_t now_ns) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct claim_record *record = claim_table_find_short(&s->table, list->users[i]);
+        if (record == NULL) continue;
+        claim_hear_shortage(&record->claim, &s->process);
+        record_go_on(s, record, now_ns);
+    }
+}
+
 /* That a conditional update was not sent is no answer to its condition. */
 static void member_take(struct claim_store *s, enum members_act act,
                         const struct cassandra_result *result, uint64_t now_ns) {
@@ -247,6 +257,9 @@ static void member_take(struct claim_store *s, enum members_act act,
     if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied))
         fate = is_applied ? MEMBERS_DONE : MEMBERS_NOT_DONE;
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
+    for (uint32_t i = 0; has_records && i < count; i++)
+        if (s->records[i].id != s->process.members.id)
+            store_hear(s, &s->records[i].shortages, now_ns);
 }
 
 static void store_leave(struct claim_store *s) {
@@ -317,6 +330,8 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
     if (record->waiting == NULL) claim_give_up(&record->claim);
     while (pace_has_room(&s->pace) && claim_poll(&record->claim, &s->process, now_ns, &errand))
         record_send(s, record, &errand, now_ns);
+    if (claim_begins_shortage(&record->claim))
+        shortage_add(&s->process.shortages, claim_name_short(&record->name));
     bool is_idle = claim_is_idle(&record->claim, now_ns);
     claim_table_take_back(&s->table, record);
     if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
@@ -464,7 +479,8 @@ static uint64_t store_turn(void *context) {
     uint64_t now_ns = clock_now_ns();
     /* Numbers are timestamps of writes, too: above those of whoever deletes by hand, if clocks are right; and
      * greater ones win in any case. */
-    s->process.number = larger(s->process.number, clock_wall_ns() / 1000);
+    s->process.number     = larger(s->process.number, clock_wall_ns() / 1000);
+    s->process.is_crowded = s->table.count > s->table.count_max / 2;
 
     (void)store_send_ready(s, now_ns);
     store_take_arrived(s, now_ns);

@@ -33,14 +33,18 @@ void claim_table_clear(struct claim_table *t) {
 
 /* Names are keyed hashes already. */
 static struct claim_record **bucket_of(const struct claim_table *t, const struct store_name *name) {
-    uint32_t word;
-    memcpy(&word, name->bytes, sizeof word);
-    return &t->buckets[word & t->mask];
+    return &t->buckets[claim_name_short(name) & t->mask];
 }
 
 struct claim_record *claim_table_find(const struct claim_table *t, const struct store_name *name) {
     struct claim_record *record = *bucket_of(t, name);
     while (record != NULL && memcmp(&record->name, name, sizeof *name) != 0) record = record->next;
+    return record;
+}
+
+struct claim_record *claim_table_find_short(const struct claim_table *t, uint64_t name) {
+    struct claim_record *record = t->buckets[name & t->mask];
+    while (record != NULL && claim_name_short(&record->name) != name) record = record->next;
     return record;
 }
 

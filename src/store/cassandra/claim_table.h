@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lease/claim.h"
 #include "store/net/due.h"
@@ -45,6 +46,13 @@ struct claim_table {
     struct account        lent;
 };
 
+/* The first eight bytes of a name: enough to tell users apart where nothing depends on it. */
+static inline uint64_t claim_name_short(const struct store_name *name) {
+    uint64_t word;
+    memcpy(&word, name->bytes, sizeof word);
+    return word;
+}
+
 /* False: no memory. */
 bool claim_table_init(struct claim_table *t, uint32_t count_max);
 /* Whatever is in it is gone; trips that wait have been taken out. */
@@ -52,6 +60,8 @@ void claim_table_clear(struct claim_table *t);
 
 /* A new one claims nothing. NULL: there are count_max, or no memory. */
 struct claim_record *claim_table_find(const struct claim_table *t, const struct store_name *name);
+/* One whose name begins with these eight bytes. */
+struct claim_record *claim_table_find_short(const struct claim_table *t, uint64_t name);
 struct claim_record *claim_table_add(struct claim_table *t, const struct store_name *name);
 void                 claim_table_remove(struct claim_table *t, struct claim_record *record);
 /* It claims nothing any more; trips that wait go on waiting. */

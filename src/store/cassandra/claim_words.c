@@ -18,11 +18,12 @@ static const struct cassandra_statement
     read_rows = {"SELECT id, number, permits, demand, resets FROM weir_claims WHERE name = ?"},
     join      = {"INSERT INTO weir_members (bucket, id, beat, is_fenced, keep) "
                       "VALUES (?, ?, ?, false, ?) IF NOT EXISTS USING TTL ?"},
-    beat      = {"UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = false, keep = ? "
+    beat      = {"UPDATE weir_members USING TTL ? "
+                      "SET beat = ?, is_fenced = false, keep = ?, shortages = ? "
                       "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat < ?"},
     fence     = {"UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
                      "WHERE bucket = ? AND id = ? IF beat = ?"},
-    look      = {"SELECT id, beat, is_fenced, keep FROM weir_members "
+    look      = {"SELECT id, beat, is_fenced, keep, shortages FROM weir_members "
                       "WHERE bucket IN (" MEMBER_BUCKETS_TEXT ")"};
 
 /* ---- requests ---- */
@@ -81,6 +82,13 @@ static void words_add_member(struct claim_words *words, uint64_t id) {
     words_add(words, id);
 }
 
+/* Eight bytes each, as in the name of a user. */
+static void words_add_shortages(struct claim_words *words, const struct shortage_list *list) {
+    struct view bytes = {(const char *)words->shortages.users, list->count * sizeof(uint64_t)};
+    words->shortages  = *list;
+    words->values[words_next(words)] = (struct cql_value){CQL_PRESENT, bytes};
+}
+
 void claim_words_write_member(struct claim_words *words, const struct members_errand *errand) {
     int32_t keep_s = seconds_of(between(MEMBER_KEEP_NS_MIN, errand->keep_ns, CLAIM_KEEP_NS_MAX));
     switch (errand->act) {
@@ -97,6 +105,7 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
         words_add_int(words, keep_s);
         words_add(words, errand->beat);
         words_add_int(words, keep_s);
+        if (errand->act == MEMBERS_BEAT) words_add_shortages(words, &errand->shortages);
         words_add_member(words, errand->id);
         words_add(words, errand->beat);
         break;
@@ -159,9 +168,17 @@ bool claim_words_rows(const struct cassandra_result *result, struct claim_row **
     return true;
 }
 
+/* A hint: of what is not as it should be, nothing is read. */
+static void read_shortages(struct cql_value value, struct shortage_list *list) {
+    size_t count = value.bytes.bytes / sizeof list->users[0];
+    if (value.presence != CQL_PRESENT || count > SHORTAGES_MAX) return;
+    memcpy(list->users, value.bytes.data, count * sizeof list->users[0]);
+    list->count = (uint32_t)count;
+}
+
 bool claim_words_records(const struct cassandra_result *result, struct members_record **records,
                          uint32_t *room, uint32_t *count) {
-    enum { ID, BEAT, IS_FENCED, KEEP, COLUMNS };
+    enum { ID, BEAT, IS_FENCED, KEEP, SHORTAGES, COLUMNS };
     struct cql_rows        said;
     struct cql_value       values[COLUMNS];
     struct members_record *memory = rows_begin(result, &said, *records, room, sizeof **records);
@@ -179,6 +196,7 @@ bool claim_words_records(const struct cassandra_result *result, struct members_r
             return false;
         record->id      = (uint64_t)id;
         record->keep_ns = (uint64_t)keep_s * SECOND;
+        read_shortages(values[SHORTAGES], &record->shortages);
         (*count)++;
     }
     return true;

@@ -5,7 +5,7 @@
  *
  *     weir_claims    name, id -> number, permits, demand, resets      a partition a user; written with the
  *                                                                     row's number as its timestamp
- *     weir_members   bucket, id -> beat, is_fenced, keep              conditional; in MEMBER_BUCKETS
+ *     weir_members   bucket, id -> beat, is_fenced, keep, shortages   conditional; in MEMBER_BUCKETS
  *                                                                     partitions, so that few members wait
  *                                                                     for one another
  *
@@ -28,6 +28,7 @@ struct claim_words {
     struct cassandra_request request;
     struct cql_value         values[CLAIM_VALUES_MAX];
     char                     bytes[CLAIM_VALUES_MAX][CLAIM_VALUE_BYTES_MAX];
+    struct shortage_list     shortages;
 };
 
 /* All but deadline, done and context of the request. `id` is the process's, keep_ns of an errand at most

@@ -26,12 +26,13 @@ const struct ddl_table ddl_tables[DDL_TABLES] = {
                       {"resets", "bigint", DDL_REGULAR}}},
     {.name         = "weir_members",
      .comment      = "weir schema 1: which processes are alive (docs/cassandra.md of weir)",
-     .column_count = 5,
+     .column_count = 6,
      .columns      = {{"bucket", "int", DDL_PARTITION_KEY},
                       {"id", "bigint", DDL_CLUSTERING_KEY},
                       {"beat", "bigint", DDL_REGULAR},
                       {"is_fenced", "boolean", DDL_REGULAR},
-                      {"keep", "int", DDL_REGULAR}}},
+                      {"keep", "int", DDL_REGULAR},
+                      {"shortages", "blob", DDL_REGULAR}}},
 };
 
 /* ---- statements ---- */
