@@ -496,6 +496,18 @@ def losses(test, shard):
         test.assertEqual(shard.ask(0, "ann", 1, 1, hold), [0, Shard.TERM + hold])
 
 
+def words_taken_back(test, shard):
+    """Who knew a past makes a shard that was said to be new lose it, also if it has lost what was granted since."""
+    for hold in Shard.HOLD, 9 * Shard.DAY:
+        shard.begin()
+        era = shard.server - 60 * 10**6
+        test.assertEqual(shard.ask(0, "ann", 1, 1), [1, 0])
+        shard.beat(2 * Shard.DAY)
+        test.assertEqual(shard.told(0, "bob", 1, 1, hold, era), [0, Shard.TERM + hold])
+        shard.pass_by(CLAMP)
+        test.assertEqual(shard.told(0, "bob", 1, 1, hold, era), [0, Shard.TERM + hold - CLAMP], "once")
+
+
 def keeping(test, shard):
     """A record is kept for four times as long as it can be of use, and that much after each time that it is written."""
     term, day = Shard.TERM, Shard.DAY
@@ -515,7 +527,7 @@ def keeping(test, shard):
 
 
 EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, fortnights, crossing, elder,
-            losses, keeping]
+            losses, words_taken_back, keeping]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
@@ -543,6 +555,7 @@ PLANTED_IN_TIME = [
     ("long_born, long_slept, sure = server, 0, 0", "long_born, long_slept, sure = 0, 0, 0", losses),
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "born", fortnights),
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "long_born", fortnights),
+    ("era_seen < era and long_born == 0) then", "era_seen < era and virgin == 1) then", words_taken_back),
     ("max(fresh_at - now, term + 2 * hold)", "(fresh_at - now)", keeping),
     ("max(fresh_at - now, term + 2 * hold)", "(term + 2 * hold)", keeping),
     ("elseif passed > 0 then", "elseif passed ~= 0 then", steps_back),
@@ -561,7 +574,7 @@ PLANTED_IN_TIME = [
 # Guards that the reference has, too, and convicts.
 PLANTED = [
     ("if passed >= 0 and passed <= clamp then", "if passed >= 0 then"),
-    ("or (era_seen > 0 and era_seen < era and virgin == 1) then", "then"),
+    ("or (era_seen > 0 and era_seen < era and long_born == 0) then", "then"),
     ("now, slept, long_slept, generation = now - rewind,", "now, slept, long_slept, generation = now,"),
     ("if its_era ~= era then", "if false then"),
     ("if base > settled then settle(c, now, base - settled) end", ""),

@@ -22,8 +22,9 @@
 --           56 owed: the C by which all that was granted has aged out, with some of what C may yet be rewound by; 0:
 --           nothing was, and nobody who asked has seen another clock  64 slept: how much more C has stood still than it
 --           advanced while something was owed; see where it is compared  72 long born  80 long slept: born and slept
---           of rules whose records are of use for a fortnight and more  88 sure: the C until which something that may
---           have expired can count
+--           of rules whose records are of use for a fortnight and more; long born is 0 as long as nobody is known
+--           to know of a past, also when virgin has ended, since what other rules were granted was lost
+--           88 sure: the C until which something that may have expired can count
 --   witness 0 the server's clock when it was written, at most 1/64 of a day before the last call; the second is empty.
 --           They expire after a day and a fortnight, less 1/64: while one is there, the server's clock cannot have been
 --           further ahead
@@ -319,7 +320,7 @@ for i = 1, #ARGV - 2 do
         if rewind > now then rewind = now end
         now, slept, long_slept, generation = now - rewind, slept + 2 * rewind, long_slept + 2 * rewind, generation + 1
     end
-    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and virgin == 1) then
+    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and long_born == 0) then
         if era_seen == era then grants = grants_seen end
         born, long_born, virgin = now, now, 0
     end
