@@ -432,6 +432,18 @@ def unseen(test, shard):
         test.assertEqual((granted, wait), (0, term + 9 * day) if is_lost else (1, 0), f"ahead {ahead}")
 
 
+def parts(test, shard):
+    """Of what expired while the server's clock was ahead, Redis had removed but a part when it was right again."""
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
+    shard.redis.ask("DEL", "day")
+    test.assertEqual(shard.ask(CLAMP, "ann", 2, 1), [0, Shard.TERM + Shard.HOLD], "it might have been ann")
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
+    shard.redis.ask("DEL", "ann")
+    test.assertEqual(shard.ask(CLAMP, "ann", 2, 100), [100, 0], "which nobody can know, says docs/redis.md")
+
+
 def elder(test, shard):
     """Whoever has seen another clock leaves a trace, for weir init, be that clock ahead or behind."""
     for apart in -60 * 10**6, 60 * 10**6:
@@ -526,8 +538,8 @@ def keeping(test, shard):
     test.assertAlmostEqual(shard.kept("ann"), 4 * (back + term + 2 * hold), delta=day)
 
 
-EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, fortnights, crossing, elder,
-            losses, words_taken_back, keeping]
+EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, parts, fortnights, crossing,
+            elder, losses, words_taken_back, keeping]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
