@@ -335,12 +335,13 @@ static const char begin_text[] =
     "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
     "return 1\n";
 
-/* How far back it is known what was granted; -1: all is. */
+/* How far back it is known what was granted, under rules of short windows and of long ones; -1: all is. */
 static const char past_text[] =
     "local record = redis.call('MGET', KEYS[1])[1]\n"
-    "if not record or #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
-    "local virgin, c, _, _, born = struct.unpack('<ddddd', record)\n"
-    "return virgin == 1 and -1 or math.max(c - born, 0)\n";
+    "if not record or #record ~= " SHARD_RECORD_BYTES " then return {0, 0} end\n"
+    "local virgin, c, _, _, born, _, _, _, _, long_born = struct.unpack('<dddddddddd', record)\n"
+    "return {virgin == 1 and -1 or math.max(c - born, 0),\n"
+    "        long_born == 0 and -1 or math.max(c - long_born, 0)}\n";
 
 struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
                                      char problem[REDIS_PROBLEM_BYTES_MAX]) {
@@ -473,20 +474,26 @@ bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *be
                             add_begun, begun, result);
 }
 
-static void keep_least(void *context, const struct redisReply *reply) {
-    uint64_t *least_us = context;
+static void keep_least(uint64_t *least_us, const struct redisReply *reply) {
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0) return;
-    *least_us = smaller(*least_us, (uint64_t)reply->integer);
+    *least_us = smaller(*least_us, smaller((uint64_t)reply->integer, LEASE_NUMBER_MAX));
 }
 
-static bool store_read_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+static void keep_least_past(void *context, const struct redisReply *reply) {
+    struct lease_past *past = context;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return;
+    keep_least(&past->us, reply->element[0]);
+    keep_least(&past->long_us, reply->element[1]);
+}
+
+static bool store_read_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                             struct redis_result *result) {
-    *past_us = UINT64_MAX;
+    *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
     return store_ask_shards(s,
                             &(struct redis_command){.script      = &s->past_script,
                                                     .key_count   = 1,
                                                     .deadline_ns = deadline_ns},
-                            keep_least, past_us, result);
+                            keep_least_past, past, result);
 }
 
 static void tell_nobody(void *context, const struct redisReply *reply) {
@@ -510,11 +517,11 @@ static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
                             tell_nobody, NULL, result);
 }
 
-bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                       struct redis_result *result) {
-    if (!store_read_past(s, deadline_ns, past_us, result)) return false;
+    if (!store_read_past(s, deadline_ns, past, result)) return false;
     /* A record that is missing, or not ours, is not to be made here. */
-    if (*past_us == 0) return true;
+    if (past->us == 0) return true;
     return store_step_clocks(s, deadline_ns, result) &&
-           store_read_past(s, deadline_ns, past_us, result);
+           store_read_past(s, deadline_ns, past, result);
 }
