@@ -10,6 +10,7 @@
 
 #include <weir.h>
 
+struct lease_past;
 struct limiter;
 
 /* Lives as long as `w`. NULL: the store is remote. */
@@ -21,7 +22,7 @@ bool open_is_remote(const weir *w);
 
 /* How far back a remote store knows what was granted, see lease_store_past(). Waits until deadline_ns at
  * most. False: it has not answered. */
-bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us);
+bool open_past(weir *w, uint64_t deadline_ns, struct lease_past *past);
 
 /* Whether a remote store is as this version makes it. Waits until the deadline at most. False: `problem`. */
 enum { OPEN_PROBLEM_BYTES_MAX = 640 };

@@ -400,10 +400,11 @@ struct limiter *open_limiter(weir *w) {
 
 bool open_is_remote(const weir *w) { return w->limiter == NULL; }
 
-bool open_past_us(weir *w, uint64_t deadline_ns, uint64_t *past_us) {
+bool open_past(weir *w, uint64_t deadline_ns, struct lease_past *past) {
     struct redis_result result;
-    *past_us = UINT64_MAX; /* who has lost a claim finds that out, and claims anew */
-    if (w->shared.redis == NULL || lease_store_past(w->shared.redis, deadline_ns, past_us, &result))
+    /* Who has lost a claim finds that out, and claims anew. */
+    *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    if (w->shared.redis == NULL || lease_store_past(w->shared.redis, deadline_ns, past, &result))
         return true;
     redis_result_clear(&result);
     return false;

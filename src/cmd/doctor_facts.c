@@ -131,6 +131,7 @@ static uint64_t ask_config_number(struct redis *r, struct doctor_server *server,
 /* What the store needs to be allowed: scripts, with TIME and a write in them. */
 static const char script_text[] =
     "redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 1000) return 1";
+static struct redis_script script; /* is there as long as the client is open, as it must */
 
 /* A key in a slot of this server: found by trying, one of 16384 is. */
 static void name_key(const struct doctor_server *server, char name[KEY_BYTES_MAX]) {
@@ -142,9 +143,7 @@ static void name_key(const struct doctor_server *server, char name[KEY_BYTES_MAX
 
 static void ask_script(struct redis *r, const char *name, bool wants_replicas,
                        struct redis_result *result) {
-    struct redis_script script;
-    struct view         key = view_of(name);
-    redis_script_init(&script, script_text);
+    struct view key = view_of(name);
     redis_call(r,
                &(struct redis_command){.script         = &script,
                                        .keys           = &key,
@@ -215,9 +214,10 @@ static void ask_trips(struct redis *r, struct doctor_server *server, const char 
         uint64_t            from_ns = clock_now_ns();
         ask_script(r, name, waits, &result);
         uint64_t trip_ns      = clock_now_ns() - from_ns;
-        bool     is_confirmed = result.status == REDIS_DONE && result.is_confirmed;
+        bool     is_done      = result.status == REDIS_DONE;
+        bool     is_confirmed = is_done && result.is_confirmed;
         count++;
-        if (is_confirmed || !waits) took_ns[confirmed++] = trip_ns;
+        if (waits ? is_confirmed : is_done) took_ns[confirmed++] = trip_ns;
         if (waits && !is_confirmed) server->trips_unconfirmed++;
         if (waits && is_confirmed && trip_ns > alone_ns + facts->wait_ns) server->trips_late++;
         redis_result_clear(&result);
@@ -309,6 +309,7 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
     } else if (!ask_cluster(r, facts, result)) {
         return false;
     }
+    redis_script_init(&script, script_text);
     struct instant before[DOCTOR_SERVERS_MAX], after;
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];
@@ -323,7 +324,7 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         name_key(server, name);
         ask_whether_scripts_run(r, server, name);
         if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
-        ask_trips(r, server, name, facts);
+        if (server->script_problem[0] == '\0') ask_trips(r, server, name, facts);
     }
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];

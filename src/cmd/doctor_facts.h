@@ -31,7 +31,7 @@ struct doctor_server {
     char     appendfsync[DOCTOR_TEXT_BYTES_MAX];
     int64_t  skew_ns;     /* its wall clock, less ours */
     int64_t  rate_ppm;    /* how much faster its clock goes than our monotonic one */
-    uint64_t trip_p50_ns; /* of trips that end as they should; 0: none did */
+    uint64_t trip_p50_ns; /* of trips that end as they should; 0: none did, or no script runs */
     uint64_t trip_p95_ns;
     uint64_t trip_p99_ns;
     uint64_t trips;             /* that waited for replicas */

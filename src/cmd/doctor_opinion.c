@@ -35,18 +35,31 @@ static void judge_script(struct doctor_opinion *opinion, const struct doctor_ser
                 "%.200s", is_ok ? "a script that writes is run" : s->script_problem);
 }
 
-/* What the URL should say of the trips that were measured: a usual one, and within twice that, which is
- * believed and waited for in any window, a slow one. Two digits, upwards. */
-static void write_round_trip(uint64_t usual_ns, uint64_t slow_ns,
-                             char out[TEXT_DURATION_BYTES_MAX]) {
-    uint64_t wanted_ns = larger(usual_ns, (slow_ns + 1) / 2);
-    uint64_t unit_ns   = 1000;
+static bool is_often(uint64_t count, uint64_t of) { return count > 0 && count * OFTEN >= of; }
+
+/* Whether replicas would confirm enough if they were given longer. */
+static bool is_confirmed_late(const struct doctor_server *s) {
+    return is_often(s->trips_late + s->trips_unconfirmed, s->trips) &&
+           s->trips_late > s->trips_unconfirmed;
+}
+
+/* What the URL should say of the trips to a server: a usual one, and within twice that, which is believed
+ * and waited for in any window, a slow one. Of confirmations that come late the slowest count: where others
+ * do not come at all, few may be missing. */
+static uint64_t round_trip_for(const struct doctor_server *s) {
+    uint64_t slow_ns = is_confirmed_late(s) ? s->trip_p99_ns : s->trip_p95_ns;
+    return larger(s->trip_p50_ns, (slow_ns + 1) / 2);
+}
+
+/* One URL is for all servers, and for all that is found of them. Two digits, upwards. */
+static void write_round_trip(const struct doctor_facts *facts, char out[TEXT_DURATION_BYTES_MAX]) {
+    uint64_t wanted_ns = 0, unit_ns = 1000;
+    for (unsigned i = 0; i < facts->server_count; i++)
+        wanted_ns = larger(wanted_ns, round_trip_for(&facts->servers[i]));
     while (wanted_ns > 100 * unit_ns) unit_ns *= 10;
     wanted_ns = (wanted_ns + unit_ns - 1) / unit_ns * unit_ns;
     text_duration_write((int64_t)smaller(wanted_ns, ROUND_TRIP_MAX_NS), out);
 }
-
-static bool is_often(uint64_t count, uint64_t of) { return count > 0 && count * OFTEN >= of; }
 
 /* What replicas did not confirm in time is not given out. */
 static void judge_confirmations(struct doctor_opinion *opinion, const struct doctor_facts *facts,
@@ -56,8 +69,8 @@ static void judge_confirmations(struct doctor_opinion *opinion, const struct doc
     char               remedy[DOCTOR_WORDS_BYTES_MAX] =
         "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
         "they confirm";
-    write_round_trip(s->trip_p50_ns, s->trip_p99_ns, fit);
-    if (s->trips_late > s->trips_unconfirmed)
+    write_round_trip(facts, fit);
+    if (is_confirmed_late(s))
         (void)snprintf(remedy, sizeof remedy,
                        "say round-trip=%s in the URL: replicas have twice that, and 10ms at least, "
                        "to confirm a permit",
@@ -77,6 +90,9 @@ static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_fa
     unsigned long long late = s->trips_late, never = s->trips_unconfirmed;
     char               how_many[DOCTOR_WORDS_BYTES_MAX / 2] = "", patience[TEXT_DURATION_BYTES_MAX];
     text_duration_write_short((int64_t)facts->wait_ns, patience);
+    if (wanted > 0 && s->script_problem[0] != '\0')
+        (void)snprintf(how_many, sizeof how_many,
+                       "; whether they confirm is not known, since no script runs");
     if (late + never > 0)
         (void)snprintf(
             how_many, sizeof how_many,
@@ -173,7 +189,7 @@ static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts
     if (least_ns > 0 && least_ns != UINT64_MAX)
         text_duration_write_short((int64_t)least_ns, window);
     text_duration_write_short((int64_t)said_ns, said);
-    write_round_trip(s->trip_p50_ns, s->trip_p95_ns, fit);
+    write_round_trip(facts, fit);
     (void)snprintf(remedy, sizeof remedy,
                    "say round-trip=%s in the URL: it costs long windows little", fit);
     doctor_find(opinion, least_ns == 0 ? DOCTOR_FINE : DOCTOR_IDLE, s->address, "round trip",
@@ -223,7 +239,7 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
         judge_memory(opinion, s);
         judge_disk(opinion, s);
         judge_clock(opinion, s);
-        if (s->trips == 0 || s->trips_unconfirmed < s->trips) judge_trip(opinion, facts, s);
+        if (s->trip_p50_ns > 0) judge_trip(opinion, facts, s);
     }
 }
 

@@ -6,18 +6,17 @@
 
 #include "api/shared.h"
 #include "base/range.h"
-#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/init.h"
 #include "cmd/store.h"
+#include "cmd/store_past.h"
 #include "cmd/terminal.h"
 #include "os/clock.h"
 
 #define DEADLINE_NS UINT64_C(5000000000)
-#define DAY_US      UINT64_C(86400000000)
 #define CONFIRM_NS  UINT64_C(1000000000)
 
-static void say(uint32_t begun, uint32_t shards, uint64_t past_us);
+static void say(uint32_t begun, uint32_t shards, const struct lease_past *past);
 
 /* Says it again for a while if replicas do not confirm: they may be late this once. What was new then is
  * counted. */
@@ -38,16 +37,16 @@ static bool init_begin(struct lease_store *store, uint32_t shards, uint32_t *beg
 
 int init_redis(const char *url) {
     struct shared shared;
-    uint64_t      past_us = UINT64_MAX;
-    weir_error    error   = {.status = WEIR_OK};
+    weir_error    error = {.status = WEIR_OK};
     if (!shared_open_redis(&shared, url, &error)) return store_complain("init", &error);
 
     struct redis_result result;
+    struct lease_past   past = {UINT64_MAX, UINT64_MAX};
     uint32_t            begun, shards = shared.store->shard_count;
     bool                is_begun     = init_begin(shared.redis, shards, &begun, &result);
     bool                is_confirmed = is_begun && result.is_confirmed;
     if (is_begun && begun == 0)
-        is_begun = lease_store_past(shared.redis, clock_now_ns() + DEADLINE_NS, &past_us, &result);
+        is_begun = lease_store_past(shared.redis, clock_now_ns() + DEADLINE_NS, &past, &result);
     shared_close(&shared);
     if (!is_begun) {
         char quoted[TERMINAL_QUOTE_BYTES_MAX];
@@ -61,23 +60,21 @@ int init_redis(const char *url) {
                     "there; weir doctor says why");
         return COMMAND_TROUBLE;
     }
-    say(begun, shards, past_us);
+    say(begun, shards, &past);
     return terminal_finish("init", COMMAND_DONE);
 }
 
-/* A day is long enough for most windows, as in weir serve. */
-static void say(uint32_t begun, uint32_t shards, uint64_t past_us) {
-    char known[TEXT_DURATION_BYTES_MAX];
-    text_duration_write_short((int64_t)smaller(past_us, DAY_US) * 1000, known);
+static void say(uint32_t begun, uint32_t shards, const struct lease_past *past) {
+    char text[STORE_PAST_BYTES_MAX];
+    bool is_whole = !store_past_write(past, text);
     if (begun == shards)
         printf("this store is new: it gives permits at once\n");
     else if (begun > 0)
         printf("%u of %u parts of this store are new: they give permits at once\n", begun, shards);
-    else if (past_us >= DAY_US)
+    else if (is_whole)
         printf("nothing to do: this store gives permits already\n");
+    else if (store_past_is_fair(past))
+        printf("nothing to do: this store gives permits already; it %s\n", text);
     else
-        printf(
-            "left as it is: this store is in use, and does not know what was granted before %s%s: "
-            "limits whose windows reach further back are denied\n",
-            past_us == 0 ? "now" : "the last ", past_us == 0 ? "" : known);
+        printf("left as it is: this store is in use, and %s\n", text);
 }

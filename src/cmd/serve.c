@@ -11,10 +11,10 @@
 
 #include "api/open.h"
 #include "api/shared.h"
-#include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/store.h"
+#include "cmd/store_past.h"
 #include "cmd/terminal.h"
 #include "limiter/limiter.h"
 #include "os/clock.h"
@@ -343,16 +343,13 @@ static void say_ready(const struct serve *serve, const struct server *server) {
     (void)fflush(stdout);
 }
 
-/* A day is long enough for most windows. A store that does not answer now is told of by its decisions. */
+/* A store that does not answer now is told of by its decisions. */
 static void warn_of_past(weir *w) {
-    uint64_t past_us, day_us = (uint64_t)WEIR_DAY / 1000;
-    char     known[TEXT_DURATION_BYTES_MAX];
-    if (!open_past_us(w, clock_now_ns() + PAST_WAIT_NS, &past_us) || past_us >= day_us) return;
-    text_duration_write_short((int64_t)past_us * 1000, known);
-    terminal_complain("serve",
-                      "this store does not know what was granted before %s%s: limits whose windows "
-                      "reach further back are denied; if it is new, say so with weir init",
-                      past_us == 0 ? "now" : "the last ", past_us == 0 ? "" : known);
+    struct lease_past past;
+    char              text[STORE_PAST_BYTES_MAX];
+    if (!open_past(w, clock_now_ns() + PAST_WAIT_NS, &past) || store_past_is_fair(&past)) return;
+    if (store_past_write(&past, text))
+        terminal_complain("serve", "this store %s; if it is new, say so with weir init", text);
 }
 
 /* So that nobody has to find out why nothing is granted. It may be mended while this server runs. */

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A Cluster of six: slots that move and servers that die while they are asked."""
 
+import re
 import subprocess
 import tempfile
 import unittest
 
 from driver import Driver
+from fleet import WEIR, init
 from servers import CLI, Certificates, Cluster, IS_SLOW, PATIENCE_S, Single, wait_for
 
 SOON_MS = 10000 if IS_SLOW else 5000
@@ -54,6 +56,26 @@ class Slots(unittest.TestCase):
             before = driver.ask("counts")["connects"]
             self.assertEqual(driver.ask("add", "load:1", SOON_MS, 1)["status"], "REDIS_DONE")
             self.assertEqual(driver.ask("counts")["connects"], before)
+
+    def test_1_all_shards_are_asked_at_once(self):
+        """By weir init and weir serve: the servers have their questions before one that is busy has answered any."""
+        def scripts(node):
+            return int(re.search(r"calls=(\d+)", node.info("commandstats").get("cmdstat_evalsha", "calls=0"))[1])
+
+        self.assertIn("this store is new", init(self.site.url))
+        shards = {node: node.must("KEYS", "weir:{*}") for node in self.site.primaries()}
+        self.assertEqual(sum(map(len, shards.values())), 48)
+        asked = {node: scripts(node) for node in shards}
+        busy = min(shards, key=lambda node: min(node.must("CLUSTER", "KEYSLOT", key) for key in shards[node]))
+        busy.must("CLIENT", "PAUSE", PATIENCE_S * 1000, "WRITE")  # and scripts
+        self.addCleanup(busy.must, "CLIENT", "UNPAUSE")
+        with subprocess.Popen([WEIR, "init", self.site.url], stdout=subprocess.PIPE, text=True) as second:
+            others = [node for node in shards if node is not busy]
+            wait_for("all questions", lambda: second.poll() is not None
+                     or all(scripts(node) >= asked[node] + len(shards[node]) for node in others))
+            self.assertIsNone(second.poll())
+            busy.must("CLIENT", "UNPAUSE")
+            self.assertEqual(second.communicate()[0], "nothing to do: this store gives permits already\n")
 
     def test_2_forgotten_data_and_scripts(self):
         with Driver(self.site.url) as driver:

@@ -197,6 +197,16 @@ class Doctor(unittest.TestCase):
             self.assertEqual((code, promise), (1, "not strict"))
             self.assertIn("NOPERM", next(f["value"] for f in all_of_it if f["name"] == "scripts"))
 
+    def test_a_user_who_may_run_no_script_measures_nothing(self):
+        with Site() as site:
+            primary = site.server(config=[*SAFE, "min-replicas-to-write 1"])
+            in_step(primary, [site.server(config=[*SAFE, f"replicaof 127.0.0.1 {primary.port}"])])
+            primary.must("ACL", "SETUSER", "ann", "on", ">pw", "~*", "+@all", "-evalsha")
+            code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{primary.port}?replicas=1")
+            self.assertEqual((code, promise, findings), (1, "not strict", {"scripts"}))
+            self.assertNotIn("round trip", {f["name"] for f in all_of_it})
+            self.assertIn("is not known", next(f["value"] for f in all_of_it if f["name"] == "waiting"))
+
     def test_sentinels(self):
         with Watched() as site:
             for server in site.data:

@@ -23,6 +23,7 @@ DRIVER = os.path.join(os.environ["WEIR_BUILD_DIR"], "test/redis/account_driver")
 WORLDS = 40
 STEPS = 400
 CLAMP, KEEP_MS = 250_000, 345_600_000
+DAY = KEEP_MS * 1000 // 4
 SHARD_KEYS = ["shard", "day", "fortnight"]
 NOBODY = "0" * 16
 USERS = 3
@@ -54,15 +55,17 @@ def packed(words, form=0):
 class World:
     """The requests of a few users by a few nodes, as odd as they come."""
 
-    def __init__(self, dice):
+    def __init__(self, dice, is_long=False):
         self.dice = dice
-        self.hold = dice.choice([1000, 10**5, 10**7, 6 * 10**7])
+        self.hold = 9 * DAY if is_long else dice.choice([1000, 10**5, 10**7, 6 * 10**7])
+        # Time must pass for a long rule, too; and its past is not to be lost by what C stands still.
+        self.clamp = self.hold // 20 if is_long else CLAMP
         self.term = max(self.hold // 10, 10)
         self.limit = dice.choice([1, 5, 100, 10**6, 2**40])
         self.pace = dice.choice([1, self.hold // 200 + 1, self.hold // 20 + 1])
         self.user_count = dice.choice([1, 1, USERS])
         self.report_count_max = dice.choice([0, 1, 4])
-        self.rewind_share, self.rewind_max = dice.choice([0, 0.02, 0.1]), dice.choice([10**5, CLAMP, 2 * self.hold])
+        self.rewind_share, self.rewind_max = dice.choice([0, 0.02, 0.1]), dice.choice([10**5, CLAMP, CLAMP if is_long else 2 * self.hold])
         self.longer_share = dice.choice([0, 0.01])
         self.reset_share, self.loss_share = dice.choice([0, 0.01]), dice.choice([0, 0.003])
         self.server = 1_764_000_000 * 10**6 + dice.randrange(10**6)
@@ -73,7 +76,7 @@ class World:
     def tick(self):
         luck = self.dice.random()
         if luck < 0.93:
-            self.server += self.dice.randrange(min(self.pace, CLAMP) + 1)
+            self.server += self.dice.randrange(min(self.pace, self.clamp) + 1)
         elif luck < 0.95:
             self.server -= self.dice.randrange(10**6)
         elif luck < 0.97:
@@ -131,6 +134,12 @@ class World:
                 self.has_granted = True
 
 
+def world(number, seed=0):
+    """One of many; one in five has a long rule."""
+    is_long = number % 5 == 4
+    return World(random.Random(seed + number - number // 5), is_long)
+
+
 def begin(redis, server):
     """A shard of which nothing was ever granted."""
     redis.ask("EVAL", "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, ARGV[1], ARGV[1], ARGV[1], ARGV[1], "
@@ -182,6 +191,15 @@ class Shard:
         words = [NOBODY, 0, 0, 0, self.LIMIT, self.TERM, hold, 0, 0, 0, self.generation, 0, NOBODY, sequence, permits, 0, 0]
         return self.call(passed, words, user)[7]
 
+    def final(self, passed, user, sequence, hold=HOLD):
+        """The report that nothing more was used, and never will be."""
+        self.call(passed, [NOBODY, 0, 0, 0, self.LIMIT, self.TERM, hold, 0, 0, 0, self.generation, 0, NOBODY, sequence, 0, 1, 0], user)
+
+    def told(self, passed, user, sequence, need, hold, era, grants=0):
+        """As ask(), of who has seen another clock, or so many grants."""
+        words = [NOBODY, sequence, need, need, self.LIMIT, self.TERM, hold, era, grants, 0, self.generation, 0]
+        return self.call(passed, words, user)[:3:2]
+
     def beat(self, passed, rewind=0):
         """How long something is owed."""
         return self.call(passed, [NOBODY, *[0] * 8, rewind, self.generation, 0])[2]
@@ -191,8 +209,14 @@ class Shard:
             self.beat(min(us, CLAMP))
             us -= CLAMP
 
-    def born(self):
-        return int(struct.unpack_from("<d", self.redis.ask("GET", "shard"), 32)[0])
+    def born(self, hold=HOLD):
+        """When the past was lost of rules with such a hold."""
+        is_long = self.TERM + 2 * hold >= 14 * self.DAY
+        return int(struct.unpack_from("<d", self.redis.ask("GET", "shard"), 72 if is_long else 32)[0])
+
+    def kept(self, user):
+        """How long the server still keeps the record, if it was written in the last call."""
+        return self.expires[user] - self.server
 
 
 def owed_after(last_use, hold=Shard.HOLD):
@@ -325,7 +349,7 @@ def owed(test, shard):
     test.assertEqual(shard.ask(0, "ann", 2, 100), [0, term + hold])
 
 
-LONG_HOLDS, SHORT_HOLDS = (Shard.HOLD // 4, Shard.HOLD, 3 * Shard.DAY), (CLAMP // 5, CLAMP // 2)
+LONG_HOLDS, SHORT_HOLDS = (Shard.HOLD // 4, Shard.HOLD, 3 * Shard.DAY, 9 * Shard.DAY), (CLAMP // 5, CLAMP // 2)
 
 
 def early_expiry(test, shard, seeds=range(WORLDS), holds=LONG_HOLDS):
@@ -337,7 +361,7 @@ def early_expiry(test, shard, seeds=range(WORLDS), holds=LONG_HOLDS):
         back_share, rewind_share = dice.choice([0, 0, 0.05]), dice.choice([0, 0.9])
         unseen_share = dice.choice([0, 0.01, 0.1])
         shard.begin()
-        born, number, grants = shard.born(), 0, {}  # stamp, permits, whether they were reported
+        born, number, grants = shard.born(hold), 0, {}  # stamp, permits, whether they were reported
         for step in range(650):
             luck, passed, rewind = dice.random(), dice.choice([0, quiet]), 0
             if dice.random() < unseen_share:
@@ -363,8 +387,8 @@ def early_expiry(test, shard, seeds=range(WORLDS), holds=LONG_HOLDS):
                     out = sum(count for stamp, count, _ in grants.values() if stamp + hold > shard.now)
                     test.assertLessEqual(out + permits, Shard.LIMIT, f"seed {seed}, step {step}")
                     grants[number] = [shard.now + Shard.TERM, permits, False]
-            if born != shard.born():  # it has lost its past, and says so: what was granted before is waited for
-                born = shard.born()
+            if born != shard.born(hold):  # it has lost its past, and says so: what was granted before is waited for
+                born = shard.born(hold)
                 for grant in grants.values():
                     grant[0] = min(grant[0], born + Shard.TERM)
             grants = {number: grant for number, grant in grants.items() if owed_after(grant[0], hold) > shard.now}
@@ -406,6 +430,18 @@ def unseen(test, shard):
         shard.pass_unseen(ahead)
         granted, wait = shard.ask(-ahead, "bob", 1, 1, 9 * day)
         test.assertEqual((granted, wait), (0, term + 9 * day) if is_lost else (1, 0), f"ahead {ahead}")
+
+
+def parts(test, shard):
+    """Of what expired while the server's clock was ahead, Redis had removed but a part when it was right again."""
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
+    shard.redis.ask("DEL", "day")
+    test.assertEqual(shard.ask(CLAMP, "ann", 2, 1), [0, Shard.TERM + Shard.HOLD], "it might have been ann")
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
+    shard.redis.ask("DEL", "ann")
+    test.assertEqual(shard.ask(CLAMP, "ann", 2, 100), [100, 0], "which nobody can know, says docs/redis.md")
 
 
 def elder(test, shard):
@@ -450,11 +486,60 @@ def crossing(test, shard):
         shard.pass_unseen(ahead)
         test.assertEqual(shard.beat(CLAMP - ahead), 0)
         test.assertEqual(shard.beat(0, CLAMP), CLAMP // 2)
-        test.assertEqual(shard.ask(0, "bob", 1, 1), [0, CLAMP // 2])
-        test.assertEqual(shard.ask(CLAMP // 2, "bob", 1, 1), [1, 0])
+        for user in "bob", "ann":  # of whom nothing is known, and who has a record, if it has not expired
+            test.assertEqual(shard.ask(0, user, 2, 1), [0, CLAMP // 2], user)
+        test.assertEqual(shard.ask(CLAMP // 2, "ann", 2, 1), [1, 0])
+        test.assertEqual(shard.ask(0, "bob", 2, 1), [1, 0])
 
 
-EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, fortnights, crossing, elder]
+def losses(test, shard):
+    """Whoever knows more than the shard makes it lose its past, for rules of whatever length; so is a new shard's."""
+    for hold in Shard.HOLD, 9 * Shard.DAY:
+        for later, grants in (60 * 10**6, 0), (-60 * 10**6, 0), (0, 5):
+            why = f"hold {hold}, era {later} later, {grants} grants"
+            shard.begin()
+            era = shard.server
+            shard.pass_by(2 * CLAMP)
+            test.assertEqual(shard.told(0, "ann", 1, 1, hold, era + later, grants), [0, Shard.TERM + hold], why)
+            shard.pass_by(CLAMP)
+            test.assertEqual(shard.told(0, "ann", 1, 1, hold, era), [0, Shard.TERM + hold - CLAMP], why)
+        shard.begin()
+        shard.redis.ask("DEL", "shard")
+        test.assertEqual(shard.ask(0, "ann", 1, 1, hold), [0, Shard.TERM + hold])
+
+
+def words_taken_back(test, shard):
+    """Who knew a past makes a shard that was said to be new lose it, also if it has lost what was granted since."""
+    for hold in Shard.HOLD, 9 * Shard.DAY:
+        shard.begin()
+        era = shard.server - 60 * 10**6
+        test.assertEqual(shard.ask(0, "ann", 1, 1), [1, 0])
+        shard.beat(2 * Shard.DAY)
+        test.assertEqual(shard.told(0, "bob", 1, 1, hold, era), [0, Shard.TERM + hold])
+        shard.pass_by(CLAMP)
+        test.assertEqual(shard.told(0, "bob", 1, 1, hold, era), [0, Shard.TERM + hold - CLAMP], "once")
+
+
+def keeping(test, shard):
+    """A record is kept for four times as long as it can be of use, and that much after each time that it is written."""
+    term, day = Shard.TERM, Shard.DAY
+    for hold in 3 * day, 9 * day:
+        shard.begin()
+        test.assertEqual(shard.ask(0, "ann", 1, 1, hold), [1, 0])
+        test.assertAlmostEqual(shard.kept("ann"), 4 * (term + 2 * hold), delta=day)
+        shard.pass_by(hold // 2)
+        shard.final(0, "ann", 1, hold)
+        test.assertAlmostEqual(shard.kept("ann"), 4 * (term + 2 * hold), delta=day)
+    # What a rewind brings back is of use for longer.
+    back = 6 * day
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 1, hold), [1, 0])
+    test.assertEqual(shard.ask(0, "ann", 2, 1, hold, rewind=back), [1, 0])
+    test.assertAlmostEqual(shard.kept("ann"), 4 * (back + term + 2 * hold), delta=day)
+
+
+EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, parts, fortnights, crossing,
+            elder, losses, words_taken_back, keeping]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
@@ -477,6 +562,14 @@ PLANTED_IN_TIME = [
     ("sure, slept, long_slept = owed, 0, 0", "slept, long_slept = 0, 0", crossing),
     ("if is_unseen or is_long_unseen or long_slept > day / WITNESS_PARTS then", "if long_slept > day / WITNESS_PARTS then", crossing),
     ("if sure - now > wait then wait = sure - now end", "", crossing),
+    ("born + term + asked_hold - now, sure - now, forgot", "born + term + asked_hold - now, forgot", crossing),
+    ("born, long_born, virgin = now, now, 0", "born, virgin = now, 0", losses),
+    ("long_born, long_slept, sure = server, 0, 0", "long_born, long_slept, sure = 0, 0, 0", losses),
+    ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "born", fortnights),
+    ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "long_born", fortnights),
+    ("era_seen < era and long_born == 0) then", "era_seen < era and virgin == 1) then", words_taken_back),
+    ("max(fresh_at - now, term + 2 * hold)", "(fresh_at - now)", keeping),
+    ("max(fresh_at - now, term + 2 * hold)", "(term + 2 * hold)", keeping),
     ("elseif passed > 0 then", "elseif passed ~= 0 then", steps_back),
     ("now - rewind, slept + 2 * rewind,", "now - rewind, slept,", short_jumps),
     ("now - rewind, slept + 2 * rewind,", "now - rewind, slept + rewind,", short_jumps),
@@ -493,7 +586,7 @@ PLANTED_IN_TIME = [
 # Guards that the reference has, too, and convicts.
 PLANTED = [
     ("if passed >= 0 and passed <= clamp then", "if passed >= 0 then"),
-    ("or (era_seen > 0 and era_seen < era and virgin == 1) then", "then"),
+    ("or (era_seen > 0 and era_seen < era and long_born == 0) then", "then"),
     ("now, slept, long_slept, generation = now - rewind,", "now, slept, long_slept, generation = now,"),
     ("if its_era ~= era then", "if false then"),
     ("if base > settled then settle(c, now, base - settled) end", ""),
@@ -504,6 +597,8 @@ PLANTED = [
     ("max(need, floor((limit - taken) / 2))", "max(need, limit - taken)"),
     ("if not is_over then count(ends, permits) end", ""),
     ("sure - now, forgot - now, 0)", "sure - now, 0)"),
+    ("born, long_born, virgin = now, now, 0", "born, virgin = now, 0"),
+    ("long_born, long_slept, sure = server, 0, 0", "long_born, long_slept, sure = 0, 0, 0"),
     ("hold, forgot = max(its_hold, hold), its_forgot", "forgot = its_forgot"),
     ("record, forgot = nil, fresh_at - its_hold", "record = nil"),
     ("record, forgot = nil, fresh_at - its_hold", "record, forgot = nil, fresh_at"),
@@ -522,8 +617,7 @@ class LeaseScript(unittest.TestCase):
         with Single() as site, site.one.connect() as redis:
             name = redis.ask("SCRIPT", "LOAD", TRIED)
             for number in range(WORLDS):
-                world = World(random.Random(seed + number))
-                granted += self.play(world, redis, name, driver, number)
+                granted += self.play(world(number, seed), redis, name, driver, number)
         self.assertGreater(granted, 0)  # not all worlds wait for a lost past
 
     def play(self, world, redis, name, driver, number):
@@ -544,13 +638,13 @@ class LeaseScript(unittest.TestCase):
             for user, words, reports in asked:
                 told = [word for report in reports for word in report]
                 arguments.append(packed(words + told, world.form()))
-                lines.append(["serve", world.server, CLAMP, user, *words, len(reports), *told])
+                lines.append(["serve", world.server, world.clamp, user, *words, len(reports), *told])
                 keys.append(f"user {user}")
             for clock in beats:
                 arguments.append(packed([NOBODY, 0, 0, 0, 0, 0, 0, *clock, 0], world.form()))
-                lines.append(["beat", world.server, CLAMP, *clock])
+                lines.append(["beat", world.server, world.clamp, *clock])
             expected = [self.told(driver, line) for line in lines]
-            answer = redis.ask("EVALSHA", name, len(keys), *keys, CLAMP, KEEP_MS, *arguments)
+            answer = redis.ask("EVALSHA", name, len(keys), *keys, world.clamp, KEEP_MS, *arguments)
             world.learn(asked, answer)
             for reply in answer[len(asked):]:
                 self.assertLessEqual(reply[2] > 0, world.has_granted, "nothing is owed")
@@ -601,8 +695,8 @@ class LeaseScript(unittest.TestCase):
             for old, new in PLANTED:
                 name = redis.ask("SCRIPT", "LOAD", tried(TRIED, {old: new}))
                 with self.subTest(planted=new), self.assertRaises(AssertionError):
-                    for number in range(4 * WORLDS):
-                        self.play(World(random.Random(number)), redis, name, driver, number)
+                    for number in range(5 * WORLDS):
+                        self.play(world(number), redis, name, driver, number)
 
     def test_the_examples_convict_what_is_planted(self):
         with Single() as site, site.one.connect() as redis:

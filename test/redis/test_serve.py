@@ -118,16 +118,21 @@ class Serve(unittest.TestCase):
         day_us = 24 * 3600 * 1000000
         now_us, clock_us = time.time_ns() // 1000, 100 * day_us
 
-        def write(server_us):
-            born_us = clock_us - 50 * day_us
+        def write(server_us, born_us=clock_us - 50 * day_us, long_born_us=0):
             self.site.one.must("SET", "weir:{0}:day", struct.pack("<d", now_us))
             self.site.one.must("SET", "weir:{0}:fortnight", "")
             self.site.one.must("SET", "weir:{0}", struct.pack("<12d", 0, clock_us, server_us, clock_us, born_us, 0, 7,
-                                                              clock_us + day_us, 0, born_us, 0, 0))
+                                                              clock_us + day_us, 0, long_born_us, 0, 0))
         write(now_us - 4 * day_us)
-        self.assertIn("left as it is: this store is in use, and does not know what was granted before", init(self.site.url))
+        self.assertRegex(init(self.site.url), "left as it is: this store is in use, and does not know what was granted before now: "
+                         ".* are denied, but for those of a week and more, of which it knows all\n")
         write(now_us)
         self.assertEqual(init(self.site.url), "nothing to do: this store gives permits already\n")
+        for long_born_us, known in (clock_us - 50 * day_us, "50d"), (clock_us - 20 * day_us, "20d"), (clock_us - 2 * day_us, "2d"):
+            write(now_us, clock_us - 60 * day_us, long_born_us)
+            self.assertRegex(init(self.site.url), f"^nothing to do: .* already; it does not know .* the last {known}: limits .* denied\n$")
+        write(now_us, clock_us - day_us // 24, clock_us - 20 * day_us)
+        self.assertRegex(init(self.site.url), "^left as it is: .* the last 1h: limits .* denied, but for .*, of which it knows the last 20d\n$")
 
     def test_a_long_pipeline_takes_few_trips(self):
         _, client = self.server()

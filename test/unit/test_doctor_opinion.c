@@ -170,6 +170,43 @@ TEST(a_trip_in_twenty_that_is_slow_is_said_with_the_round_trip_that_fits) {
     CHECK_CONTAINS(found("round trip")->remedy, "say round-trip=1s");
 }
 
+/* What is advised to whoever reads this finding of the server with this number. */
+static const char *advised(const char *name, const char *server) {
+    doctor_judge(&facts, &opinion);
+    for (unsigned i = 0; i < opinion.finding_count; i++)
+        if (strcmp(opinion.findings[i].name, name) == 0 &&
+            strcmp(opinion.findings[i].server, server) == 0)
+            return opinion.findings[i].remedy;
+    return "nothing is said";
+}
+
+TEST(one_round_trip_is_advised_for_all_that_is_found) {
+    confirms(10, 0);
+    facts.servers[0].trip_p95_ns = 11000000;
+    CHECK_CONTAINS(advised("waiting", "h:1"), "say round-trip=31ms");
+    CHECK_CONTAINS(advised("round trip", "h:1"), "say round-trip=31ms");
+
+    facts.servers[1] = facts.servers[0];
+    memcpy(facts.servers[1].address, "h:2", 4);
+    facts.servers[1].trips_late  = 0;
+    facts.servers[1].trip_p50_ns = 44000000;
+    facts.server_count           = 2;
+    CHECK_CONTAINS(advised("waiting", "h:1"), "say round-trip=44ms");
+    CHECK_CONTAINS(advised("round trip", "h:1"), "say round-trip=44ms");
+    CHECK_CONTAINS(advised("round trip", "h:2"), "say round-trip=44ms");
+}
+
+TEST(where_no_script_runs_nothing_is_said_of_trips) {
+    struct doctor_server *server = good();
+    server->replicas             = 1;
+    facts.replicas_wanted        = 1;
+    memcpy(server->script_problem, "NOPERM", 7);
+    CHECK_STR_EQ(found("scripts")->value, "NOPERM");
+    CHECK(found("round trip") == NULL);
+    CHECK_EQ(found("waiting")->level, DOCTOR_FINE);
+    CHECK_CONTAINS(found("waiting")->value, "1 of 1 replicas; whether they confirm is not known");
+}
+
 TEST(a_slow_trip_is_too_late_for_short_windows_alone) {
     static const struct {
         uint64_t    trip_ns;

@@ -22,11 +22,12 @@
 --           56 owed: the C by which all that was granted has aged out, with some of what C may yet be rewound by; 0:
 --           nothing was, and nobody who asked has seen another clock  64 slept: how much more C has stood still than it
 --           advanced while something was owed; see where it is compared  72 long born  80 long slept: born and slept
---           of rules whose records are of use for a fortnight and more  88 sure: the C until which something that may
---           have expired can count
+--           of rules whose records are of use for a fortnight and more; long born is 0 as long as nobody is known
+--           to know of a past, also when virgin has ended, since what other rules were granted was lost
+--           88 sure: the C until which something that may have expired can count
 --   witness 0 the server's clock when it was written, at most 1/64 of a day before the last call; the second is empty.
---           They expire after a day and a fortnight, less 1/64: while one is there, the server's clock cannot have been
---           further ahead
+--           They expire after a day and a fortnight, less 1/64: while one is there, the server's clock has not been
+--           further ahead, or not for long enough that Redis removed what had expired
 --   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
 --           cells  40 charges, then cells; see lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
@@ -319,7 +320,7 @@ for i = 1, #ARGV - 2 do
         if rewind > now then rewind = now end
         now, slept, long_slept, generation = now - rewind, slept + 2 * rewind, long_slept + 2 * rewind, generation + 1
     end
-    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and virgin == 1) then
+    if era_seen > era or (era_seen == era and grants_seen > grants) or (era_seen > 0 and era_seen < era and long_born == 0) then
         if era_seen == era then grants = grants_seen end
         born, long_born, virgin = now, now, 0
     end
@@ -334,10 +335,12 @@ for i = 1, #ARGV - 2 do
     --
     -- A record that is gone was written at a call w, when the server's clock was S, and that clock has reached S + 4 M.
     -- It need not be so at any call: it may have gone up and back between two (a server that is started with its
-    -- clock ahead, which is then set right). But the first call after that finds the witness, and it was written at a
-    -- call v by whose clock it lasts for less than M: so v had more than S + 3 M, and v is after w, since no call leaves
-    -- a witness of a later time than its own. From w to v, then, P' + F' - B' > 3 M. The record is of use now: since w,
-    -- C advanced by less than M. With P" and so on from v to now,
+    -- clock ahead, which is then set right). But the first call after that finds the witness, and it was written at
+    -- a call v by whose clock it lasts for less than M: so v had more than S + 3 M, and v is after w, since no call
+    -- leaves a witness of a later time than its own. From w to v, then, P' + F' - B' > 3 M. (Not found is this: the
+    -- witness had expired, too, but Redis, which removes key by key, had removed the record alone when the clock came
+    -- back, and nobody had called before, who would have seen neither. See docs/redis.md.) The record is of use now:
+    -- since w, C advanced by less than M. With P" and so on from v to now,
     --
     --     P' - R' + P" - R" < M
     --     F + 2 R - P = (P' + F') - 2 (P' - R') + F" + 2 R" - P" > 3 M - 2 M + 2 (P" - R") + F" + 2 R" - P" >= M

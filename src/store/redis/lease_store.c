@@ -10,6 +10,7 @@
 #include "base/contract.h"
 #include "base/range.h"
 #include "os/clock.h"
+#include "os/latch.h"
 #include "store/redis/lease_script.h"
 #include "store/redis/lease_words.h"
 #include "store/redis/slot.h"
@@ -57,7 +58,7 @@ struct lease_store {
     struct redis                *redis;
     struct view                  url;
     struct redis_options         options;
-    struct redis_script          script;
+    struct redis_script          script, begin_script, past_script;
     char                         tags[LEASE_STORE_SHARDS][TAG_BYTES];
     char                         clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
     _Atomic(struct store_trip *) arrived;    /* a stack */
@@ -317,6 +318,31 @@ static void store_close(void *context) {
 
 /* ---- opening ---- */
 
+/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for now:
+ * who saw it before is not taken for one who knew another. */
+static const char begin_text[] =
+    "local record = redis.call('MGET', KEYS[1])[1]\n"
+    "if record then\n"
+    "    if #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
+    "    local virgin, _, _, era, born, _, grants, owed = struct.unpack('<dddddddd', record)\n"
+    "    if virgin == 1 or grants > 0 or owed > 0 or born ~= era then return 0 end\n"
+    "    redis.call('SET', KEYS[1], struct.pack('<d', 1) .. record:sub(9, 72)\n"
+    "               .. struct.pack('<d', 0) .. record:sub(81))\n"
+    "    return 1\n"
+    "end\n"
+    "local t = redis.call('TIME')\n"
+    "local c = t[1] * 1000000 + t[2]\n"
+    "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
+    "return 1\n";
+
+/* How far back it is known what was granted, under rules of short windows and of long ones; -1: all is. */
+static const char past_text[] =
+    "local record = redis.call('MGET', KEYS[1])[1]\n"
+    "if not record or #record ~= " SHARD_RECORD_BYTES " then return {0, 0} end\n"
+    "local virgin, c, _, _, born, _, _, _, _, long_born = struct.unpack('<dddddddddd', record)\n"
+    "return {virgin == 1 and -1 or math.max(c - born, 0),\n"
+    "        long_born == 0 and -1 or math.max(c - long_born, 0)}\n";
+
 struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
                                      char problem[REDIS_PROBLEM_BYTES_MAX]) {
     struct lease_store *s = calloc(1, sizeof *s);
@@ -333,6 +359,8 @@ struct lease_store *lease_store_open(struct view url, const struct redis_options
     s->words[0] = view_of(s->clamp);
     s->words[1] = view_of(s->keep);
     redis_script_init(&s->script, lease_script);
+    redis_script_init(&s->begin_script, begin_text);
+    redis_script_init(&s->past_script, past_text);
     s->redis = redis_open(url, &s->options, problem);
     if (s->redis == NULL) {
         free(s);
@@ -357,60 +385,120 @@ struct store *lease_store_interface(struct lease_store *s) {
     return &s->interface;
 }
 
-/* Runs a script on each shard's clock; whoever is told of the answers, whole numbers, adds them up. */
-typedef void (*shard_fn)(void *context, int64_t answer);
-static bool store_ask_shards(struct lease_store *s, const char *text, bool wants_replicas,
-                             uint64_t deadline_ns, shard_fn tell, void *context,
-                             struct redis_result *result) {
-    struct redis_script script;
-    bool                is_confirmed = true;
-    redis_script_init(&script, text);
-    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
-        char        bytes[KEY_BYTES_MAX];
-        struct view key = shard_key(s, shard, bytes);
-        redis_call(s->redis,
-                   &(struct redis_command){.script         = &script,
-                                           .keys           = &key,
-                                           .key_count      = 1,
-                                           .deadline_ns    = deadline_ns,
-                                           .wants_replicas = wants_replicas},
-                   result);
-        if (result->status != REDIS_DONE) return false;
-        if (result->reply->type == REDIS_REPLY_INTEGER) tell(context, result->reply->integer);
-        is_confirmed = is_confirmed && result->is_confirmed;
-        redis_result_clear(result);
+/* What all shards are asked at once: the client sends together what is for one server. */
+struct shard_answer {
+    struct asking      *asking;
+    struct redis_result result;
+};
+
+struct asking {
+    struct latch        latch; /* opened by the last answer */
+    _Atomic uint32_t    left;
+    struct shard_answer answers[LEASE_STORE_SHARDS];
+};
+
+static void asking_count(struct asking *asking) {
+    if (atomic_fetch_sub_explicit(&asking->left, 1, memory_order_acq_rel) == 1)
+        latch_open(&asking->latch);
+}
+
+static void answer_done(void *context, struct redis_result *result) {
+    struct shard_answer *answer = context;
+    answer->result              = *result;
+    result->reply               = NULL; /* it is in answer->result now */
+    asking_count(answer->asking);
+}
+
+static void store_ask_shard(struct lease_store *s, uint32_t shard,
+                            const struct redis_command *question, struct shard_answer *answer) {
+    struct redis_command command = *question;
+    struct view          keys[SHARD_KEYS];
+    char                 key_bytes[SHARD_KEYS][KEY_BYTES_MAX];
+    write_shard_keys(s, shard, keys, key_bytes);
+    command.keys    = keys;
+    command.done    = answer_done;
+    command.context = answer;
+
+    enum redis_status status = redis_submit(s->redis, &command);
+    if (status == REDIS_DONE) return;
+    struct redis_result *result = &answer->result;
+    *result = (struct redis_result){.status = status, .fate = REDIS_NOT_EXECUTED};
+    (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
+    asking_count(answer->asking);
+}
+
+/* Asks all shards, and waits; `question` says how many of a shard's keys the script wants, and `tell` is told
+ * each answer. */
+typedef void (*shard_fn)(void *context, const struct redisReply *reply);
+static bool store_ask_shards(struct lease_store *s, const struct redis_command *question,
+                             shard_fn tell, void *context, struct redis_result *result) {
+    uint32_t      shards = s->interface.shard_count;
+    struct asking asking = {.left = shards};
+    latch_init(&asking.latch);
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        asking.answers[shard].asking = &asking;
+        store_ask_shard(s, shard, question, &asking.answers[shard]);
     }
+    latch_wait(&asking.latch);
+
+    *result           = (struct redis_result){.status = REDIS_DONE, .fate = REDIS_EXECUTED};
+    bool is_confirmed = true;
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        struct redis_result *one = &asking.answers[shard].result;
+        if (one->status == REDIS_DONE) {
+            tell(context, one->reply);
+        } else if (result->status == REDIS_DONE) {
+            *result    = *one;
+            one->reply = NULL;
+        }
+        is_confirmed = is_confirmed && one->is_confirmed;
+        redis_result_clear(one);
+    }
+    if (result->status != REDIS_DONE) return false;
     result->is_confirmed = is_confirmed || s->options.replicas == 0;
     return true;
 }
 
-static void add_begun(void *context, int64_t answer) { *(uint32_t *)context += answer == 1; }
-
-/* A clock that somebody has asked goes on as it is, under its name, and only has nothing to wait for now:
- * who saw it before is not taken for one who knew another. */
-bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
-                       struct redis_result *result) {
-    static const char text[] =
-        "local record = redis.call('MGET', KEYS[1])[1]\n"
-        "if record then\n"
-        "    if #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
-        "    local virgin, _, _, era, born, _, grants, owed = struct.unpack('<dddddddd', record)\n"
-        "    if virgin == 1 or grants > 0 or owed > 0 or born ~= era then return 0 end\n"
-        "    redis.call('SET', KEYS[1], struct.pack('<d', 1) .. record:sub(9, 72)\n"
-        "               .. struct.pack('<d', 0) .. record:sub(81))\n"
-        "    return 1\n"
-        "end\n"
-        "local t = redis.call('TIME')\n"
-        "local c = t[1] * 1000000 + t[2]\n"
-        "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
-        "return 1\n";
-    *begun = 0;
-    return store_ask_shards(s, text, true, deadline_ns, add_begun, begun, result);
+static void add_begun(void *context, const struct redisReply *reply) {
+    *(uint32_t *)context += reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
 }
 
-static void keep_least(void *context, int64_t answer) {
-    uint64_t *least_us = context;
-    if (answer >= 0 && (uint64_t)answer < *least_us) *least_us = (uint64_t)answer;
+bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
+                       struct redis_result *result) {
+    *begun = 0;
+    return store_ask_shards(s,
+                            &(struct redis_command){.script         = &s->begin_script,
+                                                    .key_count      = 1,
+                                                    .deadline_ns    = deadline_ns,
+                                                    .wants_replicas = true},
+                            add_begun, begun, result);
+}
+
+static void keep_least(uint64_t *least_us, const struct redisReply *reply) {
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0) return;
+    *least_us = smaller(*least_us, smaller((uint64_t)reply->integer, LEASE_NUMBER_MAX));
+}
+
+static void keep_least_past(void *context, const struct redisReply *reply) {
+    struct lease_past *past = context;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return;
+    keep_least(&past->us, reply->element[0]);
+    keep_least(&past->long_us, reply->element[1]);
+}
+
+static bool store_read_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
+                            struct redis_result *result) {
+    *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    return store_ask_shards(s,
+                            &(struct redis_command){.script      = &s->past_script,
+                                                    .key_count   = 1,
+                                                    .deadline_ns = deadline_ns},
+                            keep_least_past, past, result);
+}
+
+static void tell_nobody(void *context, const struct redisReply *reply) {
+    (void)context;
+    (void)reply;
 }
 
 /* What each node does first: who steps the clock finds out whether it was left alone for too long. */
@@ -420,38 +508,20 @@ static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
     char                       word[LEASE_WORDS_BYTES_MAX];
     size_t                     bytes   = lease_words_write(&beat, word);
     struct view                words[] = {view_of(s->clamp), view_of(s->keep), {word, bytes}};
-    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
-        struct view keys[SHARD_KEYS];
-        char        key_bytes[SHARD_KEYS][KEY_BYTES_MAX];
-        write_shard_keys(s, shard, keys, key_bytes);
-        redis_call(s->redis,
-                   &(struct redis_command){.script      = &s->script,
-                                           .keys        = keys,
-                                           .key_count   = SHARD_KEYS,
-                                           .words       = words,
-                                           .word_count  = sizeof words / sizeof words[0],
-                                           .deadline_ns = deadline_ns},
-                   result);
-        if (result->status != REDIS_DONE) return false;
-        redis_result_clear(result);
-    }
-    return true;
+    return store_ask_shards(s,
+                            &(struct redis_command){.script      = &s->script,
+                                                    .key_count   = SHARD_KEYS,
+                                                    .words       = words,
+                                                    .word_count  = sizeof words / sizeof words[0],
+                                                    .deadline_ns = deadline_ns},
+                            tell_nobody, NULL, result);
 }
 
-bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                       struct redis_result *result) {
-    static const char text[] =
-        "local record = redis.call('MGET', KEYS[1])[1]\n"
-        "if not record or #record ~= " SHARD_RECORD_BYTES " then return 0 end\n"
-        "local virgin, c, _, _, born = struct.unpack('<ddddd', record)\n"
-        "return virgin == 1 and -1 or math.max(c - born, 0)\n";
-    for (int step = 0; step < 2; step++) {
-        *past_us = UINT64_MAX;
-        if (!store_ask_shards(s, text, false, deadline_ns, keep_least, past_us, result))
-            return false;
-        /* A record that is missing, or not ours, is not to be made here. */
-        if (*past_us == 0) break;
-        if (step == 0 && !store_step_clocks(s, deadline_ns, result)) return false;
-    }
-    return true;
+    if (!store_read_past(s, deadline_ns, past, result)) return false;
+    /* A record that is missing, or not ours, is not to be made here. */
+    if (past->us == 0) return true;
+    return store_step_clocks(s, deadline_ns, result) &&
+           store_read_past(s, deadline_ns, past, result);
 }

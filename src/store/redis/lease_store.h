@@ -36,10 +36,17 @@ struct store *lease_store_interface(struct lease_store *s);
 bool lease_store_begin(struct lease_store *s, uint64_t deadline_ns, uint32_t *begun,
                        struct redis_result *result);
 
-/* How far back the store knows what was granted, of the shard that knows least: limits whose window and term
- * are longer than this are denied. UINT64_MAX: from the first on. Steps the clocks that are there, as any
- * question does, so that a loss that nobody has noticed yet is told, too. The rest is as above. */
-bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, uint64_t *past_us,
+/* How far back a store knows what was granted, of the shard that knows least: limits whose window and term
+ * are longer than this are denied. UINT64_MAX: from the first on. */
+struct lease_past {
+    uint64_t us; /* for limits with windows below a week */
+    uint64_t
+        long_us; /* for all others: what makes the store lose the past of those is none for them */
+};
+
+/* Steps the clocks that are there, as any question does, so that a loss that nobody has noticed yet is told,
+ * too. The rest is as above. */
+bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                       struct redis_result *result);
 
 #endif
