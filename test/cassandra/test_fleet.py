@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Processes that share limits over a real node: no window above its limit, whatever happens to it or to them."""
 
+import signal
 import tempfile
 import time
 import unittest
@@ -15,6 +16,34 @@ RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 # Others count what a dead process claimed until they have fenced it (5 s after its last beat that they saw, and they
 # look once a second) and a hold has passed.
 FENCED_S = 8
+
+
+class Rows:
+    """What the tables of a store say, as processes read it."""
+
+    def __init__(self, url):
+        self.client = Client(url)
+
+    def read(self, text):
+        answer = self.client.query(text, consistency=QUORUM)
+        assert answer["status"] == "CASSANDRA_DONE", answer
+        return answer["rows"]
+
+    def beats(self):
+        return dict(self.read("SELECT id, beat FROM weir_members"))
+
+    def fenced(self):
+        return {id for id, is_fenced in self.read("SELECT id, is_fenced FROM weir_members") if is_fenced}
+
+    def claimed(self, ids):
+        return sum(permits for id, permits in self.read("SELECT id, permits FROM weir_claims") if id in ids)
+
+    def __enter__(self):
+        self.client.__enter__()
+        return self
+
+    def __exit__(self, *what):
+        self.client.__exit__(*what)
 
 
 class CassandraFleetTest(FleetTest):
@@ -66,6 +95,39 @@ class OnOneNode(CassandraFleetTest):
                 fleet.start()
             fleet.sleep_until(fleet.seconds() + FENCED_S)
             self.ends(fleet)
+
+    def test_a_process_that_sleeps_is_fenced_and_begins_anew(self):
+        """When it wakes, others have claimed what it did: it breaks their limit if it goes on with that."""
+        rules = Rule(1000, 1000), Rule(1200, 4000)
+        there_is = sum(rule.limit * rule.users for rule in rules)
+        rows = self.enterContext(Rows(self.url))
+        strangers = rows.beats().keys()  # of other tests
+
+        def members():
+            return rows.beats().keys() - strangers
+        with self.fleet(rules) as fleet:
+            wait_for("four members", lambda: len(members()) == 4)
+            fleet.wait_serves(0)
+            sleeper = fleet.started[0]
+            sleeper.send_signal(signal.SIGSTOP)
+            begun = rows.beats()
+
+            def silent():
+                """Whose beat goes no further; one may have been on its way."""
+                now = rows.beats()
+                return {member for member in begun.keys() - strangers if now[member] < begun[member] + 2}
+            wait_for("a fence of who is silent", lambda: 0 < len(silent()) < 4 and silent() <= rows.fenced())
+            dead = silent()
+            left = rows.claimed(dead)
+            self.assertGreater(left, 0)
+            wait_for("others who claim what it did", lambda: rows.claimed(members() - dead) > there_is - left / 2)
+
+            before = members()
+            sleeper.send_signal(signal.SIGCONT)
+            wait_for("another number", lambda: members() - before - rows.fenced())
+            fleet.wait_serves(0)
+            self.ends(fleet)
+            self.assertLessEqual(dead, rows.fenced())
 
     def test_a_node_that_is_killed_and_comes_back(self):
         with self.fleet() as fleet:
@@ -135,21 +197,18 @@ class OnOneNode(CassandraFleetTest):
 
     def test_a_process_that_ends_leaves_at_once_what_it_did_not_use(self):
         """And says that it has ended: nobody need wait until it is known to be dead."""
-        def ask(text):
-            with Client(self.url) as client:
-                return client.query(text, consistency=QUORUM)["rows"]
         init(self.url)
-        with Client(self.url) as client:
-            client.must("TRUNCATE weir_claims")
-            client.must("TRUNCATE weir_members")
+        rows = self.enterContext(Rows(self.url))
+        strangers = rows.beats().keys()
         with self.fleet((Rule(1000, 60000, users=1),)) as fleet:
             fleet.wait_served()
-            claimed = sum(permits for (permits,) in ask("SELECT permits FROM weir_claims"))
+            claimed = rows.claimed(rows.beats().keys() - strangers)
             fleet.end()
+        members = rows.beats().keys() - strangers
         used = sum(line["cost"] for line in fleet.lines)
         self.assertGreater(claimed, 0)
-        self.assertEqual(sum(permits for (permits,) in ask("SELECT permits FROM weir_claims")), used)
-        self.assertEqual(ask("SELECT is_fenced FROM weir_members"), [[True]] * 4)
+        self.assertEqual(rows.claimed(members), used)
+        self.assertEqual((len(members), members - rows.fenced()), (4, set()))
 
 
 class OneLimiter(Answers, unittest.TestCase):
