@@ -22,7 +22,8 @@
 #define VALID_NS       (5 * SECOND)
 #define ERRAND_NS      (500 * MILLISECOND) /* then its outcome is not known */
 #define MEMBER_NS      (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
-#define ANSWER_NS      (2 * ERRAND_NS)                 /* a write and a read */
+#define ANSWER_NS      (2 * ERRAND_NS)       /* a write and a read */
+#define SILENT_NS      (BEAT_NS + ERRAND_NS) /* a store that is there has answered a beat */
 #define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 #define LET_GO_NS      SECOND
 #define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
@@ -34,6 +35,9 @@ enum {
     USERS_MAX_DEFAULT = 1 << 18,
     TRIPS_MAX         = 65536, /* they cost nothing but what the fleet keeps of each */
 };
+
+/* What an errand is about: who is alive, or what is claimed of a user. */
+enum kind { OF_MEMBERS, OF_ROWS, KINDS };
 
 /* What is out for a record; or, without one, for the membership. */
 struct claim_errand_out {
@@ -62,9 +66,10 @@ struct claim_store {
     struct claim_process process;
     uint64_t             memory;     /* counts the identities of this process, from 1 */
     bool                 has_beaten; /* so claims may be used for longer */
+    uint64_t             done_ns;    /* when an errand of whatever kind was last done */
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
     uint64_t               leaves_ns;
-    const char            *refusal; /* what a server said of the last errand; NULL: it took it */
+    const char            *refusals[KINDS]; /* since one of them was done; NULL: none was */
     struct claim_table     table;
     struct pace            pace;  /* of errands for records */
     struct store_trip     *beats; /* that wait until the membership is known */
@@ -76,6 +81,13 @@ struct claim_store {
 static void errand_done(void *context, struct cassandra_result *result);
 static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns);
 
+/* ---- who we are ---- */
+
+static bool store_is_valid(const struct claim_store *s, uint64_t now_ns) {
+    const struct members *m = &s->process.members;
+    return m->is_joined && !m->is_fenced && now_ns < m->valid_until_ns;
+}
+
 /* ---- the end of a trip ---- */
 
 static void trip_end(struct store_trip *trip, enum store_status status, const char *reason) {
@@ -84,10 +96,23 @@ static void trip_end(struct store_trip *trip, enum store_status status, const ch
     trip->done(trip);
 }
 
-/* Of one that nothing has served, and nothing will. */
-static void trip_end_unserved(const struct claim_store *s, struct store_trip *trip) {
-    if (s->refusal != NULL)
-        trip_end(trip, STORE_REFUSED, s->refusal);
+/* For a reason of its user alone. */
+static void trip_end_alone(struct store_trip *trip, enum store_status status, const char *reason) {
+    trip->is_alone = true;
+    trip_end(trip, status, reason);
+}
+
+/* Of one that nothing has served, and nothing will. A store that goes on doing other things is not down: it
+ * may have too few replicas of this user's row, or be too slow for this trip. */
+static void trip_end_unserved(const struct claim_store *s, struct store_trip *trip,
+                              uint64_t now_ns) {
+    bool        is_valid  = store_is_valid(s, now_ns);
+    bool        is_silent = now_ns >= s->done_ns + SILENT_NS;
+    const char *refusal   = s->refusals[is_valid ? OF_ROWS : OF_MEMBERS];
+    if (refusal != NULL)
+        trip_end(trip, STORE_REFUSED, refusal);
+    else if (is_valid && !is_silent)
+        trip_end_alone(trip, STORE_UNKNOWN, NULL);
     else
         trip_end(trip, STORE_IS_DOWN, NULL);
 }
@@ -97,17 +122,13 @@ static void trip_end_served(struct store_trip *trip, uint64_t now_ns) {
     trip_end(trip, STORE_DONE, NULL);
 }
 
-/* ---- who we are ---- */
-
-static bool store_is_valid(const struct claim_store *s, uint64_t now_ns) {
-    const struct members *m = &s->process.members;
-    return m->is_joined && !m->is_fenced && now_ns < m->valid_until_ns;
-}
+/* ---- a place among others ---- */
 
 /* No trip can be served now, and it is not worth waiting for: beats have been missed for long, or a server
  * said why it takes none. Who has not joined yet waits for the first answer. */
 static bool store_is_hopeless(const struct claim_store *s, uint64_t now_ns) {
-    return !store_is_valid(s, now_ns) && (s->process.members.is_joined || s->refusal != NULL);
+    bool is_joined = s->process.members.is_joined;
+    return !store_is_valid(s, now_ns) && (is_joined || s->refusals[OF_MEMBERS] != NULL);
 }
 
 /* A bigint that is not negative. */
@@ -208,14 +229,17 @@ static void member_send(struct claim_store *s, const struct members_errand *erra
 
 /* ---- what has come back ---- */
 
-static void store_note(struct claim_store *s, const struct cassandra_result *result) {
+static void store_note(struct claim_store *s, enum kind kind, const struct cassandra_result *result,
+                       uint64_t now_ns) {
     static const char invalid[] = "a server finds no such table, or another one: see weir doctor";
     const char       *text      = result->error == CQL_ERROR_INVALID ? invalid
                                   : result->error >= 0               ? cql_error_text(result->error)
                                                        : cassandra_status_text(result->status);
     bool              is_done   = result->status == CASSANDRA_DONE;
     atomic_store_explicit(&s->trouble, is_done ? NULL : text, memory_order_relaxed);
-    s->refusal = !is_done && result->status == CASSANDRA_REFUSED ? text : NULL;
+    if (is_done) s->done_ns = now_ns;
+    if (is_done) s->refusals[kind] = NULL;
+    if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = text;
 }
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
@@ -259,7 +283,7 @@ static void errand_done(void *context, struct cassandra_result *result) {
     struct claim_store     *s      = out.store;
     uint64_t                now_ns = clock_now_ns();
     free(context);
-    store_note(s, result);
+    store_note(s, out.memory != 0 ? OF_MEMBERS : OF_ROWS, result, now_ns);
     if (out.memory != 0) {
         if (s->stage == LEAVING)
             store_leave(s);
@@ -281,7 +305,7 @@ static void errand_done(void *context, struct cassandra_result *result) {
 static bool record_serve(struct claim_store *s, struct claim_record *record,
                          struct store_trip *trip, uint64_t now_ns) {
     if (!claim_table_make_room(&s->table, record)) {
-        trip_end(trip, STORE_NOT_SENT, NULL);
+        trip_end_alone(trip, STORE_NOT_SENT, NULL);
         return true;
     }
     if (!claim_serve(&record->claim, &s->process, &trip->request, now_ns, &trip->reply))
@@ -300,7 +324,7 @@ static uint64_t record_serve_waiting(struct claim_store *s, struct claim_record 
         trips                   = trip->next;
         if (record_serve(s, record, trip, now_ns)) continue;
         if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
-            trip_end_unserved(s, trip);
+            trip_end_unserved(s, trip, now_ns);
             continue;
         }
         claim_record_wait(&s->table, record, trip);
@@ -349,13 +373,13 @@ static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t 
         return;
     }
     if (trip_is_kept_long(trip)) {
-        trip_end(trip, STORE_REFUSED, late);
+        trip_end_alone(trip, STORE_REFUSED, late);
         return;
     }
     struct claim_record *record = claim_table_find(&s->table, &trip->name);
     if (record == NULL) record = claim_table_add(&s->table, &trip->name);
     if (record == NULL) {
-        trip_end(trip, STORE_REFUSED, full);
+        trip_end_alone(trip, STORE_REFUSED, full);
         return;
     }
     claim_record_wait(&s->table, record, trip);
@@ -392,7 +416,7 @@ static uint64_t store_answer_beats(struct claim_store *s, uint64_t now_ns) {
             claim_process_serve(&s->process, now_ns, &trip->reply);
             trip_end_served(trip, now_ns);
         } else if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
-            trip_end_unserved(s, trip);
+            trip_end_unserved(s, trip, now_ns);
         } else {
             trip->next = s->beats;
             s->beats   = trip;
@@ -515,8 +539,9 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
     pace_begin(&s->pace);
     latch_init(&s->has_left);
     s->stage      = STAYING;
-    s->refusal    = NULL;
     s->has_beaten = false;
+    s->done_ns    = 0;
+    for (unsigned i = 0; i < KINDS; i++) s->refusals[i] = NULL;
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
     atomic_store_explicit(&s->trouble, NULL, memory_order_relaxed);
