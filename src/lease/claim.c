@@ -48,10 +48,6 @@ enum {
     UNKNOWN_PART         = 4, /* a denial for others' claims says to come back then */
 };
 
-/* How long a store keeps a row at least: so long as what was used before KEEP_PART of it counts, and
- * with half of the rest and an hour to spare for a store whose own clocks step. */
-enum { KEEP_S_MIN = 7200 };
-
 enum {
     IDLE_PART       = 4,  /* of what is usable: less is not worth a write */
     TIGHT_IDLE_PART = 32, /* the same where others may miss it */
@@ -68,8 +64,10 @@ static uint64_t part_ns(const struct claim *c, uint64_t parts) {
 
 static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
+/* So long as what was used before KEEP_PART of it counts, and with half of the rest and an hour to spare for
+ * a store whose own clocks step. */
 static uint64_t keep_ns(const struct claim *c) {
-    return larger(KEEP_S_MIN * SECOND, CLAIM_KEEP_HOLDS * c->hold_us * 1000);
+    return larger(CLAIM_KEEP_S_MIN * SECOND, CLAIM_KEEP_HOLDS * c->hold_us * 1000);
 }
 
 void claim_process_begin(struct claim_process *p, const struct members_options *options,

@@ -27,7 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MEMBERS_MAX = 512 }; /* that are known at a time, with those that are dead: see keep_ns */
+enum { MEMBERS_MAX = 2048 }; /* that are known at a time, with those that are dead: see keep_ns */
 
 struct members_options {
     uint64_t clock_error_ppm; /* as in struct lease_terms */
@@ -41,6 +41,7 @@ struct member {
     uint64_t keep_ns;
     uint64_t changed_ns; /* when another beat was seen than before */
     bool     is_fenced;
+    bool     is_there;  /* among the records that were read last */
     uint64_t fenced_ns; /* when that was seen */
 };
 
@@ -56,7 +57,7 @@ struct members {
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
     uint32_t      count;
-    struct member others[MEMBERS_MAX];
+    struct member others[MEMBERS_MAX]; /* by id */
 };
 
 enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
