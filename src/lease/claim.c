@@ -400,9 +400,12 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
             continue;
         }
         if (!members_count(m, row->id, c->hold_us, now_ns)) continue;
-        sum.permits = smaller(sum.permits + row->permits, LIMIT_MAX);
-        sum.demand  = smaller(sum.demand + larger(row->demand, row->permits), LIMIT_MAX);
-        sum.misses |= row->demand > row->permits;
+        /* Who has left holds what it claimed for a while, and misses nothing. */
+        bool     has_left = members_has_left(m, row->id);
+        uint64_t demand   = has_left ? row->permits : larger(row->demand, row->permits);
+        sum.permits       = smaller(sum.permits + row->permits, LIMIT_MAX);
+        sum.demand        = smaller(sum.demand + demand, LIMIT_MAX);
+        sum.misses |= demand > row->permits;
     }
     return sum;
 }

@@ -194,6 +194,11 @@ void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns) 
     }
 }
 
+bool members_has_left(const struct members *m, uint64_t id) {
+    const struct member *other = members_find(m, id);
+    return other != NULL && other->is_fenced;
+}
+
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns) {
     const struct member *other = members_find(m, id);
     if (other == NULL || !other->is_fenced) return true;

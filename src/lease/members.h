@@ -97,6 +97,9 @@ void members_looked(struct members *m, const struct members_record *records, uin
 /* A FENCE has ended. */
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
 
+/* Whether `id` is known to have ended, or to have been fenced: it wants nothing any more. */
+bool members_has_left(const struct members *m, uint64_t id);
+
 /* Whether what `id` has claimed may still be in use, or was less than a hold ago (hold_us of struct
  * lease_terms). True of whoever is not known. */
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns);

@@ -162,6 +162,7 @@ TEST(each_of_many_is_known_as_long_as_its_record_is_there) {
         CHECK(asks(&m, MEMBERS_LOOK, now_ms, &e));
         members_looked(&m, records, count, now_ms * MS);
         for (uint32_t i = 0; i < COUNT; i++) {
+            CHECK_EQ(members_has_left(&m, records[i].id), i < count);
             CHECK_EQ(members_count(&m, records[i].id, 0, now_ms * MS), i >= count);
         }
     }
