@@ -294,6 +294,24 @@ class OneLimiter(Answers, unittest.TestCase):
                 return last["why"] == WHYS["late"]
             wait_for("a store that is not given up for one user", nobody_is_cut_off)
 
+    def test_trouble_with_rows_is_told_although_beats_are_answered(self):
+        url = self.site.url(rest="/spoilt?policy=closed")
+        init(url)
+
+        def trouble(client):
+            client.ask("WEIR.ALLOW", "ann", 60, MINUTE)
+            return [line for line in client.ask("INFO", "store").decode().splitlines() if "trouble" in line]
+        with Client(self.site.url(rest="/spoilt")) as ours, Server("--store", url) as server, server.connect() as client:
+            wait_for("a decision", lambda: client.ask("WEIR.ALLOW", "bob", 60, MINUTE))
+            wait_for("none", lambda: trouble(client) == ["store_trouble:"])
+            ours.must("DROP TABLE weir_claims")
+            told = "store_trouble:a server finds no such table, or another one: see weir doctor"
+            wait_for("trouble", lambda: trouble(client) == [told])
+            for _ in range(100):
+                self.assertNotEqual(trouble(client), ["store_trouble:"])
+            init(url)
+            wait_for("an end of it", lambda: trouble(client) == ["store_trouble:"])
+
 
 class WithUsers(CassandraFleetTest):
     def test_a_wrong_password(self):

@@ -13,6 +13,7 @@
 #include "store/cassandra/claim_table.h"
 #include "store/cassandra/claim_words.h"
 #include "store/cassandra/ddl.h"
+#include "store/cassandra/failure.h"
 #include "store/cassandra/pace.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -27,6 +28,7 @@
 #define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 #define LET_GO_NS      SECOND
 #define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
+#define TROUBLE_NS     (10 * SECOND)   /* so long trouble is told after it was last seen */
 #define CLAMP_NS       (3600 * SECOND) /* the clock is this process's own: nobody need step it */
 
 enum {
@@ -55,10 +57,11 @@ struct claim_store {
     struct view                url;
     struct claim_store_options options;
 
-    _Atomic(struct store_trip *) arrived;  /* a stack */
-    _Atomic(const char *)        trouble;  /* of the last errand; NULL: it was done */
-    _Atomic bool                 is_open;  /* the client is there */
-    _Atomic bool                 is_valid; /* as store_is_valid() */
+    _Atomic(struct store_trip *) arrived; /* a stack */
+    _Atomic(const char *)        trouble; /* of the last errand that was not done; NULL: all were */
+    _Atomic uint64_t             trouble_ns; /* when that was */
+    _Atomic bool                 is_open;    /* the client is there */
+    _Atomic bool                 is_valid;   /* as store_is_valid() */
     _Atomic bool                 is_ending;
     struct latch                 has_left;
 
@@ -229,17 +232,24 @@ static void member_send(struct claim_store *s, const struct members_errand *erra
 
 /* ---- what has come back ---- */
 
+static const char *trouble_of(const struct cassandra_result *result) {
+    static const char table[] = "a server finds no such table, or another one: see weir doctor";
+    if (result->error < 0) return cassandra_status_text(result->status);
+    return failure_is_of_schema(result->error, result->problem) ? table
+                                                                : cql_error_text(result->error);
+}
+
 static void store_note(struct claim_store *s, enum kind kind, const struct cassandra_result *result,
                        uint64_t now_ns) {
-    static const char invalid[] = "a server finds no such table, or another one: see weir doctor";
-    const char       *text      = result->error == CQL_ERROR_INVALID ? invalid
-                                  : result->error >= 0               ? cql_error_text(result->error)
-                                                       : cassandra_status_text(result->status);
-    bool              is_done   = result->status == CASSANDRA_DONE;
-    atomic_store_explicit(&s->trouble, is_done ? NULL : text, memory_order_relaxed);
-    if (is_done) s->done_ns = now_ns;
-    if (is_done) s->refusals[kind] = NULL;
-    if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = text;
+    if (result->status == CASSANDRA_DONE) {
+        s->done_ns        = now_ns;
+        s->refusals[kind] = NULL;
+        return;
+    }
+    const char *trouble = trouble_of(result);
+    if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = trouble;
+    atomic_store_explicit(&s->trouble, trouble, memory_order_relaxed);
+    atomic_store_explicit(&s->trouble_ns, now_ns, memory_order_relaxed);
 }
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
@@ -523,10 +533,13 @@ static void store_serve(void *context, struct store_trip *trip) {
 }
 
 static void store_health(void *context, struct store_health *health) {
-    struct claim_store *s    = context;
-    const char         *text = atomic_load_explicit(&s->trouble, memory_order_relaxed);
-    health->is_up            = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
-    if (text == NULL) text = health->is_up ? "it answers" : "it has not answered yet";
+    struct claim_store *s        = context;
+    const char         *text     = atomic_load_explicit(&s->trouble, memory_order_relaxed);
+    uint64_t            at_ns    = atomic_load_explicit(&s->trouble_ns, memory_order_relaxed);
+    bool                is_valid = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
+    if (clock_now_ns() > at_ns + TROUBLE_NS) text = NULL;
+    health->is_up = is_valid && text == NULL;
+    if (text == NULL) text = is_valid ? "it answers" : "it has not answered yet";
     (void)snprintf(health->text, sizeof health->text, "%s", text);
 }
 
