@@ -278,8 +278,11 @@ static void member_take(struct claim_store *s, enum members_act act,
     bool              is_applied  = false;
     bool              has_records = is_done && act == MEMBERS_LOOK &&
                        claim_words_records(result, &s->records, &s->record_room, &count);
-    if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied))
-        fate = is_applied ? MEMBERS_DONE : MEMBERS_NOT_DONE;
+    if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied)) {
+        uint64_t beat  = s->process.members.beat;
+        bool     found = act == MEMBERS_BEAT && claim_words_has_beaten(result, beat);
+        fate           = is_applied || found ? MEMBERS_DONE : MEMBERS_NOT_DONE;
+    }
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
 }
 

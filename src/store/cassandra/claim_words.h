@@ -41,6 +41,11 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
 /* Of a result that is CASSANDRA_DONE. False: that is no answer to such a statement. */
 bool claim_words_applied(const struct cassandra_result *result, bool *is_applied);
 
+/* Of a beat that was not applied: whether the record says that it was. A server may say UNAVAILABLE or
+ * OVERLOADED when the replicas have agreed on an update already (paxos_variant v1 looks once more who is up
+ * before it commits), and the client tries that again: the second try finds the first. */
+bool claim_words_has_beaten(const struct cassandra_result *result, uint64_t number);
+
 /* Up to `room` rows, in a malloc()ed array that grows: *rows, *room. */
 bool claim_words_rows(const struct cassandra_result *result, struct claim_row **rows,
                       uint32_t *room, uint32_t *count);

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A server says UNAVAILABLE, OVERLOADED and IS_BOOTSTRAPPING before it asks any replica. A request that timed
- * out or failed was asked of replicas, and a conditional one may do its writing while it reads. */
+/* A server says UNAVAILABLE, OVERLOADED and IS_BOOTSTRAPPING before it asks any replica; of a conditional
+ * update it may say the first two later, too (claim_words.h). A request that timed out or failed was asked of
+ * replicas, and a conditional one may do its writing while it reads. */
 static const struct {
     int32_t        code;
     struct failure failure;
