@@ -128,10 +128,11 @@ static void trip_end_served(struct store_trip *trip, uint64_t now_ns) {
 /* ---- a place among others ---- */
 
 /* No trip can be served now, and it is not worth waiting for: beats have been missed for long, or a server
- * said why it takes none. Who has not joined yet waits for the first answer. */
+ * said why it takes none. Who has not beaten yet waits for the first beat that is done: by it one finds out,
+ * too, how a join has ended whose outcome was not known. */
 static bool store_is_hopeless(const struct claim_store *s, uint64_t now_ns) {
-    bool is_joined = s->process.members.is_joined;
-    return !store_is_valid(s, now_ns) && (is_joined || s->refusals[OF_MEMBERS] != NULL);
+    bool was_valid = s->process.members.valid_until_ns > 0;
+    return !store_is_valid(s, now_ns) && (was_valid || s->refusals[OF_MEMBERS] != NULL);
 }
 
 /* A bigint that is not negative. */
