@@ -52,10 +52,6 @@ enum {
     UNKNOWN_PART         = 4, /* a denial for others' claims says to come back then */
 };
 
-/* How long a store keeps a row at least: so long as what was used before KEEP_PART of it counts, and
- * with half of the rest and an hour to spare for a store whose own clocks step. */
-enum { KEEP_S_MIN = 7200 };
-
 enum {
     IDLE_PART       = 4,  /* of what is usable: less is not worth a write */
     TIGHT_IDLE_PART = 32, /* the same where others may miss it */
@@ -74,8 +70,10 @@ static uint64_t part_ns(const struct claim *c, uint64_t parts) {
 
 static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
+/* So long as what was used before KEEP_PART of it counts, and with half of the rest and an hour to spare for
+ * a store whose own clocks step. */
 static uint64_t keep_ns(const struct claim *c) {
-    return larger(KEEP_S_MIN * SECOND, CLAIM_KEEP_HOLDS * c->hold_us * 1000);
+    return larger(CLAIM_KEEP_S_MIN * SECOND, CLAIM_KEEP_HOLDS * c->hold_us * 1000);
 }
 
 void claim_process_begin(struct claim_process *p, const struct members_options *options,
@@ -435,9 +433,12 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
             continue;
         }
         if (!members_count(m, row->id, c->hold_us, now_ns)) continue;
-        sum.permits = smaller(sum.permits + row->permits, LIMIT_MAX);
-        sum.demand  = smaller(sum.demand + larger(row->demand, row->permits), LIMIT_MAX);
-        sum.misses |= row->demand > row->permits;
+        /* Who has left holds what it claimed for a while, and misses nothing. */
+        bool     has_left = members_has_left(m, row->id);
+        uint64_t demand   = has_left ? row->permits : larger(row->demand, row->permits);
+        sum.permits       = smaller(sum.permits + row->permits, LIMIT_MAX);
+        sum.demand        = smaller(sum.demand + demand, LIMIT_MAX);
+        sum.misses |= demand > row->permits;
     }
     return sum;
 }

@@ -34,7 +34,8 @@
 #include "lease/message.h"
 #include "lease/store_clock.h"
 
-enum { CLAIM_KEEP_HOLDS = 4 }; /* a store keeps a row for two hours, or for so many holds */
+/* How long a store keeps a row at least: the longer of the two. */
+enum { CLAIM_KEEP_S_MIN = 7200, CLAIM_KEEP_HOLDS = 4 };
 
 enum claim_act { CLAIM_NOTHING, CLAIM_WRITE, CLAIM_READ };
 

@@ -19,6 +19,7 @@
 #include "lease/members.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/contract.h"
 #include "base/range.h"
@@ -110,21 +111,42 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
 
 /* ---- the others ---- */
 
+/* Where it is, or belongs. */
+static uint32_t members_place(const struct members *m, uint64_t id) {
+    uint32_t from = 0, until = m->count;
+    while (from < until) {
+        uint32_t middle = from + (until - from) / 2;
+        if (m->others[middle].id < id)
+            from = middle + 1;
+        else
+            until = middle;
+    }
+    return from;
+}
+
 static struct member *members_find(const struct members *m, uint64_t id) {
-    for (uint32_t i = 0; i < m->count; i++)
-        if (m->others[i].id == id) return (struct member *)&m->others[i];
-    return NULL;
+    uint32_t place = members_place(m, id);
+    if (place == m->count || m->others[place].id != id) return NULL;
+    return (struct member *)&m->others[place];
+}
+
+/* NULL: there is no room. Its claims count: members_count(). */
+static struct member *members_add(struct members *m, uint64_t id) {
+    if (m->count == MEMBERS_MAX) return NULL;
+    uint32_t place = members_place(m, id);
+    memmove(&m->others[place + 1], &m->others[place], (m->count - place) * sizeof m->others[0]);
+    m->count++;
+    m->others[place] = (struct member){.id = id};
+    return &m->others[place];
 }
 
 static void members_see(struct members *m, const struct members_record *record, uint64_t now_ns) {
-    struct member *other = members_find(m, record->id);
-    if (other == NULL) {
-        if (m->count == MEMBERS_MAX) return; /* its claims count: members_count() */
-        other  = &m->others[m->count++];
-        *other = (struct member){.id = record->id, .beat = record->beat, .changed_ns = now_ns};
-    }
+    struct member *other  = members_find(m, record->id);
+    bool           is_new = other == NULL;
+    if (is_new) other = members_add(m, record->id);
+    if (other == NULL) return;
     other->keep_ns = larger(other->keep_ns, record->keep_ns);
-    if (record->beat != other->beat) {
+    if (is_new || record->beat != other->beat) {
         other->beat       = record->beat;
         other->changed_ns = now_ns;
     }
@@ -139,12 +161,13 @@ static void members_see(struct members *m, const struct members_record *record, 
 static void members_forget(struct members *m, const struct members_record *records,
                            uint32_t count) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < m->count; i++) {
-        bool is_there = false;
-        for (uint32_t k = 0; k < count && !is_there; k++)
-            is_there = records[k].id == m->others[i].id;
-        if (is_there) m->others[kept++] = m->others[i];
+    for (uint32_t i = 0; i < m->count; i++) m->others[i].is_there = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *other = members_find(m, records[i].id);
+        if (other != NULL) other->is_there = true;
     }
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->others[i].is_there) m->others[kept++] = m->others[i];
     m->count = kept;
 }
 
@@ -169,6 +192,11 @@ void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns) 
         other->changed_ns =
             now_ns; /* somebody else has fenced it, or it lives: the next look tells */
     }
+}
+
+bool members_has_left(const struct members *m, uint64_t id) {
+    const struct member *other = members_find(m, id);
+    return other != NULL && other->is_fenced;
 }
 
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns) {

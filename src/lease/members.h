@@ -30,7 +30,7 @@
 
 #include "lease/shortage.h"
 
-enum { MEMBERS_MAX = 512 }; /* that are known at a time, with those that are dead: see keep_ns */
+enum { MEMBERS_MAX = 2048 }; /* that are known at a time, with those that are dead: see keep_ns */
 
 struct members_options {
     uint64_t clock_error_ppm; /* as in struct lease_terms */
@@ -44,6 +44,7 @@ struct member {
     uint64_t keep_ns;
     uint64_t changed_ns; /* when another beat was seen than before */
     bool     is_fenced;
+    bool     is_there;  /* among the records that were read last */
     uint64_t fenced_ns; /* when that was seen */
 };
 
@@ -59,7 +60,7 @@ struct members {
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
     uint32_t      count;
-    struct member others[MEMBERS_MAX];
+    struct member others[MEMBERS_MAX]; /* by id */
 };
 
 enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
@@ -100,6 +101,9 @@ void members_looked(struct members *m, const struct members_record *records, uin
                     uint64_t now_ns);
 /* A FENCE has ended. */
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
+
+/* Whether `id` is known to have ended, or to have been fenced: it wants nothing any more. */
+bool members_has_left(const struct members *m, uint64_t id);
 
 /* Whether what `id` has claimed may still be in use, or was less than a hold ago (hold_us of struct
  * lease_terms). True of whoever is not known. */

@@ -447,18 +447,19 @@ static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct
                                    uint64_t now_ns) {
     struct fleet_trip *t = trips_take(&f->trips);
     if (t == NULL) return NULL;
-    t->fleet        = f;
-    t->entry        = NULL;
-    t->visitor      = NULL;
-    t->sent_ns      = now_ns;
-    t->trip.name    = (struct store_name){{0}};
-    t->trip.shard   = shard;
-    t->trip.is_beat = true;
-    t->trip.request = *q;
-    t->trip.done    = trip_done;
-    t->trip.context = t;
-    t->trip.reason  = NULL;
-    t->trip.next    = NULL;
+    t->fleet         = f;
+    t->entry         = NULL;
+    t->visitor       = NULL;
+    t->sent_ns       = now_ns;
+    t->trip.name     = (struct store_name){{0}};
+    t->trip.shard    = shard;
+    t->trip.is_beat  = true;
+    t->trip.request  = *q;
+    t->trip.done     = trip_done;
+    t->trip.context  = t;
+    t->trip.reason   = NULL;
+    t->trip.is_alone = false;
+    t->trip.next     = NULL;
     t->trip.deadline_ns =
         now_ns + larger(BEAT_WAIT_TRIPS * f->lease.round_trip_ns, BEAT_WAIT_MS_MIN * MILLISECOND);
     return t;
@@ -546,15 +547,15 @@ static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
     return told;
 }
 
-/* Unlinks and answers those whose time is up, or all, if the store is cut off. *next_ns: when the next one's
- * is. */
-static struct fleet_ticket *entry_expire(const struct fleet *f, struct entry *e, uint64_t now_ns,
-                                         uint64_t *next_ns) {
+/* Unlinks and answers those whose time is up, or all, if the store is cut off, or will not serve them.
+ * *next_ns: when the next one's is. */
+static struct fleet_ticket *entry_expire(const struct fleet *f, struct entry *e, bool is_refused,
+                                         uint64_t now_ns, uint64_t *next_ns) {
     struct fleet_ticket *told = NULL, **end = &told;
     enum fleet_why       cut = entry_cut(f, e);
     *next_ns                 = UINT64_MAX;
     for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
-        bool is_late = now_ns >= t->deadline_ns;
+        bool is_late = is_refused || now_ns >= t->deadline_ns;
         next         = t->next;
         if (cut == FLEET_FINE && !is_late) {
             *next_ns = smaller(*next_ns, t->deadline_ns);
@@ -601,7 +602,8 @@ static void trip_done(struct store_trip *trip) {
     if (!is_answered || reply->sent_ns == 0) reply->sent_ns = t->sent_ns;
 
     spin_lock(&seat->lock);
-    shard_note(&seat->shard, trip->is_beat, is_answered, t->sent_ns, now_ns);
+    bool says_of_store = is_answered || !trip->is_alone;
+    if (says_of_store) shard_note(&seat->shard, trip->is_beat, is_answered, t->sent_ns, now_ns);
     if (is_answered)
         shard_see(&seat->shard, trip->request.era_seen_us, reply,
                   e == NULL ? SHARD_WATCHES : e->watch, now_ns);
@@ -627,7 +629,8 @@ static void trip_done(struct store_trip *trip) {
             if (is_news) told = entry_ask_again(e, e->newest_ns);
         } else {
             uint64_t deadline_ns; /* a timer or a sleeper looks after it */
-            told = entry_expire(f, e, e->newest_ns, &deadline_ns);
+            bool     is_refused = trip->is_alone && trip->status == STORE_REFUSED;
+            told                = entry_expire(f, e, is_refused, e->newest_ns, &deadline_ns);
         }
         trips = entry_poll(f, e, e->newest_ns);
         entry_arm(f, e, larger(holder_next_ns(&e->holder), e->newest_ns + TURN_NS));
@@ -844,7 +847,7 @@ static void entry_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
 
     uint64_t             deadline_ns;
     struct store_trip   *trips = NULL;
-    struct fleet_ticket *told  = entry_expire(f, e, e->newest_ns, &deadline_ns);
+    struct fleet_ticket *told  = entry_expire(f, e, false, e->newest_ns, &deadline_ns);
     if (entry_cut(f, e) != FLEET_FINE)
         entry_put_off(f, e, e->newest_ns);
     else

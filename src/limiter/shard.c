@@ -26,11 +26,12 @@
  *
  * Cut off. After SHARD_MISSES_MAX misses in a row, each of a trip that was sent after the one before was
  * noted, no account makes a trip: of many that are out when a process is not run for a while all are
- * missed at the same instant, which says nothing of the store. Then one beat at a time probes, at
- * first after some milliseconds, then at times drawn from a range that doubles up to two seconds (full
- * jitter: Brooker, "Exponential backoff and jitter", 2015), so that a thousand nodes do not come back
- * at one instant. A probe that is answered ends it; but the range shrinks only when a trip of an
- * account is answered, so that a store that answers beats alone is not flooded. */
+ * missed at the same instant, which says nothing of the store. Nor does what is so of one account alone
+ * (store.h): it is no miss. Then one beat at a time probes, at first after some milliseconds, then at
+ * times drawn from a range that doubles up to two seconds (full jitter: Brooker, "Exponential backoff and
+ * jitter", 2015), so that a thousand nodes do not come back at one instant. A probe that is answered ends
+ * it; but the range shrinks only when a trip of an account is answered, so that a store that answers beats
+ * alone is not flooded. */
 #include "limiter/shard.h"
 
 #include "base/contract.h"

@@ -65,9 +65,11 @@ struct store_trip {
     void *context;
 
     /* The store's to fill in. */
-    enum store_status  status;
-    const char        *reason; /* STORE_REFUSED: why, a text that stays; else NULL */
-    struct lease_reply reply;  /* STORE_DONE */
+    enum store_status status;
+    const char       *reason; /* STORE_REFUSED: why, a text that stays; else NULL */
+    bool
+        is_alone; /* all but STORE_DONE: that is so of this account, and says nothing of the store */
+    struct lease_reply reply; /* STORE_DONE */
 
     struct store_trip *next; /* for whoever has the trip to put it on a list */
 };

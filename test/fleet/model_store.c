@@ -54,6 +54,8 @@ struct model_store {
     pthread_cond_t       wake;
     pthread_t            thread;
     bool                 is_ending, is_cut, is_refused;
+    bool                 has_refused; /* one account, alone */
+    struct store_name    refused;
     struct random        random;
     struct event        *events; /* a heap */
     size_t               event_count;
@@ -132,15 +134,22 @@ static void execute(struct model_store *m, struct job *job) {
 }
 
 /* Ends a trip with the lock let go of meanwhile: done() serves again. */
-static void finish(struct model_store *m, struct job *job, enum store_status status) {
+static void finish(struct model_store *m, struct job *job, enum store_status status,
+                   bool is_alone) {
     struct store_trip *trip = job->trip;
     job->trip               = NULL;
     trip->status            = status;
+    trip->is_alone          = is_alone;
     trip->reason            = status == STORE_REFUSED ? "the model was told to" : NULL;
     trip->reply             = job->reply;
     pthread_mutex_unlock(&m->lock);
     trip->done(trip);
     pthread_mutex_lock(&m->lock);
+}
+
+static bool is_refused_alone(const struct model_store *m, const struct job *job) {
+    return m->has_refused && !job->is_beat &&
+           memcmp(&job->name, &m->refused, sizeof job->name) == 0;
 }
 
 static void happen(struct model_store *m, struct event e) {
@@ -150,7 +159,9 @@ static void happen(struct model_store *m, struct event e) {
         if (m->is_cut) {
             m->counts.cut++;
         } else if (m->is_refused && !job->is_beat) {
-            if (job->trip != NULL) finish(m, job, STORE_REFUSED);
+            if (job->trip != NULL) finish(m, job, STORE_REFUSED, false);
+        } else if (is_refused_alone(m, job)) {
+            if (job->trip != NULL) finish(m, job, STORE_REFUSED, true);
         } else {
             execute(m, job);
             if (!chance(m, m->options.lost_permille))
@@ -158,10 +169,10 @@ static void happen(struct model_store *m, struct event e) {
         }
         break;
     case IS_ANSWERED:
-        if (job->trip != NULL && !m->is_cut) finish(m, job, STORE_DONE);
+        if (job->trip != NULL && !m->is_cut) finish(m, job, STORE_DONE, false);
         break;
     case TIMES_OUT:
-        if (job->trip != NULL) finish(m, job, STORE_UNKNOWN);
+        if (job->trip != NULL) finish(m, job, STORE_UNKNOWN, false);
         break;
     }
     if (--job->events == 0) {
@@ -320,6 +331,13 @@ void model_cut(struct model_store *m, bool is_cut) {
 void model_refuse(struct model_store *m, bool is_refused) {
     pthread_mutex_lock(&m->lock);
     m->is_refused = is_refused;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void model_refuse_alone(struct model_store *m, const struct store_name *name) {
+    pthread_mutex_lock(&m->lock);
+    m->has_refused = name != NULL;
+    if (name != NULL) m->refused = *name;
     pthread_mutex_unlock(&m->lock);
 }
 

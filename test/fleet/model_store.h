@@ -39,6 +39,9 @@ void model_cut(struct model_store *m, bool is_cut);
 /* From now on accounts are refused and beats are answered. */
 void model_refuse(struct model_store *m, bool is_refused);
 
+/* From now on this account alone is refused, or no more. NULL: none. */
+void model_refuse_alone(struct model_store *m, const struct store_name *name);
+
 /* All data is gone: accounts and clocks. */
 void model_lose_all(struct model_store *m);
 

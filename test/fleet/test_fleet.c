@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fleet/node.h"
+#include "limiter/shard.h"
 
 /* Cuts the store and asks until nobody is kept waiting any more. */
 static void cut(struct fleet *f, struct model_store *m) {
@@ -359,6 +360,26 @@ TEST(a_store_that_refuses_is_as_good_as_none) {
         CHECK_LT(i, LONG / MS);
         sleep_ns(MS);
     }
+    close_both(f, m);
+}
+
+TEST(who_alone_is_refused_is_told_so_and_keeps_nobody_from_the_store) {
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    struct fleet_question q = question("ann", 1000, HOUR);
+    q.wait_ns               = HOUR; /* nobody waits for that */
+    model_refuse_alone(m, &q.name);
+    for (unsigned i = 0; i < 3 * SHARD_MISSES_MAX; i++) {
+        struct fleet_answer a = decide(f, q);
+        CHECK(!a.allowed);
+        CHECK_EQ(a.how, FLEET_DEGRADED);
+        CHECK_EQ(a.why, FLEET_LATE);
+    }
+    CHECK_GE(statistics(f).misses, 2 * SHARD_MISSES_MAX);
+    CHECK_EQ(statistics(f).shards_cut, 0);
+    CHECK_EQ(ask(f, "bob", 1000, HOUR).how, FLEET_BY_TRIP);
+    model_refuse_alone(m, NULL);
+    CHECK(decide(f, q).allowed);
     close_both(f, m);
 }
 

@@ -110,6 +110,15 @@ class Fleet:
             return not self.unserved(now_s)
         wait_for("a fleet that serves each user", is_served)
 
+    def wait_serves(self, worker):
+        """Until this one admitted something from now on."""
+        now_s = self.seconds()
+
+        def serves():
+            self.read()
+            return worker in self.servers(now_s)
+        wait_for(f"worker {worker} to serve", serves)
+
     def end(self):
         for worker in self.started:
             worker.terminate()

@@ -428,6 +428,22 @@ TEST(the_dead_count_no_more) {
     CHECK_EQ(reply.granted, 5);
 }
 
+TEST(who_has_left_misses_nothing) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply    reply;
+    struct members_errand e;
+    take(&p, 80, 0);
+    p.now_ms += 2000;
+    while (members_poll(&p.self.members, p.now_ms * MS, &e)) continue;
+    struct members_record left = {.id = OTHER, .beat = 1, .is_fenced = true};
+    members_looked(&p.self.members, &left, 1, p.now_ms * MS);
+    CHECK(!serve(&p, 21, &reply));
+    CHECK(read(&p, 5, 80)); /* what it claims counts for a hold more */
+    CHECK_EQ(p.claim.others, 5);
+    CHECK_EQ(p.claim.ceiling, 80);
+}
+
 /* Asks to forget the user; true: it is done. */
 static bool reset(struct process *p, struct lease_reply *reply) {
     struct lease_request q = {

@@ -35,3 +35,11 @@ TEST(an_operator_reads_the_word_its_meaning_and_what_the_server_said) {
     CHECK_STR_EQ(problem,
                  "INVALID: the server cannot run a statement as it is (table t does not exist)");
 }
+
+TEST(a_table_that_is_not_there_is_told_from_what_else_is_invalid) {
+    CHECK(failure_is_of_schema(CQL_ERROR_INVALID, "INVALID: ... (table t does not exist)"));
+    CHECK(failure_is_of_schema(CQL_ERROR_INVALID, "INVALID: ... (unconfigured table t)"));
+    CHECK(failure_is_of_schema(CQL_ERROR_INVALID, "INVALID: ... (Undefined column name c in t)"));
+    CHECK(!failure_is_of_schema(CQL_ERROR_INVALID, "INVALID: ... (ttl is too large)"));
+    CHECK(!failure_is_of_schema(CQL_ERROR_UNAUTHORIZED, "role r does not exist"));
+}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lease/members.h"
+
+#include "base/random.h"
 #include "support/check.h"
 
 #define MS UINT64_C(1000000)
@@ -138,6 +140,32 @@ TEST(who_is_not_known_counts) {
     struct members_record self = {.id = SELF, .beat = 1};
     members_looked(&m, &self, 1, 22000 * MS); /* its record has expired */
     CHECK(members_count(&m, OTHER, HOLD_US, 22000 * MS));
+}
+
+/* In whatever order their records come, and go. */
+TEST(each_of_many_is_known_as_long_as_its_record_is_there) {
+    enum { COUNT = 300 };
+    struct members        m      = members_new(1000);
+    struct random         random = {.state = check_seed()};
+    struct members_record records[COUNT];
+    struct members_errand e;
+    for (uint32_t i = 0; i < COUNT; i++)
+        records[i] = (struct members_record){.id = 100 + i, .beat = 1, .is_fenced = true};
+    for (uint64_t now_ms = 1000; now_ms < 30000; now_ms += 1000) {
+        for (uint32_t i = COUNT - 1; i > 0; i--) {
+            uint32_t              k      = (uint32_t)random_below(&random, i + 1);
+            struct members_record record = records[i];
+            records[i]                   = records[k];
+            records[k]                   = record;
+        }
+        uint32_t count = (uint32_t)random_below(&random, COUNT + 1);
+        CHECK(asks(&m, MEMBERS_LOOK, now_ms, &e));
+        members_looked(&m, records, count, now_ms * MS);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            CHECK_EQ(members_has_left(&m, records[i].id), i < count);
+            CHECK_EQ(members_count(&m, records[i].id, 0, now_ms * MS), i >= count);
+        }
+    }
 }
 
 TEST(more_than_can_be_known_count) {

@@ -13,6 +13,7 @@
 #include "store/cassandra/claim_table.h"
 #include "store/cassandra/claim_words.h"
 #include "store/cassandra/ddl.h"
+#include "store/cassandra/failure.h"
 #include "store/cassandra/pace.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -22,10 +23,12 @@
 #define VALID_NS       (5 * SECOND)
 #define ERRAND_NS      (500 * MILLISECOND) /* then its outcome is not known */
 #define MEMBER_NS      (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
-#define ANSWER_NS      (2 * ERRAND_NS)                 /* a write and a read */
+#define ANSWER_NS      (2 * ERRAND_NS)       /* a write and a read */
+#define SILENT_NS      (BEAT_NS + ERRAND_NS) /* a store that is there has answered a beat */
 #define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 #define LET_GO_NS      SECOND
 #define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
+#define TROUBLE_NS     (10 * SECOND)   /* so long trouble is told after it was last seen */
 #define CLAMP_NS       (3600 * SECOND) /* the clock is this process's own: nobody need step it */
 
 enum {
@@ -34,6 +37,9 @@ enum {
     USERS_MAX_DEFAULT = 1 << 18,
     TRIPS_MAX         = 65536, /* they cost nothing but what the fleet keeps of each */
 };
+
+/* What an errand is about: who is alive, or what is claimed of a user. */
+enum kind { OF_MEMBERS, OF_ROWS, KINDS };
 
 /* What is out for a record; or, without one, for the membership. */
 struct claim_errand_out {
@@ -51,10 +57,11 @@ struct claim_store {
     struct view                url;
     struct claim_store_options options;
 
-    _Atomic(struct store_trip *) arrived;  /* a stack */
-    _Atomic(const char *)        trouble;  /* of the last errand; NULL: it was done */
-    _Atomic bool                 is_open;  /* the client is there */
-    _Atomic bool                 is_valid; /* as store_is_valid() */
+    _Atomic(struct store_trip *) arrived; /* a stack */
+    _Atomic(const char *)        trouble; /* of the last errand that was not done; NULL: all were */
+    _Atomic uint64_t             trouble_ns; /* when that was */
+    _Atomic bool                 is_open;    /* the client is there */
+    _Atomic bool                 is_valid;   /* as store_is_valid() */
     _Atomic bool                 is_ending;
     struct latch                 has_left;
 
@@ -62,9 +69,10 @@ struct claim_store {
     struct claim_process process;
     uint64_t             memory;     /* counts the identities of this process, from 1 */
     bool                 has_beaten; /* so claims may be used for longer */
+    uint64_t             done_ns;    /* when an errand of whatever kind was last done */
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
     uint64_t               leaves_ns;
-    const char            *refusal; /* what a server said of the last errand; NULL: it took it */
+    const char            *refusals[KINDS]; /* since one of them was done; NULL: none was */
     struct claim_table     table;
     struct pace            pace;  /* of errands for records */
     struct store_trip     *beats; /* that wait until the membership is known */
@@ -76,6 +84,13 @@ struct claim_store {
 static void errand_done(void *context, struct cassandra_result *result);
 static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns);
 
+/* ---- who we are ---- */
+
+static bool store_is_valid(const struct claim_store *s, uint64_t now_ns) {
+    const struct members *m = &s->process.members;
+    return m->is_joined && !m->is_fenced && now_ns < m->valid_until_ns;
+}
+
 /* ---- the end of a trip ---- */
 
 static void trip_end(struct store_trip *trip, enum store_status status, const char *reason) {
@@ -84,10 +99,23 @@ static void trip_end(struct store_trip *trip, enum store_status status, const ch
     trip->done(trip);
 }
 
-/* Of one that nothing has served, and nothing will. */
-static void trip_end_unserved(const struct claim_store *s, struct store_trip *trip) {
-    if (s->refusal != NULL)
-        trip_end(trip, STORE_REFUSED, s->refusal);
+/* For a reason of its user alone. */
+static void trip_end_alone(struct store_trip *trip, enum store_status status, const char *reason) {
+    trip->is_alone = true;
+    trip_end(trip, status, reason);
+}
+
+/* Of one that nothing has served, and nothing will. A store that goes on doing other things is not down: it
+ * may have too few replicas of this user's row, or be too slow for this trip. */
+static void trip_end_unserved(const struct claim_store *s, struct store_trip *trip,
+                              uint64_t now_ns) {
+    bool        is_valid  = store_is_valid(s, now_ns);
+    bool        is_silent = now_ns >= s->done_ns + SILENT_NS;
+    const char *refusal   = s->refusals[is_valid ? OF_ROWS : OF_MEMBERS];
+    if (refusal != NULL)
+        trip_end(trip, STORE_REFUSED, refusal);
+    else if (is_valid && !is_silent)
+        trip_end_alone(trip, STORE_UNKNOWN, NULL);
     else
         trip_end(trip, STORE_IS_DOWN, NULL);
 }
@@ -97,17 +125,14 @@ static void trip_end_served(struct store_trip *trip, uint64_t now_ns) {
     trip_end(trip, STORE_DONE, NULL);
 }
 
-/* ---- who we are ---- */
-
-static bool store_is_valid(const struct claim_store *s, uint64_t now_ns) {
-    const struct members *m = &s->process.members;
-    return m->is_joined && !m->is_fenced && now_ns < m->valid_until_ns;
-}
+/* ---- a place among others ---- */
 
 /* No trip can be served now, and it is not worth waiting for: beats have been missed for long, or a server
- * said why it takes none. Who has not joined yet waits for the first answer. */
+ * said why it takes none. Who has not beaten yet waits for the first beat that is done: by it one finds out,
+ * too, how a join has ended whose outcome was not known. */
 static bool store_is_hopeless(const struct claim_store *s, uint64_t now_ns) {
-    return !store_is_valid(s, now_ns) && (s->process.members.is_joined || s->refusal != NULL);
+    bool was_valid = s->process.members.valid_until_ns > 0;
+    return !store_is_valid(s, now_ns) && (was_valid || s->refusals[OF_MEMBERS] != NULL);
 }
 
 /* A bigint that is not negative. */
@@ -209,14 +234,24 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
 
 /* ---- what has come back ---- */
 
-static void store_note(struct claim_store *s, const struct cassandra_result *result) {
-    static const char invalid[] = "a server finds no such table, or another one: see weir doctor";
-    const char       *text      = result->error == CQL_ERROR_INVALID ? invalid
-                                  : result->error >= 0               ? cql_error_text(result->error)
-                                                       : cassandra_status_text(result->status);
-    bool              is_done   = result->status == CASSANDRA_DONE;
-    atomic_store_explicit(&s->trouble, is_done ? NULL : text, memory_order_relaxed);
-    s->refusal = !is_done && result->status == CASSANDRA_REFUSED ? text : NULL;
+static const char *trouble_of(const struct cassandra_result *result) {
+    static const char table[] = "a server finds no such table, or another one: see weir doctor";
+    if (result->error < 0) return cassandra_status_text(result->status);
+    return failure_is_of_schema(result->error, result->problem) ? table
+                                                                : cql_error_text(result->error);
+}
+
+static void store_note(struct claim_store *s, enum kind kind, const struct cassandra_result *result,
+                       uint64_t now_ns) {
+    if (result->status == CASSANDRA_DONE) {
+        s->done_ns        = now_ns;
+        s->refusals[kind] = NULL;
+        return;
+    }
+    const char *trouble = trouble_of(result);
+    if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = trouble;
+    atomic_store_explicit(&s->trouble, trouble, memory_order_relaxed);
+    atomic_store_explicit(&s->trouble_ns, now_ns, memory_order_relaxed);
 }
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
@@ -254,8 +289,11 @@ static void member_take(struct claim_store *s, enum members_act act,
     bool              is_applied  = false;
     bool              has_records = is_done && act == MEMBERS_LOOK &&
                        claim_words_records(result, &s->records, &s->record_room, &count);
-    if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied))
-        fate = is_applied ? MEMBERS_DONE : MEMBERS_NOT_DONE;
+    if (is_done && act != MEMBERS_LOOK && claim_words_applied(result, &is_applied)) {
+        uint64_t beat  = s->process.members.beat;
+        bool     found = act == MEMBERS_BEAT && claim_words_has_beaten(result, beat);
+        fate           = is_applied || found ? MEMBERS_DONE : MEMBERS_NOT_DONE;
+    }
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
     for (uint32_t i = 0; has_records && i < count; i++)
         if (s->records[i].id != s->process.members.id)
@@ -272,7 +310,7 @@ static void errand_done(void *context, struct cassandra_result *result) {
     struct claim_store     *s      = out.store;
     uint64_t                now_ns = clock_now_ns();
     free(context);
-    store_note(s, result);
+    store_note(s, out.memory != 0 ? OF_MEMBERS : OF_ROWS, result, now_ns);
     if (out.memory != 0) {
         if (s->stage == LEAVING)
             store_leave(s);
@@ -294,7 +332,7 @@ static void errand_done(void *context, struct cassandra_result *result) {
 static bool record_serve(struct claim_store *s, struct claim_record *record,
                          struct store_trip *trip, uint64_t now_ns) {
     if (!claim_table_make_room(&s->table, record)) {
-        trip_end(trip, STORE_NOT_SENT, NULL);
+        trip_end_alone(trip, STORE_NOT_SENT, NULL);
         return true;
     }
     if (!claim_serve(&record->claim, &s->process, &trip->request, now_ns, &trip->reply))
@@ -313,7 +351,7 @@ static uint64_t record_serve_waiting(struct claim_store *s, struct claim_record 
         trips                   = trip->next;
         if (record_serve(s, record, trip, now_ns)) continue;
         if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
-            trip_end_unserved(s, trip);
+            trip_end_unserved(s, trip, now_ns);
             continue;
         }
         claim_record_wait(&s->table, record, trip);
@@ -364,13 +402,13 @@ static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t 
         return;
     }
     if (trip_is_kept_long(trip)) {
-        trip_end(trip, STORE_REFUSED, late);
+        trip_end_alone(trip, STORE_REFUSED, late);
         return;
     }
     struct claim_record *record = claim_table_find(&s->table, &trip->name);
     if (record == NULL) record = claim_table_add(&s->table, &trip->name);
     if (record == NULL) {
-        trip_end(trip, STORE_REFUSED, full);
+        trip_end_alone(trip, STORE_REFUSED, full);
         return;
     }
     claim_record_wait(&s->table, record, trip);
@@ -407,7 +445,7 @@ static uint64_t store_answer_beats(struct claim_store *s, uint64_t now_ns) {
             claim_process_serve(&s->process, now_ns, &trip->reply);
             trip_end_served(trip, now_ns);
         } else if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
-            trip_end_unserved(s, trip);
+            trip_end_unserved(s, trip, now_ns);
         } else {
             trip->next = s->beats;
             s->beats   = trip;
@@ -515,10 +553,13 @@ static void store_serve(void *context, struct store_trip *trip) {
 }
 
 static void store_health(void *context, struct store_health *health) {
-    struct claim_store *s    = context;
-    const char         *text = atomic_load_explicit(&s->trouble, memory_order_relaxed);
-    health->is_up            = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
-    if (text == NULL) text = health->is_up ? "it answers" : "it has not answered yet";
+    struct claim_store *s        = context;
+    const char         *text     = atomic_load_explicit(&s->trouble, memory_order_relaxed);
+    uint64_t            at_ns    = atomic_load_explicit(&s->trouble_ns, memory_order_relaxed);
+    bool                is_valid = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
+    if (clock_now_ns() > at_ns + TROUBLE_NS) text = NULL;
+    health->is_up = is_valid && text == NULL;
+    if (text == NULL) text = is_valid ? "it answers" : "it has not answered yet";
     (void)snprintf(health->text, sizeof health->text, "%s", text);
 }
 
@@ -531,8 +572,9 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
     pace_begin(&s->pace);
     latch_init(&s->has_left);
     s->stage      = STAYING;
-    s->refusal    = NULL;
     s->has_beaten = false;
+    s->done_ns    = 0;
+    for (unsigned i = 0; i < KINDS; i++) s->refusals[i] = NULL;
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
     atomic_store_explicit(&s->trouble, NULL, memory_order_relaxed);

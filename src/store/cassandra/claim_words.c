@@ -111,6 +111,7 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
         break;
     case MEMBERS_LOOK: words_begin(words, &look); return;
     }
+    words->request.skips_columns      = errand->act != MEMBERS_BEAT; /* claim_words_has_beaten() */
     words->request.serial_consistency = CQL_SERIAL;
     words->request.is_conditional     = true;
 }
@@ -123,6 +124,34 @@ bool claim_words_applied(const struct cassandra_result *result, bool *is_applied
     struct cql_value applied;
     return result->result.kind == CQL_ROWS && cql_rows_next(&rows, &applied, 1) &&
            cql_value_boolean(applied, is_applied);
+}
+
+/* The columns of the condition follow, in no order that is promised. */
+static bool find_column(const struct cassandra_result *result, const char *name,
+                        struct cql_value *value) {
+    enum { COLUMNS_MAX = 8 };
+    struct cql_rows    rows    = result->result.rows;
+    struct cql_columns columns = rows.columns;
+    struct cql_column  column;
+    struct cql_value   values[COLUMNS_MAX];
+    if (!cql_rows_next(&rows, values, COLUMNS_MAX)) return false;
+    for (unsigned i = 0; i < COLUMNS_MAX && cql_columns_next(&columns, &column); i++) {
+        if (!view_equals(column.name, view_of(name))) continue;
+        *value = values[i];
+        return true;
+    }
+    return false;
+}
+
+bool claim_words_has_beaten(const struct cassandra_result *result, uint64_t number) {
+    struct cql_value value;
+    bool             is_fenced;
+    int64_t          found;
+    if (result->result.kind != CQL_ROWS) return false;
+    if (!find_column(result, "is_fenced", &value) || !cql_value_boolean(value, &is_fenced))
+        return false;
+    if (!find_column(result, "beat", &value) || !cql_value_bigint(value, &found)) return false;
+    return !is_fenced && (uint64_t)found == number;
 }
 
 static bool read_number(struct cql_value value, uint64_t max, uint64_t *number) {

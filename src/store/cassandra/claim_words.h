@@ -20,8 +20,10 @@
 
 enum { CLAIM_VALUES_MAX = 7, CLAIM_VALUE_BYTES_MAX = CQL_BIGINT_BYTES };
 
-#define CLAIM_KEEP_NS_MAX  (UINT64_C(630720000) * 1000000000) /* twenty years: no TTL is longer */
-#define MEMBER_KEEP_NS_MIN (UINT64_C(86400) * 1000000000)
+#define CLAIM_KEEP_NS_MAX (UINT64_C(630720000) * 1000000000) /* twenty years: no TTL is longer */
+/* Longer than claims' rows: whose record is gone counts for as long as its rows are there. Not much longer,
+ * since each start of a process leaves one (MEMBERS_MAX). */
+#define MEMBER_KEEP_NS_MIN ((CLAIM_KEEP_S_MIN + UINT64_C(3600)) * 1000000000)
 
 /* A request and the bytes that it points to, until it is submitted. */
 struct claim_words {
@@ -39,6 +41,11 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
 
 /* Of a result that is CASSANDRA_DONE. False: that is no answer to such a statement. */
 bool claim_words_applied(const struct cassandra_result *result, bool *is_applied);
+
+/* Of a beat that was not applied: whether the record says that it was. A server may say UNAVAILABLE or
+ * OVERLOADED when the replicas have agreed on an update already (paxos_variant v1 looks once more who is up
+ * before it commits), and the client tries that again: the second try finds the first. */
+bool claim_words_has_beaten(const struct cassandra_result *result, uint64_t number);
 
 /* Up to `room` rows, in a malloc()ed array that grows: *rows, *room. */
 bool claim_words_rows(const struct cassandra_result *result, struct claim_row **rows,

@@ -2,9 +2,11 @@
 #include "store/cassandra/failure.h"
 
 #include <stdio.h>
+#include <string.h>
 
-/* A server says UNAVAILABLE, OVERLOADED and IS_BOOTSTRAPPING before it asks any replica. A request that timed
- * out or failed was asked of replicas, and a conditional one may do its writing while it reads. */
+/* A server says UNAVAILABLE, OVERLOADED and IS_BOOTSTRAPPING before it asks any replica; of a conditional
+ * update it may say the first two later, too (claim_words.h). A request that timed out or failed was asked of
+ * replicas, and a conditional one may do its writing while it reads. */
 static const struct {
     int32_t        code;
     struct failure failure;
@@ -35,6 +37,17 @@ struct failure failure_of(int32_t code) {
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
         if (failures[i].code == code) return failures[i].failure;
     return (struct failure){CASSANDRA_FAILED, CASSANDRA_UNKNOWN, FAILURE_GIVE_UP};
+}
+
+/* As servers of 4.0 to 5.0 say it: "Keyspace 'k' does not exist", "table t does not exist", "unconfigured
+ * table t", "Undefined column name c", "Unknown identifier c". */
+bool failure_is_of_schema(int32_t code, const char *said) {
+    static const char *const words[] = {"does not exist", "nconfigured table", "ndefined column",
+                                        "nknown identifier"};
+    if (code != CQL_ERROR_INVALID) return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(said, words[i]) != NULL) return true;
+    return false;
 }
 
 void failure_write(int32_t code, struct view said, char *problem, size_t room) {

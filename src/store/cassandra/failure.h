@@ -23,6 +23,10 @@ struct failure {
 
 struct failure failure_of(int32_t code);
 
+/* Whether a server with this error says that a keyspace, a table or a column is not there; `said` holds its
+ * words. It calls other things invalid, too. */
+bool failure_is_of_schema(int32_t code, const char *said);
+
 /* What an operator reads: what the code means, and what the server said. */
 void failure_write(int32_t code, struct view said, char *problem, size_t room);
 
