@@ -266,10 +266,10 @@ static void trip_list_append(struct trip_list *list, struct store_trip *trip) {
     list->end  = &trip->next;
 }
 
-static void store_turn(void *context) {
+static uint64_t store_turn(void *context) {
     struct lease_store *s       = context;
     struct arrival     *arrived = arrivals_take(&s->arrived), *arrival;
-    if (arrived == NULL) return;
+    if (arrived == NULL) return UINT64_MAX;
 
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++)
         s->leaving[shard] = (struct trip_list){.end = &s->leaving[shard].first};
@@ -284,6 +284,7 @@ static void store_turn(void *context) {
             call_send(s, shard, chosen);
         }
     }
+    return UINT64_MAX;
 }
 
 /* ---- what a fleet calls ---- */

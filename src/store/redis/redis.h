@@ -89,8 +89,10 @@ struct redis_options {
     uint64_t replicas_ns; /* REDIS_REPLICAS_NS_DEFAULT; at most connect_ns / 2 */
 
     /* Called on the client's thread in each of its turns, before it sends: what is submitted there goes out
-     * together. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody is. */
-    void (*turn)(void *context);
+     * together. Returns when it wants to be called again at the latest, on clock_now_ns(); UINT64_MAX: when
+     * something happens. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody
+     * is called. */
+    uint64_t (*turn)(void *context);
     void *turn_context;
 
     /* TLS. Without ca_file: those that the system trusts. */
