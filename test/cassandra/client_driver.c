@@ -80,7 +80,7 @@ static void show(const struct cassandra_result *result, uint64_t took_ns) {
     struct json_writer w;
     driver_answer_begin(&w);
     driver_write_text(&w, "status", cassandra_status_name(result->status));
-    driver_write_text(&w, "fate", cassandra_fate_name(result->fate));
+    driver_write_text(&w, "fate", fate_name(result->fate));
     driver_write_text(&w, "error", result->error < 0 ? "" : cql_error_word(result->error));
     driver_write_text(&w, "problem", result->problem);
     driver_write_text(&w, "server", result->server != NULL ? result->server : "");
@@ -216,9 +216,6 @@ static unsigned load_submit(struct load_job *job) {
 static const char *status_name(unsigned status) {
     return cassandra_status_name((enum cassandra_status)status);
 }
-static const char *fate_name(unsigned fate) {
-    return cassandra_fate_name((enum cassandra_fate)fate);
-}
 
 static void sums_tell(struct json_writer *w) {
     json_write_name(w, "servers");
@@ -239,7 +236,6 @@ static void run_load(char **words) {
                               .submit      = load_submit,
                               .statuses    = CASSANDRA_NO_MEMORY + 1,
                               .status_name = status_name,
-                              .fate_name   = fate_name,
                               .tell        = sums_tell};
     kind                   = LOAD_COUNTER;
     if (strcmp(words[0], "once") == 0) kind = LOAD_ONCE;

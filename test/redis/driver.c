@@ -48,7 +48,7 @@ static void show(const struct redis_result *result, uint64_t took_ns) {
     struct json_writer w;
     driver_answer_begin(&w);
     driver_write_text(&w, "status", redis_status_name(result->status));
-    driver_write_text(&w, "fate", redis_fate_name(result->fate));
+    driver_write_text(&w, "fate", fate_name(result->fate));
     driver_write_text(&w, "problem", result->problem);
     driver_write_bool(&w, "confirmed", result->is_confirmed);
     json_write_name(&w, "reply");
@@ -131,7 +131,6 @@ static unsigned add_submit(struct load_job *job) {
 static const char *status_name(unsigned status) {
     return redis_status_name((enum redis_status)status);
 }
-static const char *fate_name(unsigned fate) { return redis_fate_name((enum redis_fate)fate); }
 
 static void sums_tell(struct json_writer *w) {
     driver_write_number(w, "confirmed", sums.confirmed);
@@ -144,7 +143,6 @@ static void run_adders(struct load load) {
     load.submit      = add_submit;
     load.statuses    = REDIS_NO_MEMORY + 1;
     load.status_name = status_name;
-    load.fate_name   = fate_name;
     load.tell        = sums_tell;
     load_run(&load);
 }

@@ -9,7 +9,7 @@
 struct tally {
     uint64_t statuses
         [LOAD_STATUSES_MAX]; /* of those that were taken; all here is the client's thread's */
-    uint64_t fates[LOAD_FATES];
+    uint64_t fates[FATES];
     uint64_t twice;
     uint64_t late_ns_max;  /* of an answer after its deadline */
     uint64_t pause_ns_max; /* with nothing done */
@@ -56,7 +56,7 @@ static void tally_done(struct tally *tally, uint64_t now_ns) {
     tally->done_ns = now_ns;
 }
 
-void load_end(struct load_job *job, unsigned status, unsigned fate) {
+void load_end(struct load_job *job, unsigned status, enum fate fate) {
     struct tally *tally  = job->worker->tally;
     uint64_t      now_ns = clock_now_ns();
     if (atomic_fetch_add(&job->called, 1) != 0) tally->twice++;
@@ -135,8 +135,8 @@ static void load_tell(const struct load *load, const struct tally *tally, uint64
     json_write_object(&w);
     write_statuses(&w, load, refused);
     json_write_object_end(&w);
-    for (unsigned i = 0; i < LOAD_FATES; i++)
-        driver_write_number(&w, load->fate_name(i), tally->fates[i]);
+    for (unsigned i = 0; i < FATES; i++)
+        driver_write_number(&w, fate_name((enum fate)i), tally->fates[i]);
     load->tell(&w);
     driver_write_number(&w, "twice", tally->twice);
     driver_write_number(&w, "late_ms", tally->late_ns_max / DRIVER_NS_PER_MS);

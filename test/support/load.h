@@ -8,9 +8,10 @@
 
 #include <stdatomic.h>
 
+#include "store/net/fate.h"
 #include "support/driver.h"
 
-enum { LOAD_THREADS_MAX = 16, LOAD_STATUSES_MAX = 16, LOAD_FATES = 3 };
+enum { LOAD_THREADS_MAX = 16, LOAD_STATUSES_MAX = 16 };
 
 struct load_job {
     struct load_worker *worker;
@@ -29,12 +30,11 @@ struct load {
     uint64_t span_ns;     /* none is submitted later */
     uint64_t deadline_ns; /* of a job, from when it is submitted */
 
-    /* Statuses and fates are the client's; status 0 says that it is done. Of submit() it says that the job is
-     * taken, and load_end() will follow. */
+    /* Statuses are the client's; 0 says that it is done. Of submit() it says that the job is taken, and
+     * load_end() will follow. */
     unsigned (*submit)(struct load_job *job);
     unsigned statuses;
     const char *(*status_name)(unsigned status);
-    const char *(*fate_name)(unsigned fate);
     void (*tell)(struct json_writer *w); /* what else there is to tell of it */
 };
 
@@ -42,6 +42,6 @@ struct load {
 void load_run(const struct load *load);
 
 /* On the client's thread, when a job is answered; last, for it may be submitted again at once. */
-void load_end(struct load_job *job, unsigned status, unsigned fate);
+void load_end(struct load_job *job, unsigned status, enum fate fate);
 
 #endif

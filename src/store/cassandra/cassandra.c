@@ -211,8 +211,7 @@ void cassandra_call(struct cassandra *c, const struct cassandra_request *request
         engine_wait(&c->engine, &call.latch);
         return;
     }
-    *result =
-        (struct cassandra_result){.status = status, .fate = CASSANDRA_NOT_EXECUTED, .error = -1};
+    *result = (struct cassandra_result){.status = status, .fate = FATE_NOT_EXECUTED, .error = -1};
     (void)snprintf(result->problem, sizeof result->problem, "%s", cassandra_status_text(status));
 }
 
@@ -258,11 +257,6 @@ bool cassandra_is_forked(const struct cassandra *c) { return engine_is_forked(&c
 const char *cassandra_status_text(enum cassandra_status status) { return statuses[status].text; }
 
 const char *cassandra_status_name(enum cassandra_status status) { return statuses[status].name; }
-
-const char *cassandra_fate_name(enum cassandra_fate fate) {
-    static const char *const names[] = {"not executed", "executed", "unknown"};
-    return names[fate];
-}
 
 /* ---- the thread ---- */
 
@@ -322,8 +316,7 @@ static void cassandra_release(struct cassandra *c, struct query *query) {
 
 /* `channel` NULL: it was sent to none. */
 static void cassandra_end(struct cassandra *c, struct query *query, enum cassandra_status status,
-                          enum cassandra_fate fate, const struct channel *channel,
-                          const char *problem) {
+                          enum fate fate, const struct channel *channel, const char *problem) {
     struct cassandra_result result;
     result.status    = status;
     result.fate      = fate;
@@ -341,7 +334,7 @@ static void cassandra_end_done(struct cassandra *c, struct query *query, const c
                                struct view body, const struct cql_result *cql, bool is_agreed) {
     struct cassandra_result result;
     result.status     = CASSANDRA_DONE;
-    result.fate       = CASSANDRA_EXECUTED;
+    result.fate       = FATE_EXECUTED;
     result.error      = -1;
     result.result     = *cql;
     result.body       = body;
@@ -367,7 +360,7 @@ static void cassandra_end_unreachable(struct cassandra *c, struct query *query, 
     bool is_refused = error >= 0 && failure_of(error).status == CASSANDRA_REFUSED;
     if (error >= 0) query->error = error;
     cassandra_end(c, query, is_refused ? CASSANDRA_REFUSED : CASSANDRA_UNREACHABLE,
-                  CASSANDRA_NOT_EXECUTED, NULL, problem);
+                  FATE_NOT_EXECUTED, NULL, problem);
     cassandra_release(c, query);
 }
 
@@ -376,7 +369,7 @@ static void cassandra_end_refused(struct cassandra *c, struct query *query) {
     char problem[CASSANDRA_PROBLEM_BYTES_MAX];
     (void)snprintf(problem, sizeof problem, "%s: %s", cql_error_word(query->error),
                    cql_error_text(query->error));
-    cassandra_end(c, query, failure_of(query->error).status, CASSANDRA_NOT_EXECUTED, NULL, problem);
+    cassandra_end(c, query, failure_of(query->error).status, FATE_NOT_EXECUTED, NULL, problem);
     cassandra_release(c, query);
 }
 
@@ -454,7 +447,7 @@ static bool cassandra_number(struct cassandra *c, struct query *query) {
 static void cassandra_route(struct cassandra *c, struct query *query) {
     const struct control *control = &c->control;
     if (!cassandra_number(c, query)) {
-        cassandra_end(c, query, CASSANDRA_BAD_REQUEST, CASSANDRA_NOT_EXECUTED, NULL,
+        cassandra_end(c, query, CASSANDRA_BAD_REQUEST, FATE_NOT_EXECUTED, NULL,
                       "the client was given more statements to prepare than it can keep");
         cassandra_release(c, query);
         return;
@@ -511,7 +504,7 @@ static void cassandra_expire_waiting(struct cassandra *c, struct query *query) {
     } else if (channel->state != CHANNEL_UP) {
         cassandra_end_unreachable(c, query, channel->error, channel->problem);
     } else {
-        cassandra_end(c, query, CASSANDRA_LATE, CASSANDRA_NOT_EXECUTED, channel,
+        cassandra_end(c, query, CASSANDRA_LATE, FATE_NOT_EXECUTED, channel,
                       "the request was still in line at its deadline; the connection is at its "
                       "limit, or the statement is still being prepared");
         cassandra_release(c, query);
@@ -536,7 +529,7 @@ static void cassandra_expired(void *owner, struct job *job) {
     case QUERY_HELD: hub_end_held(c, query, false); return;
     case QUERY_SENT:
         query->error = -1; /* of a former try */
-        cassandra_end(c, query, CASSANDRA_LATE, CASSANDRA_UNKNOWN, query->channel, NULL);
+        cassandra_end(c, query, CASSANDRA_LATE, FATE_UNKNOWN, query->channel, NULL);
         channel_miss(query->channel, query); /* which may let go of it */
         return;
     case QUERY_NEW: break;
@@ -558,8 +551,8 @@ static void cassandra_answered_error(struct cassandra *c, struct channel *channe
         return;
     }
     failure_write(error->code, error->message, problem, sizeof problem);
-    cassandra_end(c, query, failure.status, is_executed ? failure.fate : CASSANDRA_NOT_EXECUTED,
-                  channel, problem);
+    cassandra_end(c, query, failure.status, is_executed ? failure.fate : FATE_NOT_EXECUTED, channel,
+                  problem);
     cassandra_release(c, query);
 }
 
@@ -581,7 +574,7 @@ static void cassandra_answered(void *owner, struct channel *channel, struct quer
                        schema_hold(&c->schema, query, channel->peer_number, frame->body);
         if (!is_held) cassandra_end_done(c, query, channel->server, frame->body, &result, false);
     } else {
-        cassandra_end(c, query, CASSANDRA_FAILED, CASSANDRA_UNKNOWN, channel,
+        cassandra_end(c, query, CASSANDRA_FAILED, FATE_UNKNOWN, channel,
                       "the server answers what cannot be read");
         cassandra_release(c, query);
         channel_lose(channel, -1, "the server answers what cannot be read");
@@ -597,7 +590,7 @@ static void cassandra_dropped(void *owner, struct channel *channel, struct query
     } else if (query->is_over) {
         cassandra_release(c, query);
     } else if (was_sent) {
-        cassandra_end(c, query, CASSANDRA_LOST, CASSANDRA_UNKNOWN, channel, channel->problem);
+        cassandra_end(c, query, CASSANDRA_LOST, FATE_UNKNOWN, channel, channel->problem);
         cassandra_release(c, query);
     } else {
         cassandra_route(c, query);

@@ -220,7 +220,7 @@ static void store_note(struct claim_store *s, const struct cassandra_result *res
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
     if (result->status == CASSANDRA_DONE) return CLAIM_DONE;
-    return result->fate == CASSANDRA_NOT_EXECUTED ? CLAIM_NOT_DONE : CLAIM_UNKNOWN;
+    return result->fate == FATE_NOT_EXECUTED ? CLAIM_NOT_DONE : CLAIM_UNKNOWN;
 }
 
 static void record_take(struct claim_store *s, struct claim_record *record, enum claim_act act,

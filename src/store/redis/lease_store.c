@@ -156,7 +156,7 @@ static enum store_status status_of(const struct redis_result *result) {
     case REDIS_FAILED: return STORE_REFUSED;
     case REDIS_UNREADY:
     case REDIS_UNREACHABLE: return STORE_IS_DOWN;
-    default: return result->fate == REDIS_NOT_EXECUTED ? STORE_NOT_SENT : STORE_UNKNOWN;
+    default: return result->fate == FATE_NOT_EXECUTED ? STORE_NOT_SENT : STORE_UNKNOWN;
     }
 }
 

@@ -233,7 +233,7 @@ void redis_call(struct redis *r, const struct redis_command *command, struct red
         engine_wait(&r->engine, &call.latch);
         return;
     }
-    *result = (struct redis_result){.status = status, .fate = REDIS_NOT_EXECUTED};
+    *result = (struct redis_result){.status = status, .fate = FATE_NOT_EXECUTED};
     (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
 }
 
@@ -275,11 +275,6 @@ static const struct {
 const char *redis_status_text(enum redis_status status) { return statuses[status].text; }
 
 const char *redis_status_name(enum redis_status status) { return statuses[status].name; }
-
-const char *redis_fate_name(enum redis_fate fate) {
-    static const char *const names[] = {"not executed", "executed", "unknown"};
-    return names[fate];
-}
 
 /* ---- the thread ---- */
 
@@ -350,7 +345,7 @@ static void redis_tell(struct redis *r, struct request *request, struct redis_re
 }
 
 static void redis_end(struct redis *r, struct request *request, enum redis_status status,
-                      enum redis_fate fate, const char *problem) {
+                      enum fate fate, const char *problem) {
     struct redis_result result;
     result.status       = status;
     result.fate         = fate;
@@ -366,7 +361,7 @@ static void redis_end_done(struct redis *r, struct request *request, struct redi
                            bool is_confirmed) {
     struct redis_result result;
     result.status       = REDIS_DONE;
-    result.fate         = REDIS_EXECUTED;
+    result.fate         = FATE_EXECUTED;
     result.trouble      = TROUBLE_SCRIPT;
     result.reply        = reply;
     result.is_confirmed = is_confirmed;
@@ -384,9 +379,9 @@ static void redis_end_trouble(struct redis *r, struct request *request, const ch
     (void)snprintf(problem, sizeof problem, "%s%s%.160s%s", trouble_text(trouble),
                    said[0] != '\0' ? " (" : "", said, said[0] != '\0' ? ")" : "");
     if (trouble == TROUBLE_SCRIPT) {
-        redis_end(r, request, REDIS_FAILED, REDIS_UNKNOWN, problem);
+        redis_end(r, request, REDIS_FAILED, FATE_UNKNOWN, problem);
     } else {
-        redis_end(r, request, is_for_ever ? REDIS_REFUSED : REDIS_UNREADY, REDIS_NOT_EXECUTED,
+        redis_end(r, request, is_for_ever ? REDIS_REFUSED : REDIS_UNREADY, FATE_NOT_EXECUTED,
                   problem);
     }
 }
@@ -399,7 +394,7 @@ static void redis_end_link(struct redis *r, struct request *request, const struc
         request->has_trouble = true;
         request->trouble     = link->trouble;
     }
-    redis_end(r, request, status, REDIS_NOT_EXECUTED, link->problem);
+    redis_end(r, request, status, FATE_NOT_EXECUTED, link->problem);
 }
 
 static const char *redis_asking_problem(const struct redis *r) {
@@ -454,7 +449,7 @@ static void redis_route(struct redis *r, struct request *request) {
     unsigned failures = is_cluster ? r->cluster.failures : r->sentinel.failures;
     unsigned in_vain  = r->url.host_count > HOPELESS_ASKING ? r->url.host_count : HOPELESS_ASKING;
     if (failures >= in_vain) {
-        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
         redis_release(r, request);
         return;
     }
@@ -482,7 +477,7 @@ static void redis_expire_waiting(struct redis *r, struct request *request) {
     } else if (link->state != LINK_UP) {
         redis_end_link(r, request, link);
     } else {
-        redis_end(r, request, REDIS_LATE, REDIS_NOT_EXECUTED,
+        redis_end(r, request, REDIS_LATE, FATE_NOT_EXECUTED,
                   "the command was still in line at its deadline; the connection is at its limit");
     }
     redis_release(r, request);
@@ -506,7 +501,7 @@ static void redis_expired(void *owner, struct job *job) {
         return;
     case REQUEST_PARKED:
         request_list_remove(&r->parked, request);
-        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
         redis_release(r, request);
         return;
     case REQUEST_WAITING: redis_expire_waiting(r, request); return;
@@ -518,7 +513,7 @@ static void redis_expired(void *owner, struct job *job) {
         redis_release(r, request);
         return;
     case REQUEST_SENT:
-        redis_end(r, request, REDIS_LATE, REDIS_UNKNOWN, NULL);
+        redis_end(r, request, REDIS_LATE, FATE_UNKNOWN, NULL);
         link_miss(request->link, request); /* which may let go of it */
         return;
     case REQUEST_NEW: break;
@@ -610,7 +605,7 @@ static void redis_dropped(void *owner, struct link *link, struct request *reques
     } else if (request->is_over) {
         redis_release(r, request);
     } else if (was_sent) {
-        redis_end(r, request, REDIS_LOST, REDIS_UNKNOWN, link->problem);
+        redis_end(r, request, REDIS_LOST, FATE_UNKNOWN, link->problem);
         redis_release(r, request);
     } else {
         request->place = REQUEST_NEW;
