@@ -169,7 +169,7 @@ static void on_answer(void *context, struct cassandra_result *result) {
     struct asked  *a          = u->a;
     bool           is_applied = false;
     uint64_t       tat_ns     = u->tat_ns;
-    bool           is_unknown = result->fate == CASSANDRA_UNKNOWN;
+    bool           is_unknown = result->fate == FATE_UNKNOWN;
     bool is_answer = result->status == CASSANDRA_DONE && answer_read(result, &is_applied, &tat_ns);
     if (is_answer && is_applied) {
         remember(a, u->hash, u->next_ns);

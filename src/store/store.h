@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "lease/message.h"
+#include "store/net/arrivals.h"
 
 enum { STORE_NAME_BYTES = 16, STORE_HEALTH_BYTES = 160 };
 
@@ -55,6 +56,8 @@ enum store_status {
 };
 
 struct store_trip {
+    struct arrival arrival; /* first: the store's, until its thread has seen the trip */
+
     /* The caller's. */
     struct store_name    name;
     uint32_t             shard;   /* below the store's shard_count; its clock serves this account */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/opinion.h"
 
 static struct doctor_cassandra facts;
 static struct doctor_opinion   opinion;
@@ -43,20 +44,12 @@ static struct doctor_node *good(void) {
 
 static const struct doctor_finding *found(const char *name) {
     doctor_cassandra_judge(&facts, &opinion);
-    const struct doctor_finding *worst = NULL;
-    for (unsigned i = 0; i < opinion.finding_count; i++)
-        if (strcmp(opinion.findings[i].name, name) == 0 &&
-            (worst == NULL || opinion.findings[i].level > worst->level))
-            worst = &opinion.findings[i];
-    return worst;
+    return opinion_of(&opinion, name);
 }
 
 static void check_level(const char *name, enum doctor_level level) {
-    const struct doctor_finding *finding = found(name);
-    CHECK_SAYS(finding != NULL, "nothing is said of %s", name);
-    CHECK_EQ(finding->level, level);
-    CHECK_EQ(finding->remedy[0] == '\0', level == DOCTOR_FINE);
-    CHECK_EQ(opinion.level, level);
+    doctor_cassandra_judge(&facts, &opinion);
+    opinion_check(&opinion, name, level);
 }
 
 TEST(three_replicas_that_keep_what_they_confirm_are_strict) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "support/check.h"
+#include "support/opinion.h"
 
 static struct doctor_facts   facts;
 static struct doctor_opinion opinion;
@@ -26,17 +27,12 @@ static struct doctor_server *good(void) {
 
 static const struct doctor_finding *found(const char *name) {
     doctor_judge(&facts, &opinion);
-    for (unsigned i = 0; i < opinion.finding_count; i++)
-        if (strcmp(opinion.findings[i].name, name) == 0) return &opinion.findings[i];
-    return NULL;
+    return opinion_of(&opinion, name);
 }
 
 static void check_level(const char *name, enum doctor_level level) {
-    const struct doctor_finding *finding = found(name);
-    CHECK_SAYS(finding != NULL, "nothing is said of %s", name);
-    CHECK_EQ(finding->level, level);
-    CHECK_EQ(finding->remedy[0] == '\0', level == DOCTOR_FINE);
-    CHECK_EQ(opinion.level, level);
+    doctor_judge(&facts, &opinion);
+    opinion_check(&opinion, name, level);
 }
 
 TEST(a_lone_server_that_keeps_everything_is_strict) {

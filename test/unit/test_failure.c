@@ -6,9 +6,8 @@
 TEST(every_error_of_the_protocol_has_a_meaning) {
 #define MUST_BE_KNOWN(name, code, word, text)                                                      \
     CHECK(failure_of(code).status == CASSANDRA_FAILED ||                                           \
-          failure_of(code).fate == CASSANDRA_NOT_EXECUTED);                                        \
-    CHECK(failure_of(code).cure == FAILURE_GIVE_UP ||                                              \
-          failure_of(code).fate == CASSANDRA_NOT_EXECUTED);
+          failure_of(code).fate == FATE_NOT_EXECUTED);                                             \
+    CHECK(failure_of(code).cure == FAILURE_GIVE_UP || failure_of(code).fate == FATE_NOT_EXECUTED);
     CQL_ERROR_TABLE(MUST_BE_KNOWN)
 #undef MUST_BE_KNOWN
 }
@@ -19,7 +18,7 @@ TEST(what_may_have_been_done_is_never_called_undone) {
                                     CQL_ERROR_READ_FAILURE, CQL_ERROR_CAS_UNKNOWN,
                                     CQL_ERROR_CDC_WRITE,    0x7777};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        CHECK_EQ(failure_of(codes[i]).fate, CASSANDRA_UNKNOWN);
+        CHECK_EQ(failure_of(codes[i]).fate, FATE_UNKNOWN);
 }
 
 TEST(what_another_node_may_do_is_tried_there) {

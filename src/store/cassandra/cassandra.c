@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "base/contract.h"
-#include "os/clock.h"
 #include "os/entropy.h"
-#include "os/latch.h"
 #include "store/cassandra/failure.h"
 #include "store/cassandra/hub.h"
 #include "store/net/tls.h"
@@ -26,33 +24,22 @@ enum {
     RETRY_DOUBLINGS = 6, /* and then it is tried again every 64 ms at most */
 };
 
-#define POST_WAKE UINT64_C(0) /* all other words are channels whose hosts were looked up */
-
-static void *cassandra_run(void *context);
-static void  cassandra_turn(struct cassandra *c);
-static void  cassandra_route(struct cassandra *c, struct query *query);
-static void  cassandra_expire(struct cassandra *c, struct query *query);
-static void  cassandra_answered(void *owner, struct channel *channel, struct query *query,
-                                const struct cql_frame *frame, bool is_executed);
-static void  cassandra_dropped(void *owner, struct channel *channel, struct query *query,
-                               bool was_sent);
+static void     cassandra_arrived(void *owner, struct job *job);
+static void     cassandra_expired(void *owner, struct job *job);
+static uint64_t cassandra_work(void *owner);
+static void     cassandra_react(void *owner, const struct loop_event *event);
+static void     cassandra_route(struct cassandra *c, struct query *query);
+static void     cassandra_answered(void *owner, struct channel *channel, struct query *query,
+                                   const struct cql_frame *frame, bool is_executed);
+static void     cassandra_dropped(void *owner, struct channel *channel, struct query *query,
+                                  bool was_sent);
 
 /* ---- opening and closing ---- */
 
-static void cassandra_fork_in_child(void *context) {
-    struct cassandra *c = context;
-    atomic_store_explicit(&c->is_forked, true, memory_order_relaxed);
-}
-
 static bool cassandra_set_options(struct cassandra *c, const struct cassandra_options *options,
                                   char *problem) {
-    c->deadline_ns = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
     c->connections = options->connections > 0 ? options->connections : 1;
-    c->requests_max =
-        options->requests_max > 0 ? options->requests_max : CASSANDRA_REQUESTS_DEFAULT;
-    c->turn         = options->turn;
-    c->turn_context = options->turn_context;
-    if (c->connections > CASSANDRA_CONNECTIONS_MAX || c->requests_max > REQUESTS_LIMIT) {
+    if (c->connections > CASSANDRA_CONNECTIONS_MAX || options->requests_max > REQUESTS_LIMIT) {
         (void)snprintf(
             problem, CASSANDRA_PROBLEM_BYTES_MAX,
             "at most %d connections to a node, and %d requests on their way, are possible",
@@ -61,7 +48,7 @@ static bool cassandra_set_options(struct cassandra *c, const struct cassandra_op
     }
     uint64_t connect_ns = options->connect_ns > 0 ? options->connect_ns : CONNECT_NS;
     if (connect_ns < CONNECT_NS_MIN) connect_ns = CONNECT_NS_MIN;
-    c->setting = (struct channel_setting){.loop       = &c->loop,
+    c->setting = (struct channel_setting){.loop       = &c->engine.loop,
                                           .random     = &c->random,
                                           .tls        = c->tls,
                                           .user       = c->contact.user,
@@ -73,6 +60,23 @@ static bool cassandra_set_options(struct cassandra *c, const struct cassandra_op
                                           .answered   = cassandra_answered,
                                           .dropped    = cassandra_dropped};
     return true;
+}
+
+static bool cassandra_init_engine(struct cassandra *c, const struct cassandra_options *options) {
+    unsigned requests_max =
+        options->requests_max > 0 ? options->requests_max : CASSANDRA_REQUESTS_DEFAULT;
+    uint64_t deadline_ns = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
+    const struct engine_setting setting = {.jobs_max        = requests_max,
+                                           .deadline_ns     = deadline_ns,
+                                           .deadline_ns_max = DEADLINE_NS_MAX,
+                                           .turn            = options->turn,
+                                           .turn_context    = options->turn_context,
+                                           .owner           = c,
+                                           .arrived         = cassandra_arrived,
+                                           .expired         = cassandra_expired,
+                                           .work            = cassandra_work,
+                                           .react           = cassandra_react};
+    return engine_init(&c->engine, &setting);
 }
 
 static void hub_forget(struct cassandra *c, struct peer *peer) {
@@ -116,24 +120,16 @@ struct cassandra *cassandra_open(struct view url, const struct cassandra_options
     }
     if (!cassandra_set_options(c, options, problem)) goto free_tls;
     if (!entropy_fill(&c->random, sizeof c->random)) goto free_tls;
-    if (!due_init(&c->due, c->requests_max)) goto free_tls;
-    if (!loop_open(&c->loop)) goto clear_due;
-    c->now_ns = clock_now_ns();
+    if (!cassandra_init_engine(c, options)) goto free_tls;
     control_init(&c->control, c);
     schema_init(&c->schema, c);
-    c->forks = (struct process_fork_watch){.in_child = cassandra_fork_in_child, .context = c};
-    if (!process_watch_forks(&c->forks)) goto free_nodes;
-    if (!thread_start_quiet(&c->thread, "weir-cassandra", cassandra_run, c)) goto unwatch;
+    if (!engine_start(&c->engine, "weir-cassandra")) goto free_nodes;
     problem[0] = '\0';
     return c;
 
-unwatch:
-    process_unwatch_forks(&c->forks);
 free_nodes:
     cassandra_free_nodes(c);
-    loop_close(&c->loop);
-clear_due:
-    due_clear(&c->due);
+    engine_clear(&c->engine);
 free_tls:
     tls_free(c->tls);
 free_cassandra:
@@ -143,17 +139,9 @@ free_cassandra:
 }
 
 void cassandra_close(struct cassandra *c) {
-    process_unwatch_forks(&c->forks);
-    if (cassandra_is_forked(c)) return;
-    REQUIRE(!thread_is_this(&c->thread));
-    atomic_store_explicit(&c->is_closing, true, memory_order_release);
-    (void)loop_post(&c->loop, POST_WAKE);
-    thread_join(&c->thread);
-
+    if (!engine_stop(&c->engine)) return;
     cassandra_free_nodes(c);
-    INVARIANT(atomic_load(&c->outstanding) == 0);
-    loop_close(&c->loop);
-    due_clear(&c->due);
+    engine_clear(&c->engine);
     tls_free(c->tls);
     OPENSSL_cleanse(&c->contact, sizeof c->contact);
     free(c);
@@ -161,43 +149,21 @@ void cassandra_close(struct cassandra *c) {
 
 /* ---- submitting: any thread ---- */
 
-/* A lock-free stack; the thread takes all of it at once. Whoever finds it empty wakes the thread. */
-static void cassandra_push(struct cassandra *c, struct query *query) {
-    struct query *top = atomic_load_explicit(&c->submitted, memory_order_relaxed);
-    do {
-        query->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&c->submitted, &top, query,
-                                                    memory_order_release, memory_order_relaxed));
-    if (top == NULL) cassandra_wake(c);
-}
-
-void cassandra_wake(struct cassandra *c) {
-    if (thread_is_this(&c->thread)) {
-        c->is_woken = true;
-    } else {
-        (void)loop_post(&c->loop, POST_WAKE);
-    }
-}
+void cassandra_wake(struct cassandra *c) { engine_wake(&c->engine); }
 
 enum cassandra_status cassandra_submit(struct cassandra               *c,
                                        const struct cassandra_request *request) {
     REQUIRE(request->done != NULL);
     REQUIRE((request->statement != NULL) != (request->text.bytes > 0));
     if (cassandra_is_forked(c)) return CASSANDRA_FORKED;
-    if (atomic_fetch_add_explicit(&c->outstanding, 1, memory_order_relaxed) >= c->requests_max) {
-        atomic_fetch_sub_explicit(&c->outstanding, 1, memory_order_relaxed);
-        return CASSANDRA_FULL;
-    }
+    if (!engine_reserve(&c->engine)) return CASSANDRA_FULL;
     bool          is_long = false;
     struct query *query   = query_new(request, &is_long);
     if (query == NULL) {
-        atomic_fetch_sub_explicit(&c->outstanding, 1, memory_order_relaxed);
+        engine_release(&c->engine);
         return is_long ? CASSANDRA_BAD_REQUEST : CASSANDRA_NO_MEMORY;
     }
-    uint64_t now_ns = clock_now_ns();
-    if (request->deadline_ns == 0) query->deadline_ns = now_ns + c->deadline_ns;
-    query->deadline_ns = due_earlier(query->deadline_ns, now_ns + DEADLINE_NS_MAX);
-    cassandra_push(c, query);
+    engine_submit(&c->engine, &query->job);
     return CASSANDRA_DONE;
 }
 
@@ -242,12 +208,10 @@ void cassandra_call(struct cassandra *c, const struct cassandra_request *request
 
     enum cassandra_status status = cassandra_submit(c, &mine);
     if (status == CASSANDRA_DONE) {
-        REQUIRE(!thread_is_this(&c->thread));
-        latch_wait(&call.latch);
+        engine_wait(&c->engine, &call.latch);
         return;
     }
-    *result =
-        (struct cassandra_result){.status = status, .fate = CASSANDRA_NOT_EXECUTED, .error = -1};
+    *result = (struct cassandra_result){.status = status, .fate = FATE_NOT_EXECUTED, .error = -1};
     (void)snprintf(result->problem, sizeof result->problem, "%s", cassandra_status_text(status));
 }
 
@@ -288,30 +252,13 @@ static const struct {
 #undef STATUS_ENTRY
 };
 
-bool cassandra_is_forked(const struct cassandra *c) {
-    return atomic_load_explicit(&c->is_forked, memory_order_relaxed);
-}
+bool cassandra_is_forked(const struct cassandra *c) { return engine_is_forked(&c->engine); }
 
 const char *cassandra_status_text(enum cassandra_status status) { return statuses[status].text; }
 
 const char *cassandra_status_name(enum cassandra_status status) { return statuses[status].name; }
 
-const char *cassandra_fate_name(enum cassandra_fate fate) {
-    static const char *const names[] = {"not executed", "executed", "unknown"};
-    return names[fate];
-}
-
 /* ---- the thread ---- */
-
-static void *cassandra_run(void *context) {
-    struct cassandra *c = context;
-    for (;;) {
-        bool is_closing = atomic_load_explicit(&c->is_closing, memory_order_acquire);
-        cassandra_turn(c);
-        bool is_empty = atomic_load_explicit(&c->submitted, memory_order_acquire) == NULL;
-        if (is_closing && is_empty && due_first(&c->due) == NULL) return NULL;
-    }
-}
 
 /* Whose host was looked up; NULL: it is gone by now. */
 static struct channel *cassandra_find_lookup(struct cassandra *c, uint64_t word) {
@@ -327,65 +274,28 @@ static struct channel *cassandra_find_lookup(struct cassandra *c, uint64_t word)
     return NULL;
 }
 
-static void cassandra_react(struct cassandra *c, const struct loop_event *event) {
+static void cassandra_react(void *owner, const struct loop_event *event) {
+    struct cassandra *c = owner;
     if (event->owner != NULL) {
-        channel_react(event->owner, event, c->now_ns);
-    } else if (event->word != POST_WAKE) {
+        channel_react(event->owner, event, c->engine.now_ns);
+    } else {
         struct channel *channel = cassandra_find_lookup(c, event->word);
-        if (channel != NULL) channel_looked_up(channel, c->now_ns);
+        if (channel != NULL) channel_looked_up(channel, c->engine.now_ns);
     }
 }
 
-/* What is due by time, and what is to be sent. Returns when the next thing is due. */
-static uint64_t cassandra_work(struct cassandra *c) {
-    struct due_item *first;
-    while ((first = due_first(&c->due)) != NULL && first->at_ns <= c->now_ns)
-        cassandra_expire(c, (struct query *)first);
-
-    c->is_restless = false;
+/* What is to be sent, and to be asked of whom. Returns when the next thing is. */
+static uint64_t cassandra_work(void *owner) {
+    struct cassandra *c      = owner;
+    uint64_t          now_ns = c->engine.now_ns;
+    c->is_restless           = false;
     uint64_t next_ns =
-        due_earlier(control_turn(&c->control, c->now_ns), schema_turn(&c->schema, c->now_ns));
+        due_earlier(control_turn(&c->control, now_ns), schema_turn(&c->schema, now_ns));
     for (unsigned i = 0; i < c->peer_count; i++)
-        next_ns = due_earlier(next_ns, peer_turn(c->peers[i], c->now_ns));
+        next_ns = due_earlier(next_ns, peer_turn(c->peers[i], now_ns));
+    hub_free_gone(c); /* no event of this turn is left that could be theirs */
     /* What one channel let go of waits at another, which had its turn already. */
-    if (c->is_restless) return 0;
-    first = due_first(&c->due);
-    return first != NULL ? due_earlier(next_ns, first->at_ns) : next_ns;
-}
-
-static void cassandra_take_submitted(struct cassandra *c) {
-    struct query *top      = atomic_exchange_explicit(&c->submitted, NULL, memory_order_acquire);
-    struct query *in_order = NULL;
-    while (top != NULL) {
-        struct query *next = top->next;
-        top->next          = in_order;
-        in_order           = top;
-        top                = next;
-    }
-    while (in_order != NULL) {
-        struct query *query = in_order;
-        in_order            = query->next;
-        due_add(&c->due, &query->due, query->deadline_ns);
-        cassandra_route(c, query);
-    }
-}
-
-static void cassandra_turn(struct cassandra *c) {
-    struct loop_event events[LOOP_EVENTS_MAX];
-    c->now_ns        = clock_now_ns();
-    c->is_woken      = false;
-    uint64_t turn_ns = c->turn != NULL ? c->turn(c->turn_context) : UINT64_MAX;
-    cassandra_take_submitted(c);
-    uint64_t next_ns = due_earlier(turn_ns, cassandra_work(c));
-    hub_free_gone(c);
-
-    if (atomic_load_explicit(&c->is_closing, memory_order_acquire) && due_first(&c->due) == NULL)
-        next_ns = 0;
-    if (c->is_woken) next_ns = 0;
-    c->now_ns    = clock_now_ns();
-    size_t count = loop_wait(&c->loop, events, next_ns > c->now_ns ? next_ns - c->now_ns : 0);
-    c->now_ns    = clock_now_ns();
-    for (size_t i = 0; i < count; i++) cassandra_react(c, &events[i]);
+    return c->is_restless ? 0 : next_ns;
 }
 
 /* ---- the end of a query ---- */
@@ -395,19 +305,18 @@ static void cassandra_tell(struct cassandra *c, struct query *query,
                            struct cassandra_result *result) {
     INVARIANT(!query->is_over);
     query->is_over = true;
-    due_remove(&c->due, &query->due);
+    engine_end(&c->engine, &query->job);
     query->done(query->context, result);
 }
 
 static void cassandra_release(struct cassandra *c, struct query *query) {
     query_free(query);
-    atomic_fetch_sub_explicit(&c->outstanding, 1, memory_order_relaxed);
+    engine_release(&c->engine);
 }
 
 /* `channel` NULL: it was sent to none. */
 static void cassandra_end(struct cassandra *c, struct query *query, enum cassandra_status status,
-                          enum cassandra_fate fate, const struct channel *channel,
-                          const char *problem) {
+                          enum fate fate, const struct channel *channel, const char *problem) {
     struct cassandra_result result;
     result.status    = status;
     result.fate      = fate;
@@ -425,7 +334,7 @@ static void cassandra_end_done(struct cassandra *c, struct query *query, const c
                                struct view body, const struct cql_result *cql, bool is_agreed) {
     struct cassandra_result result;
     result.status     = CASSANDRA_DONE;
-    result.fate       = CASSANDRA_EXECUTED;
+    result.fate       = FATE_EXECUTED;
     result.error      = -1;
     result.result     = *cql;
     result.body       = body;
@@ -451,7 +360,7 @@ static void cassandra_end_unreachable(struct cassandra *c, struct query *query, 
     bool is_refused = error >= 0 && failure_of(error).status == CASSANDRA_REFUSED;
     if (error >= 0) query->error = error;
     cassandra_end(c, query, is_refused ? CASSANDRA_REFUSED : CASSANDRA_UNREACHABLE,
-                  CASSANDRA_NOT_EXECUTED, NULL, problem);
+                  FATE_NOT_EXECUTED, NULL, problem);
     cassandra_release(c, query);
 }
 
@@ -460,7 +369,7 @@ static void cassandra_end_refused(struct cassandra *c, struct query *query) {
     char problem[CASSANDRA_PROBLEM_BYTES_MAX];
     (void)snprintf(problem, sizeof problem, "%s: %s", cql_error_word(query->error),
                    cql_error_text(query->error));
-    cassandra_end(c, query, failure_of(query->error).status, CASSANDRA_NOT_EXECUTED, NULL, problem);
+    cassandra_end(c, query, failure_of(query->error).status, FATE_NOT_EXECUTED, NULL, problem);
     cassandra_release(c, query);
 }
 
@@ -538,7 +447,7 @@ static bool cassandra_number(struct cassandra *c, struct query *query) {
 static void cassandra_route(struct cassandra *c, struct query *query) {
     const struct control *control = &c->control;
     if (!cassandra_number(c, query)) {
-        cassandra_end(c, query, CASSANDRA_BAD_REQUEST, CASSANDRA_NOT_EXECUTED, NULL,
+        cassandra_end(c, query, CASSANDRA_BAD_REQUEST, FATE_NOT_EXECUTED, NULL,
                       "the client was given more statements to prepare than it can keep");
         cassandra_release(c, query);
         return;
@@ -567,20 +476,24 @@ static void cassandra_route(struct cassandra *c, struct query *query) {
     channel_send(choice.channel, query);
 }
 
+static void cassandra_arrived(void *owner, struct job *job) {
+    cassandra_route(owner, (struct query *)job);
+}
+
 /* A try that would hardly be answered before the deadline is not made: the fate of this one is known. */
 static void cassandra_pause(struct cassandra *c, struct query *query) {
     unsigned doublings = query->tries < RETRY_DOUBLINGS ? query->tries : RETRY_DOUBLINGS;
     uint64_t retry_ns =
-        c->now_ns + random_between(&c->random, RETRY_NS_MIN, RETRY_NS_MIN << doublings);
-    uint64_t trip_ns = query->sent_ns > 0 ? c->now_ns - query->sent_ns : 0;
+        c->engine.now_ns + random_between(&c->random, RETRY_NS_MIN, RETRY_NS_MIN << doublings);
+    uint64_t trip_ns = query->sent_ns > 0 ? c->engine.now_ns - query->sent_ns : 0;
     query->place     = QUERY_PAUSED;
     if (query->tries < UINT8_MAX) query->tries++;
-    if (retry_ns + 2 * trip_ns >= query->deadline_ns) {
+    if (retry_ns + 2 * trip_ns >= query->job.deadline_ns) {
         cassandra_end_refused(c, query);
         return;
     }
     hub_count(c, HUB_RETRIES);
-    due_move(&c->due, &query->due, retry_ns);
+    engine_set_due(&c->engine, &query->job, retry_ns);
 }
 
 static void cassandra_expire_waiting(struct cassandra *c, struct query *query) {
@@ -591,7 +504,7 @@ static void cassandra_expire_waiting(struct cassandra *c, struct query *query) {
     } else if (channel->state != CHANNEL_UP) {
         cassandra_end_unreachable(c, query, channel->error, channel->problem);
     } else {
-        cassandra_end(c, query, CASSANDRA_LATE, CASSANDRA_NOT_EXECUTED, channel,
+        cassandra_end(c, query, CASSANDRA_LATE, FATE_NOT_EXECUTED, channel,
                       "the request was still in line at its deadline; the connection is at its "
                       "limit, or the statement is still being prepared");
         cassandra_release(c, query);
@@ -599,11 +512,13 @@ static void cassandra_expire_waiting(struct cassandra *c, struct query *query) {
 }
 
 /* Its deadline has passed, or its pause. */
-static void cassandra_expire(struct cassandra *c, struct query *query) {
+static void cassandra_expired(void *owner, struct job *job) {
+    struct cassandra *c     = owner;
+    struct query     *query = (struct query *)job;
     switch (query->place) {
     case QUERY_PAUSED:
         query->place = QUERY_NEW;
-        due_move(&c->due, &query->due, query->deadline_ns);
+        engine_set_due(&c->engine, job, job->deadline_ns);
         cassandra_route(c, query);
         return;
     case QUERY_PARKED:
@@ -614,7 +529,7 @@ static void cassandra_expire(struct cassandra *c, struct query *query) {
     case QUERY_HELD: hub_end_held(c, query, false); return;
     case QUERY_SENT:
         query->error = -1; /* of a former try */
-        cassandra_end(c, query, CASSANDRA_LATE, CASSANDRA_UNKNOWN, query->channel, NULL);
+        cassandra_end(c, query, CASSANDRA_LATE, FATE_UNKNOWN, query->channel, NULL);
         channel_miss(query->channel, query); /* which may let go of it */
         return;
     case QUERY_NEW: break;
@@ -636,8 +551,8 @@ static void cassandra_answered_error(struct cassandra *c, struct channel *channe
         return;
     }
     failure_write(error->code, error->message, problem, sizeof problem);
-    cassandra_end(c, query, failure.status, is_executed ? failure.fate : CASSANDRA_NOT_EXECUTED,
-                  channel, problem);
+    cassandra_end(c, query, failure.status, is_executed ? failure.fate : FATE_NOT_EXECUTED, channel,
+                  problem);
     cassandra_release(c, query);
 }
 
@@ -659,7 +574,7 @@ static void cassandra_answered(void *owner, struct channel *channel, struct quer
                        schema_hold(&c->schema, query, channel->peer_number, frame->body);
         if (!is_held) cassandra_end_done(c, query, channel->server, frame->body, &result, false);
     } else {
-        cassandra_end(c, query, CASSANDRA_FAILED, CASSANDRA_UNKNOWN, channel,
+        cassandra_end(c, query, CASSANDRA_FAILED, FATE_UNKNOWN, channel,
                       "the server answers what cannot be read");
         cassandra_release(c, query);
         channel_lose(channel, -1, "the server answers what cannot be read");
@@ -675,7 +590,7 @@ static void cassandra_dropped(void *owner, struct channel *channel, struct query
     } else if (query->is_over) {
         cassandra_release(c, query);
     } else if (was_sent) {
-        cassandra_end(c, query, CASSANDRA_LOST, CASSANDRA_UNKNOWN, channel, channel->problem);
+        cassandra_end(c, query, CASSANDRA_LOST, FATE_UNKNOWN, channel, channel->problem);
         cassandra_release(c, query);
     } else {
         cassandra_route(c, query);

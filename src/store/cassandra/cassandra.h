@@ -16,7 +16,7 @@
  *
  * - If cassandra_submit() takes a request, `done` is called exactly once, on the client's thread, and no
  *   later than its deadline and a turn of the loop. It says how the request ended (status) and whether it was
- *   executed (fate): CASSANDRA_UNKNOWN may be sent again only if executing it twice does no harm.
+ *   executed (fate): FATE_UNKNOWN may be sent again only if executing it twice does no harm.
  * - A request that surely was not executed is tried again by itself until its deadline, where that may help:
  *   at another node, or later. One that may have been executed never is.
  * - A statement is prepared at each node when it is first wanted there, and again if the node forgot it.
@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "store/net/fate.h"
 #include "wire/cql_response.h"
 #include "wire/cql_value.h"
 
@@ -71,12 +72,6 @@ enum cassandra_status {
 #undef CASSANDRA_STATUS_VALUE
 };
 
-enum cassandra_fate {
-    CASSANDRA_NOT_EXECUTED, /* and never will be */
-    CASSANDRA_EXECUTED,
-    CASSANDRA_UNKNOWN, /* it was sent; it may have been executed, or be executed yet */
-};
-
 /* Zero means the default. Texts are copied. */
 struct cassandra_options {
     uint64_t deadline_ns;  /* of a request that names none: 500 ms */
@@ -104,7 +99,7 @@ struct cassandra_statement {
 
 struct cassandra_result {
     enum cassandra_status status;
-    enum cassandra_fate   fate;
+    enum fate             fate;
     int32_t               error;  /* of enum cql_error_code, if a server said one; else -1 */
     struct cql_result     result; /* CASSANDRA_DONE; borrowed until `done` returns */
     struct view           body;   /* the same as the server sent it */
@@ -173,7 +168,6 @@ bool cassandra_is_forked(const struct cassandra *c);
 
 const char *cassandra_status_text(enum cassandra_status status);
 const char *cassandra_status_name(enum cassandra_status status); /* "CASSANDRA_LATE" */
-const char *cassandra_fate_name(enum cassandra_fate fate);       /* "unknown" */
 
 /* Since it was opened; any thread. */
 struct cassandra_counts {

@@ -644,7 +644,7 @@ void channel_miss(struct channel *channel, const struct query *query) {
     bool is_heard = channel->since_ns > query->sent_ns;
     bool is_known = query->sent_ns < channel->missed_ns;
     if (is_heard || is_known) return;
-    channel->missed_ns = query->deadline_ns;
+    channel->missed_ns = query->job.deadline_ns;
     if (++channel->misses >= CHANNEL_OPEN_MISSES) {
         channel_lose_silent(channel);
     } else if (!channel->is_asking) {

@@ -57,13 +57,13 @@ struct claim_store {
     struct view                url;
     struct claim_store_options options;
 
-    _Atomic(struct store_trip *) arrived; /* a stack */
-    _Atomic(const char *)        trouble; /* of the last errand that was not done; NULL: all were */
-    _Atomic uint64_t             trouble_ns; /* when that was */
-    _Atomic bool                 is_open;    /* the client is there */
-    _Atomic bool                 is_valid;   /* as store_is_valid() */
-    _Atomic bool                 is_ending;
-    struct latch                 has_left;
+    struct arrivals       arrived;    /* trips */
+    _Atomic(const char *) trouble;    /* of the last errand that was not done; NULL: all were */
+    _Atomic uint64_t      trouble_ns; /* when that was */
+    _Atomic bool          is_open;    /* the client is there */
+    _Atomic bool          is_valid;   /* as store_is_valid() */
+    _Atomic bool          is_ending;
+    struct latch          has_left;
 
     /* The client's thread's. */
     struct claim_process process;
@@ -256,7 +256,7 @@ static void store_note(struct claim_store *s, enum kind kind, const struct cassa
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
     if (result->status == CASSANDRA_DONE) return CLAIM_DONE;
-    return result->fate == CASSANDRA_NOT_EXECUTED ? CLAIM_NOT_DONE : CLAIM_UNKNOWN;
+    return result->fate == FATE_NOT_EXECUTED ? CLAIM_NOT_DONE : CLAIM_UNKNOWN;
 }
 
 static void record_take(struct claim_store *s, struct claim_record *record, enum claim_act act,
@@ -416,19 +416,9 @@ static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t 
 }
 
 static void store_take_arrived(struct claim_store *s, uint64_t now_ns) {
-    struct store_trip *trip  = atomic_exchange_explicit(&s->arrived, NULL, memory_order_acquire);
-    struct store_trip *first = NULL;
-    while (trip != NULL) { /* the last to arrive is first */
-        struct store_trip *next = trip->next;
-        trip->next              = first;
-        first                   = trip;
-        trip                    = next;
-    }
-    while (first != NULL) {
-        trip  = first;
-        first = trip->next;
-        store_take(s, trip, now_ns);
-    }
+    struct arrival *arrived = arrivals_take(&s->arrived), *arrival;
+    while ((arrival = arrivals_next(&arrived)) != NULL)
+        store_take(s, (struct store_trip *)arrival, now_ns);
 }
 
 /* ---- membership ---- */
@@ -543,13 +533,8 @@ static uint64_t store_turn(void *context) {
 /* ---- what a fleet calls ---- */
 
 static void store_serve(void *context, struct store_trip *trip) {
-    struct claim_store *s   = context;
-    struct store_trip  *top = atomic_load_explicit(&s->arrived, memory_order_relaxed);
-    do {
-        trip->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&s->arrived, &top, trip, memory_order_release,
-                                                    memory_order_relaxed));
-    if (top == NULL) cassandra_wake(s->client);
+    struct claim_store *s = context;
+    if (arrivals_add(&s->arrived, &trip->arrival)) cassandra_wake(s->client);
 }
 
 static void store_health(void *context, struct store_health *health) {
@@ -613,7 +598,7 @@ static bool store_reopen(void *context) {
     struct claim_store *s = context;
     char                problem[CASSANDRA_PROBLEM_BYTES_MAX];
     store_end(s);
-    atomic_store_explicit(&s->arrived, NULL, memory_order_relaxed);
+    arrivals_init(&s->arrived);
     return store_begin(s, problem);
 }
 

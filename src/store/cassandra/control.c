@@ -59,7 +59,7 @@ bool control_is_hopeless(const struct control *control) {
 
 /* Something has changed, or will have: what is known is asked for anew. */
 static void control_doubt(struct control *control) {
-    uint64_t soon_ns = control->client->now_ns + DOUBT_NS;
+    uint64_t soon_ns = control->client->engine.now_ns + DOUBT_NS;
     if (control->is_known && soon_ns < control->ask_ns) control->ask_ns = soon_ns;
 }
 
@@ -121,7 +121,7 @@ static void control_heard(void *owner, struct channel *channel, const struct cql
     if (!is_of_ours) return;
     /* Whom we wait for may be there again, and the keyspace that we miss. */
     if (event->kind != CQL_EVENT_DOWN)
-        for (unsigned i = 0; i < c->peer_count; i++) peer_hurry(c->peers[i], c->now_ns);
+        for (unsigned i = 0; i < c->peer_count; i++) peer_hurry(c->peers[i], c->engine.now_ns);
     bool is_about_tables =
         event->kind == CQL_EVENT_SCHEMA && !view_equals(event->schema.target, view_of("KEYSPACE"));
     if (!is_about_tables) control_doubt(control);
@@ -172,7 +172,7 @@ static void control_ask(struct control *control, enum control_step step) {
     }
     query->own_step   = (uint8_t)step;
     control->step     = step;
-    control->asked_ns = control->client->now_ns;
+    control->asked_ns = control->client->engine.now_ns;
     channel_send(&control->channel, query);
 }
 
@@ -365,7 +365,7 @@ static void control_apply(struct control *control) {
     control->failures   = 0;
     control->problem[0] = '\0';
     control->error      = -1;
-    uint64_t next_ns    = c->now_ns + REFRESH_NS / 2 + random_below(&c->random, REFRESH_NS);
+    uint64_t next_ns    = c->engine.now_ns + REFRESH_NS / 2 + random_below(&c->random, REFRESH_NS);
     control->ask_ns     = due_earlier(control->ask_ns, next_ns);
     hub_count(c, HUB_REFRESHES);
     hub_unpark(c);

@@ -17,7 +17,7 @@ enum failure_cure {
 
 struct failure {
     enum cassandra_status status;
-    enum cassandra_fate   fate;
+    enum fate             fate;
     enum failure_cure     cure;
 };
 

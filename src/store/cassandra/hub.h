@@ -8,39 +8,25 @@
 
 #include <stdatomic.h>
 
-#include "os/process.h"
-#include "os/thread.h"
 #include "store/cassandra/contact.h"
 #include "store/cassandra/control.h"
 #include "store/cassandra/schema.h"
+#include "store/net/engine.h"
 
 /* After those of enum channel_count. */
 enum hub_count { HUB_RETRIES = CHANNEL_COUNTS, HUB_REFRESHES, HUB_EVENTS, HUB_COUNTS };
 
 struct cassandra {
     /* What any thread touches. */
-    _Atomic(struct query *)   submitted; /* a stack */
-    _Atomic uint32_t          outstanding;
-    _Atomic bool              is_closing;
-    _Atomic bool              is_forked;
-    _Atomic uint64_t          counts[HUB_COUNTS];
-    struct loop               loop;
-    struct thread             thread;
-    struct process_fork_watch forks;
+    struct engine    engine;
+    _Atomic uint64_t counts[HUB_COUNTS];
 
-    uint64_t (*turn)(void *context); /* NULL: nobody wants to know */
-    void                  *turn_context;
     struct contact         contact;
-    uint64_t               deadline_ns;
     unsigned               connections;
-    uint32_t               requests_max;
     SSL_CTX               *tls;
     struct channel_setting setting;
     struct random          random;
-    uint64_t               now_ns;
     bool                   is_restless; /* a channel was given something */
-    bool                   is_woken;    /* by this thread itself: one more turn before it sleeps */
-    struct due             due;
     struct query_list      parked;
 
     const struct cassandra_statement *statements[CASSANDRA_STATEMENTS_MAX];

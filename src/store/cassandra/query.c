@@ -28,13 +28,13 @@ struct query *query_new(const struct cassandra_request *request, bool *is_long) 
     size_t        values_bytes = request->value_count * sizeof request->values[0];
     struct query *query        = malloc(sizeof *query + values_bytes + bytes);
     if (query == NULL) return NULL;
-    *query = (struct query){.done        = request->done,
-                            .context     = request->context,
-                            .deadline_ns = request->deadline_ns,
-                            .kind        = request->statement != NULL ? QUERY_PREPARED : QUERY_TEXT,
-                            .statement   = request->statement,
-                            .error       = -1,
-                            .has_token   = request->key.bytes > 0,
+    *query = (struct query){.done      = request->done,
+                            .context   = request->context,
+                            .job       = {.deadline_ns = request->deadline_ns},
+                            .kind      = request->statement != NULL ? QUERY_PREPARED : QUERY_TEXT,
+                            .statement = request->statement,
+                            .error     = -1,
+                            .has_token = request->key.bytes > 0,
                             .is_conditional = request->is_conditional,
                             .bytes          = (uint32_t)bytes};
     if (query->has_token) query->token = cql_token(request->key);

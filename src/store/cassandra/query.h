@@ -8,7 +8,7 @@
 #define WEIR_STORE_CASSANDRA_QUERY_H
 
 #include "store/cassandra/cassandra.h"
-#include "store/net/due.h"
+#include "store/net/engine.h"
 #include "wire/cql_request.h"
 #include "wire/cql_value.h"
 
@@ -30,7 +30,7 @@ enum query_place {
 };
 
 struct query {
-    struct due_item    due;  /* first: the heap gives it back */
+    struct job         job;  /* first: the engine gives it back */
     struct query      *next; /* in the list of its place */
     struct query      *previous;
     struct query_list *list;
@@ -41,9 +41,8 @@ struct query {
     size_t             held_bytes;
     uint64_t           held_ns;
     uint32_t           held_number; /* of the peer that answered */
-    uint64_t           deadline_ns;
-    uint64_t           sent_ns;    /* 0: it was not */
-    uint64_t           end_offset; /* QUERY_SENT: of its last byte in all that its channel sent */
+    uint64_t           sent_ns;     /* 0: it was not */
+    uint64_t           end_offset;  /* QUERY_SENT: of its last byte in all that its channel sent */
     enum query_kind    kind;
     enum query_place   place;
     const struct cassandra_statement *statement; /* QUERY_PREPARED */

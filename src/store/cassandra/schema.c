@@ -23,7 +23,7 @@ bool schema_hold(struct schema *schema, struct query *query, uint32_t peer_numbe
     if (query->held == NULL) return false;
     memcpy(query->held, body.data, body.bytes);
     query->held_bytes  = body.bytes;
-    query->held_ns     = schema->client->now_ns;
+    query->held_ns     = schema->client->engine.now_ns;
     query->held_number = peer_number;
     query->place       = QUERY_HELD;
     query_list_append(&schema->held, query);
@@ -51,7 +51,7 @@ static void schema_ask(struct schema *schema, enum schema_step step) {
                                   : query_new(&(struct cassandra_request){.text = view_of(texts[step]),
                                                                           .consistency = CQL_ONE},
                                               &is_long);
-    schema->ask_ns          = schema->client->now_ns + (query != NULL ? ANSWER_NS_MAX : ASK_NS);
+    schema->ask_ns = schema->client->engine.now_ns + (query != NULL ? ANSWER_NS_MAX : ASK_NS);
     if (query == NULL) return;
     query->is_own               = true;
     query->own_step             = (uint8_t)step;
@@ -104,7 +104,7 @@ void schema_answered(struct schema *schema, struct query *query, const struct cq
     struct cql_result result;
     struct cql_value  value;
     query_free(query);
-    schema->ask_ns = schema->client->now_ns + ASK_NS;
+    schema->ask_ns = schema->client->engine.now_ns + ASK_NS;
     bool is_read   = frame != NULL && frame->opcode == CQL_RESULT &&
                    cql_response_result(frame->body, &result) && result.kind == CQL_ROWS;
     if (!is_read) return;

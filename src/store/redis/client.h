@@ -8,9 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "os/process.h"
-#include "os/thread.h"
-#include "store/net/due.h"
+#include "store/net/engine.h"
 #include "store/redis/cluster.h"
 #include "store/redis/node.h"
 #include "store/redis/sentinel.h"
@@ -24,28 +22,15 @@ enum client_count { CLIENT_REDIRECTS = LINK_COUNTS, CLIENT_REFRESHES, CLIENT_COU
 
 struct redis {
     /* What any thread touches. */
-    _Atomic(struct request *) submitted; /* a stack */
-    _Atomic uint32_t          outstanding;
-    _Atomic bool              is_closing;
-    _Atomic bool              is_forked;
-    _Atomic uint64_t          counts[CLIENT_COUNTS];
-    struct loop               loop;
-    struct thread             thread;
-    struct process_fork_watch forks;
+    struct engine    engine;
+    _Atomic uint64_t counts[CLIENT_COUNTS];
 
-    void (*turn)(void *context); /* NULL: nobody wants to know */
-    void               *turn_context;
     struct url          url;
-    uint64_t            deadline_ns;
     unsigned            connections;
-    uint32_t            commands_max;
     SSL_CTX            *tls;
     struct link_setting setting;
     struct random       random;
-    uint64_t            now_ns;
     bool                is_restless; /* a link was given something */
-    bool                is_woken;    /* by this thread itself: one more turn before it sleeps */
-    struct due          due;
     struct request_list parked;
     struct node        *nodes[CLIENT_NODES_MAX];
     unsigned            node_count;

@@ -28,7 +28,7 @@ bool cluster_init(struct cluster *cluster, struct redis *client) {
 
 void cluster_doubt(struct cluster *cluster) {
     struct redis *client  = cluster->client;
-    uint64_t      soon_ns = client->now_ns + random_below(&client->random, ASK_NS_JITTER);
+    uint64_t      soon_ns = client->engine.now_ns + random_below(&client->random, ASK_NS_JITTER);
     if (soon_ns < cluster->asked_ns + ASK_NS_MIN) soon_ns = cluster->asked_ns + ASK_NS_MIN;
     if (cluster->failures == 0 && soon_ns < cluster->ask_ns) cluster->ask_ns = soon_ns;
 }
@@ -58,7 +58,7 @@ static void cluster_fail(struct cluster *cluster, const char *problem) {
     struct redis *client = cluster->client;
     (void)snprintf(cluster->problem, sizeof cluster->problem, "%s", problem);
     cluster->failures++;
-    cluster->ask_ns = client->now_ns + backoff_ns(&client->random, cluster->failures);
+    cluster->ask_ns = client->engine.now_ns + backoff_ns(&client->random, cluster->failures);
 }
 
 uint64_t cluster_turn(struct cluster *cluster, uint64_t now_ns) {
@@ -120,7 +120,7 @@ static void cluster_sweep(struct cluster *cluster) {
         struct node *node = client->nodes[i];
         if (node->is_in_map) continue;
         for (unsigned k = 0; k < node->link_count; k++) link_release(&node->links[k]);
-        bool is_used = !node_is_idle(node) || client->now_ns - node->used_ns < NODE_IDLE_NS;
+        bool is_used = !node_is_idle(node) || client->engine.now_ns - node->used_ns < NODE_IDLE_NS;
         if (!node->is_seed && !is_used) client_forget(client, node);
     }
 }
@@ -160,7 +160,8 @@ void cluster_answered(struct cluster *cluster, const struct link *link,
         struct redis *client = cluster->client;
         cluster->failures    = 0;
         cluster->problem[0]  = '\0';
-        cluster->ask_ns      = client->now_ns + ASK_NS / 2 + random_below(&client->random, ASK_NS);
+        cluster->ask_ns =
+            client->engine.now_ns + ASK_NS / 2 + random_below(&client->random, ASK_NS);
         client_unpark(client);
     }
 }

@@ -53,23 +53,29 @@ struct call {
     struct store_trip  *trips;
 };
 
+/* In the order in which they came. */
+struct trip_list {
+    struct store_trip  *first;
+    struct store_trip **end;
+};
+
 struct lease_store {
-    struct store                 interface;
-    struct redis                *redis;
-    struct view                  url;
-    struct redis_options         options;
-    struct redis_script          script, begin_script, past_script;
-    char                         tags[LEASE_STORE_SHARDS][TAG_BYTES];
-    char                         clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
-    _Atomic(struct store_trip *) arrived;    /* a stack */
-    _Atomic(const char *)        trouble;    /* of the last trip that had one; NULL: none had */
-    _Atomic uint64_t             trouble_ns; /* when */
+    struct store          interface;
+    struct redis         *redis;
+    struct view           url;
+    struct redis_options  options;
+    struct redis_script   script, begin_script, past_script;
+    char                  tags[LEASE_STORE_SHARDS][TAG_BYTES];
+    char                  clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
+    struct arrivals       arrived;    /* trips */
+    _Atomic(const char *) trouble;    /* of the last trip that had one; NULL: none had */
+    _Atomic uint64_t      trouble_ns; /* when */
 
     /* The client's thread's. */
-    struct store_trip *first[LEASE_STORE_SHARDS]; /* that go out in this turn */
-    struct view        keys[SHARD_KEYS + CALL_TRIPS_MAX], words[COMMAND_WORDS + CALL_TRIPS_MAX];
-    char               key_bytes[SHARD_KEYS + CALL_TRIPS_MAX][KEY_BYTES_MAX];
-    char               word_bytes[CALL_TRIPS_MAX][LEASE_WORDS_BYTES_MAX];
+    struct trip_list leaving[LEASE_STORE_SHARDS]; /* in this turn */
+    struct view      keys[SHARD_KEYS + CALL_TRIPS_MAX], words[COMMAND_WORDS + CALL_TRIPS_MAX];
+    char             key_bytes[SHARD_KEYS + CALL_TRIPS_MAX][KEY_BYTES_MAX];
+    char             word_bytes[CALL_TRIPS_MAX][LEASE_WORDS_BYTES_MAX];
 };
 
 /* ---- keys ---- */
@@ -151,7 +157,7 @@ static enum store_status status_of(const struct redis_result *result) {
     case REDIS_FAILED: return STORE_REFUSED;
     case REDIS_UNREADY:
     case REDIS_UNREACHABLE: return STORE_IS_DOWN;
-    default: return result->fate == REDIS_NOT_EXECUTED ? STORE_NOT_SENT : STORE_UNKNOWN;
+    default: return result->fate == FATE_NOT_EXECUTED ? STORE_NOT_SENT : STORE_UNKNOWN;
     }
 }
 
@@ -255,39 +261,39 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
     trips_end(s, trips, STORE_NOT_SENT, redis_status_text(status));
 }
 
-static void store_turn(void *context) {
-    struct lease_store *s    = context;
-    struct store_trip  *trip = atomic_load_explicit(&s->arrived, memory_order_relaxed);
-    if (trip == NULL) return;
-    trip = atomic_exchange_explicit(&s->arrived, NULL, memory_order_acquire);
+static void trip_list_append(struct trip_list *list, struct store_trip *trip) {
+    trip->next = NULL;
+    *list->end = trip;
+    list->end  = &trip->next;
+}
 
-    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) s->first[shard] = NULL;
-    while (trip != NULL) { /* the last to arrive is first here, and last in its list */
-        struct store_trip *next = trip->next;
-        trip->next              = s->first[trip->shard];
-        s->first[trip->shard]   = trip;
-        trip                    = next;
+static uint64_t store_turn(void *context) {
+    struct lease_store *s       = context;
+    struct arrival     *arrived = arrivals_take(&s->arrived), *arrival;
+    if (arrived == NULL) return UINT64_MAX;
+
+    for (uint32_t shard = 0; shard < s->interface.shard_count; shard++)
+        s->leaving[shard] = (struct trip_list){.end = &s->leaving[shard].first};
+    while ((arrival = arrivals_next(&arrived)) != NULL) {
+        struct store_trip *trip = (struct store_trip *)arrival;
+        trip_list_append(&s->leaving[trip->shard], trip);
     }
     for (uint32_t shard = 0; shard < s->interface.shard_count; shard++) {
-        struct store_trip *trips = s->first[shard];
+        struct store_trip *trips = s->leaving[shard].first;
         while (trips != NULL) {
             struct store_trip *chosen = call_choose(s, &trips);
             call_send(s, shard, chosen);
         }
     }
+    return UINT64_MAX;
 }
 
 /* ---- what a fleet calls ---- */
 
 static void store_serve(void *context, struct store_trip *trip) {
-    struct lease_store *s   = context;
-    struct store_trip  *top = atomic_load_explicit(&s->arrived, memory_order_relaxed);
+    struct lease_store *s = context;
     REQUIRE(trip->shard < s->interface.shard_count);
-    do {
-        trip->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&s->arrived, &top, trip, memory_order_release,
-                                                    memory_order_relaxed));
-    if (top == NULL) redis_wake(s->redis);
+    if (arrivals_add(&s->arrived, &trip->arrival)) redis_wake(s->redis);
 }
 
 static void store_health(void *context, struct store_health *health) {
@@ -303,7 +309,7 @@ static bool store_reopen(void *context) {
     struct lease_store *s = context;
     char                problem[REDIS_PROBLEM_BYTES_MAX];
     redis_close(s->redis); /* the parent's */
-    atomic_store_explicit(&s->arrived, NULL, memory_order_relaxed);
+    arrivals_init(&s->arrived);
     s->redis = redis_open(s->url, &s->options, problem);
     return s->redis != NULL;
 }
@@ -422,7 +428,7 @@ static void store_ask_shard(struct lease_store *s, uint32_t shard,
     enum redis_status status = redis_submit(s->redis, &command);
     if (status == REDIS_DONE) return;
     struct redis_result *result = &answer->result;
-    *result = (struct redis_result){.status = status, .fate = REDIS_NOT_EXECUTED};
+    *result = (struct redis_result){.status = status, .fate = FATE_NOT_EXECUTED};
     (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
     asking_count(answer->asking);
 }
@@ -441,7 +447,7 @@ static bool store_ask_shards(struct lease_store *s, const struct redis_command *
     }
     latch_wait(&asking.latch);
 
-    *result           = (struct redis_result){.status = REDIS_DONE, .fate = REDIS_EXECUTED};
+    *result           = (struct redis_result){.status = REDIS_DONE, .fate = FATE_EXECUTED};
     bool is_confirmed = true;
     for (uint32_t shard = 0; shard < shards; shard++) {
         struct redis_result *one = &asking.answers[shard].result;

@@ -498,7 +498,7 @@ void link_miss(struct link *link, const struct request *request) {
     bool is_heard = link->since_ns > request->sent_ns;
     bool is_known = request->sent_ns < link->missed_ns;
     if (is_heard || is_known || link->state != LINK_UP) return;
-    link->missed_ns = request->deadline_ns;
+    link->missed_ns = request->job.deadline_ns;
     if (++link->misses < LINK_OPEN_MISSES) return;
     if (link->failures + 1 < LINK_OPEN_MISSES) link->failures = LINK_OPEN_MISSES - 1;
     link_lose_text(link, "the server is connected and silent");

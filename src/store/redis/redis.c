@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "base/contract.h"
-#include "os/clock.h"
 #include "os/entropy.h"
-#include "os/latch.h"
 #include "store/net/tls.h"
 #include "store/redis/client.h"
 
@@ -29,33 +27,22 @@ enum {
         3, /* questions to nobody's avail, and commands no longer wait for whom to ask */
 };
 
-#define POST_WAKE UINT64_C(0) /* all other words are links whose names were looked up */
-
-static void *redis_run(void *context);
-static void  redis_turn(struct redis *r);
-static void  redis_take_submitted(struct redis *r);
-static void  redis_route(struct redis *r, struct request *request);
-static void  redis_expire(struct redis *r, struct request *request);
-static void  redis_answered(void *owner, struct link *link, struct request *request,
-                            struct redisReply *reply, bool is_confirmed);
-static void  redis_dropped(void *owner, struct link *link, struct request *request, bool was_sent);
-static void  redis_changed(void *owner, struct link *link);
-static void  redis_heard(void *owner, struct link *link, const struct redisReply *message);
+static void     redis_arrived(void *owner, struct job *job);
+static void     redis_expired(void *owner, struct job *job);
+static uint64_t redis_work(void *owner);
+static void     redis_react(void *owner, const struct loop_event *event);
+static void     redis_route(struct redis *r, struct request *request);
+static void     redis_answered(void *owner, struct link *link, struct request *request,
+                               struct redisReply *reply, bool is_confirmed);
+static void redis_dropped(void *owner, struct link *link, struct request *request, bool was_sent);
+static void redis_changed(void *owner, struct link *link);
+static void redis_heard(void *owner, struct link *link, const struct redisReply *message);
 
 /* ---- opening and closing ---- */
 
-static void redis_fork_in_child(void *context) {
-    struct redis *r = context;
-    atomic_store_explicit(&r->is_forked, true, memory_order_relaxed);
-}
-
 static bool redis_set_options(struct redis *r, const struct redis_options *options, char *problem) {
-    r->deadline_ns  = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
-    r->connections  = options->connections > 0 ? options->connections : 1;
-    r->commands_max = options->commands_max > 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT;
-    r->turn         = options->turn;
-    r->turn_context = options->turn_context;
-    if (r->connections > REDIS_CONNECTIONS_MAX || r->commands_max > COMMANDS_LIMIT) {
+    r->connections = options->connections > 0 ? options->connections : 1;
+    if (r->connections > REDIS_CONNECTIONS_MAX || options->commands_max > COMMANDS_LIMIT) {
         (void)snprintf(
             problem, REDIS_PROBLEM_BYTES_MAX,
             "at most %d connections to a server, and %d commands on their way, are possible",
@@ -67,7 +54,7 @@ static bool redis_set_options(struct redis *r, const struct redis_options *optio
         options->replicas_ns > 0 ? options->replicas_ns : REDIS_REPLICAS_NS_DEFAULT;
     if (connect_ns < CONNECT_NS_MIN) connect_ns = CONNECT_NS_MIN;
     if (replicas_ns > connect_ns / 2) replicas_ns = connect_ns / 2;
-    r->setting = (struct link_setting){.loop              = &r->loop,
+    r->setting = (struct link_setting){.loop              = &r->engine.loop,
                                        .random            = &r->random,
                                        .tls               = r->tls,
                                        .user              = r->url.user,
@@ -86,6 +73,23 @@ static bool redis_set_options(struct redis *r, const struct redis_options *optio
     return true;
 }
 
+static bool redis_init_engine(struct redis *r, const struct redis_options *options) {
+    unsigned commands_max =
+        options->commands_max > 0 ? options->commands_max : REDIS_COMMANDS_DEFAULT;
+    uint64_t deadline_ns = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_NS;
+    const struct engine_setting setting = {.jobs_max        = commands_max,
+                                           .deadline_ns     = deadline_ns,
+                                           .deadline_ns_max = DEADLINE_NS_MAX,
+                                           .turn            = options->turn,
+                                           .turn_context    = options->turn_context,
+                                           .owner           = r,
+                                           .arrived         = redis_arrived,
+                                           .expired         = redis_expired,
+                                           .work            = redis_work,
+                                           .react           = redis_react};
+    return engine_init(&r->engine, &setting);
+}
+
 /* Where looking for the servers begins. */
 static bool redis_begin(struct redis *r, const struct redis_options *options) {
     switch (r->url.kind) {
@@ -96,15 +100,19 @@ static bool redis_begin(struct redis *r, const struct redis_options *options) {
     return false;
 }
 
-static void redis_free_nodes(struct redis *r) {
-    while (r->node_count > 0) client_forget(r, r->nodes[r->node_count - 1]);
-    if (r->primary != NULL) client_forget(r, r->primary);
-    if (r->url.kind == URL_SENTINEL) sentinel_clear(&r->sentinel);
+static void redis_free_gone(struct redis *r) {
     while (r->gone != NULL) {
         struct node *node = r->gone;
         r->gone           = node->next_gone;
         node_free(node);
     }
+}
+
+static void redis_free_nodes(struct redis *r) {
+    while (r->node_count > 0) client_forget(r, r->nodes[r->node_count - 1]);
+    if (r->primary != NULL) client_forget(r, r->primary);
+    if (r->url.kind == URL_SENTINEL) sentinel_clear(&r->sentinel);
+    redis_free_gone(r);
 }
 
 struct redis *redis_open(struct view url, const struct redis_options *options,
@@ -127,23 +135,15 @@ struct redis *redis_open(struct view url, const struct redis_options *options,
     }
     if (!redis_set_options(r, options, problem)) goto free_tls;
     if (!entropy_fill(&r->random, sizeof r->random)) goto free_tls;
-    if (!due_init(&r->due, r->commands_max)) goto free_tls;
-    if (!loop_open(&r->loop)) goto clear_due;
-    r->now_ns = clock_now_ns();
+    if (!redis_init_engine(r, options)) goto free_tls;
     if (!redis_begin(r, options)) goto free_nodes;
-    r->forks = (struct process_fork_watch){.in_child = redis_fork_in_child, .context = r};
-    if (!process_watch_forks(&r->forks)) goto free_nodes;
-    if (!thread_start_quiet(&r->thread, "weir-redis", redis_run, r)) goto unwatch;
+    if (!engine_start(&r->engine, "weir-redis")) goto free_nodes;
     problem[0] = '\0';
     return r;
 
-unwatch:
-    process_unwatch_forks(&r->forks);
 free_nodes:
     redis_free_nodes(r);
-    loop_close(&r->loop);
-clear_due:
-    due_clear(&r->due);
+    engine_clear(&r->engine);
 free_tls:
     tls_free(r->tls);
 free_redis:
@@ -152,17 +152,9 @@ free_redis:
 }
 
 void redis_close(struct redis *r) {
-    process_unwatch_forks(&r->forks);
-    if (atomic_load_explicit(&r->is_forked, memory_order_relaxed)) return;
-    REQUIRE(!thread_is_this(&r->thread));
-    atomic_store_explicit(&r->is_closing, true, memory_order_release);
-    (void)loop_post(&r->loop, POST_WAKE);
-    thread_join(&r->thread);
-
+    if (!engine_stop(&r->engine)) return;
     redis_free_nodes(r);
-    INVARIANT(atomic_load(&r->outstanding) == 0);
-    loop_close(&r->loop);
-    due_clear(&r->due);
+    engine_clear(&r->engine);
     tls_free(r->tls);
     OPENSSL_cleanse(&r->url, sizeof r->url);
     free(r);
@@ -196,47 +188,24 @@ static bool slot_is_one(const struct redis_command *command, uint16_t *slot) {
     return true;
 }
 
-/* A lock-free stack; the thread takes all of it at once. Whoever finds it empty wakes the thread. */
-static void redis_push(struct redis *r, struct request *request) {
-    struct request *top = atomic_load_explicit(&r->submitted, memory_order_relaxed);
-    do {
-        request->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&r->submitted, &top, request,
-                                                    memory_order_release, memory_order_relaxed));
-    if (top == NULL) redis_wake(r);
-}
-
-void redis_wake(struct redis *r) {
-    if (thread_is_this(&r->thread)) {
-        r->is_woken = true;
-    } else {
-        (void)loop_post(&r->loop, POST_WAKE);
-    }
-}
+void redis_wake(struct redis *r) { engine_wake(&r->engine); }
 
 enum redis_status redis_submit(struct redis *r, const struct redis_command *command) {
     REQUIRE(command->done != NULL);
     REQUIRE(command->script != NULL || command->word_count > 0);
-    if (atomic_load_explicit(&r->is_forked, memory_order_relaxed)) return REDIS_FORKED;
+    if (engine_is_forked(&r->engine)) return REDIS_FORKED;
     uint16_t slot;
     if (!slot_is_one(command, &slot)) return REDIS_BAD_COMMAND;
-    if (atomic_fetch_add_explicit(&r->outstanding, 1, memory_order_relaxed) >= r->commands_max) {
-        atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
-        return REDIS_FULL;
-    }
+    if (!engine_reserve(&r->engine)) return REDIS_FULL;
     bool            is_long = false;
     struct request *request = request_new(command, &is_long);
     if (request == NULL) {
-        atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+        engine_release(&r->engine);
         return is_long ? REDIS_BAD_COMMAND : REDIS_NO_MEMORY;
     }
-    uint64_t now_ns = clock_now_ns();
-    request->slot   = slot;
+    request->slot = slot;
     if (r->setting.replicas == 0) request->wants_replicas = false;
-    if (command->deadline_ns == 0) request->deadline_ns = now_ns + r->deadline_ns;
-    if (request->deadline_ns > now_ns + DEADLINE_NS_MAX)
-        request->deadline_ns = now_ns + DEADLINE_NS_MAX;
-    redis_push(r, request);
+    engine_submit(&r->engine, &request->job);
     return REDIS_DONE;
 }
 
@@ -261,11 +230,10 @@ void redis_call(struct redis *r, const struct redis_command *command, struct red
 
     enum redis_status status = redis_submit(r, &mine);
     if (status == REDIS_DONE) {
-        REQUIRE(!thread_is_this(&r->thread));
-        latch_wait(&call.latch);
+        engine_wait(&r->engine, &call.latch);
         return;
     }
-    *result = (struct redis_result){.status = status, .fate = REDIS_NOT_EXECUTED};
+    *result = (struct redis_result){.status = status, .fate = FATE_NOT_EXECUTED};
     (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
 }
 
@@ -308,22 +276,7 @@ const char *redis_status_text(enum redis_status status) { return statuses[status
 
 const char *redis_status_name(enum redis_status status) { return statuses[status].name; }
 
-const char *redis_fate_name(enum redis_fate fate) {
-    static const char *const names[] = {"not executed", "executed", "unknown"};
-    return names[fate];
-}
-
 /* ---- the thread ---- */
-
-static void *redis_run(void *context) {
-    struct redis *r = context;
-    for (;;) {
-        bool is_closing = atomic_load_explicit(&r->is_closing, memory_order_acquire);
-        redis_turn(r);
-        bool is_empty = atomic_load_explicit(&r->submitted, memory_order_acquire) == NULL;
-        if (is_closing && is_empty && due_first(&r->due) == NULL) return NULL;
-    }
-}
 
 /* Whose name was looked up; NULL: it is gone by now. */
 static struct link *redis_find_lookup(struct redis *r, uint64_t word) {
@@ -337,12 +290,13 @@ static struct link *redis_find_lookup(struct redis *r, uint64_t word) {
     return NULL;
 }
 
-static void redis_react(struct redis *r, const struct loop_event *event) {
+static void redis_react(void *owner, const struct loop_event *event) {
+    struct redis *r = owner;
     if (event->owner != NULL) {
-        link_react(event->owner, event, r->now_ns);
-    } else if (event->word != POST_WAKE) {
+        link_react(event->owner, event, r->engine.now_ns);
+    } else {
         struct link *link = redis_find_lookup(r, event->word);
-        if (link != NULL) link_looked_up(link, r->now_ns);
+        if (link != NULL) link_looked_up(link, r->engine.now_ns);
     }
 }
 
@@ -353,87 +307,45 @@ static uint64_t node_turn(struct node *node, uint64_t now_ns) {
     return next_ns;
 }
 
-/* What is due by time, and what is to be sent. Returns when the next thing is due. */
-static uint64_t redis_work(struct redis *r) {
-    struct due_item *first;
-    while ((first = due_first(&r->due)) != NULL && first->at_ns <= r->now_ns)
-        redis_expire(r, (struct request *)first);
-
-    uint64_t next_ns = UINT64_MAX;
-    r->is_restless   = false;
-    if (r->url.kind == URL_SENTINEL) next_ns = sentinel_turn(&r->sentinel, r->now_ns);
-    if (r->url.kind == URL_CLUSTER) next_ns = cluster_turn(&r->cluster, r->now_ns);
+/* What is to be sent, and to be asked of whom. Returns when the next thing is. */
+static uint64_t redis_work(void *owner) {
+    struct redis *r       = owner;
+    uint64_t      now_ns  = r->engine.now_ns;
+    uint64_t      next_ns = UINT64_MAX;
+    r->is_restless        = false;
+    if (r->url.kind == URL_SENTINEL) next_ns = sentinel_turn(&r->sentinel, now_ns);
+    if (r->url.kind == URL_CLUSTER) next_ns = cluster_turn(&r->cluster, now_ns);
     for (unsigned i = 0; i < r->node_count; i++)
-        next_ns = due_earlier(next_ns, node_turn(r->nodes[i], r->now_ns));
-    if (r->primary != NULL) next_ns = due_earlier(next_ns, node_turn(r->primary, r->now_ns));
+        next_ns = due_earlier(next_ns, node_turn(r->nodes[i], now_ns));
+    if (r->primary != NULL) next_ns = due_earlier(next_ns, node_turn(r->primary, now_ns));
     /* A link that was lost just now has made others of these times earlier. */
     if (r->url.kind == URL_SENTINEL && !r->sentinel.is_asking)
         next_ns = due_earlier(next_ns, r->sentinel.ask_ns);
     if (r->url.kind == URL_CLUSTER && !r->cluster.is_asking)
         next_ns = due_earlier(next_ns, r->cluster.ask_ns);
+    redis_free_gone(r); /* no event of this turn is left that could be theirs */
     /* What one link let go of waits at another, which had its turn already. */
-    if (r->is_restless) return 0;
-    first = due_first(&r->due);
-    return first != NULL ? due_earlier(next_ns, first->at_ns) : next_ns;
-}
-
-static void redis_turn(struct redis *r) {
-    struct loop_event events[LOOP_EVENTS_MAX];
-    r->now_ns   = clock_now_ns();
-    r->is_woken = false;
-    if (r->turn != NULL) r->turn(r->turn_context);
-    redis_take_submitted(r);
-    uint64_t next_ns = redis_work(r);
-
-    while (r->gone != NULL) {
-        struct node *node = r->gone;
-        r->gone           = node->next_gone;
-        node_free(node);
-    }
-    if (atomic_load_explicit(&r->is_closing, memory_order_acquire) && due_first(&r->due) == NULL)
-        next_ns = 0;
-    if (r->is_woken) next_ns = 0;
-    r->now_ns    = clock_now_ns();
-    size_t count = loop_wait(&r->loop, events, next_ns > r->now_ns ? next_ns - r->now_ns : 0);
-    r->now_ns    = clock_now_ns();
-    for (size_t i = 0; i < count; i++) redis_react(r, &events[i]);
-}
-
-static void redis_take_submitted(struct redis *r) {
-    struct request *top      = atomic_exchange_explicit(&r->submitted, NULL, memory_order_acquire);
-    struct request *in_order = NULL;
-    while (top != NULL) {
-        struct request *next = top->next;
-        top->next            = in_order;
-        in_order             = top;
-        top                  = next;
-    }
-    while (in_order != NULL) {
-        struct request *request = in_order;
-        in_order                = request->next;
-        due_add(&r->due, &request->due, request->deadline_ns);
-        redis_route(r, request);
-    }
+    return r->is_restless ? 0 : next_ns;
 }
 
 /* ---- the end of a request ---- */
 
 static void redis_release(struct redis *r, struct request *request) {
     request_free(request);
-    atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+    engine_release(&r->engine);
 }
 
 /* Tells whoever asked. The request is still the caller's. */
 static void redis_tell(struct redis *r, struct request *request, struct redis_result *result) {
     INVARIANT(!request->is_over);
     request->is_over = true;
-    due_remove(&r->due, &request->due);
+    engine_end(&r->engine, &request->job);
     request->done(request->context, result);
     redis_result_clear(result);
 }
 
 static void redis_end(struct redis *r, struct request *request, enum redis_status status,
-                      enum redis_fate fate, const char *problem) {
+                      enum fate fate, const char *problem) {
     struct redis_result result;
     result.status       = status;
     result.fate         = fate;
@@ -449,7 +361,7 @@ static void redis_end_done(struct redis *r, struct request *request, struct redi
                            bool is_confirmed) {
     struct redis_result result;
     result.status       = REDIS_DONE;
-    result.fate         = REDIS_EXECUTED;
+    result.fate         = FATE_EXECUTED;
     result.trouble      = TROUBLE_SCRIPT;
     result.reply        = reply;
     result.is_confirmed = is_confirmed;
@@ -467,9 +379,9 @@ static void redis_end_trouble(struct redis *r, struct request *request, const ch
     (void)snprintf(problem, sizeof problem, "%s%s%.160s%s", trouble_text(trouble),
                    said[0] != '\0' ? " (" : "", said, said[0] != '\0' ? ")" : "");
     if (trouble == TROUBLE_SCRIPT) {
-        redis_end(r, request, REDIS_FAILED, REDIS_UNKNOWN, problem);
+        redis_end(r, request, REDIS_FAILED, FATE_UNKNOWN, problem);
     } else {
-        redis_end(r, request, is_for_ever ? REDIS_REFUSED : REDIS_UNREADY, REDIS_NOT_EXECUTED,
+        redis_end(r, request, is_for_ever ? REDIS_REFUSED : REDIS_UNREADY, FATE_NOT_EXECUTED,
                   problem);
     }
 }
@@ -482,7 +394,7 @@ static void redis_end_link(struct redis *r, struct request *request, const struc
         request->has_trouble = true;
         request->trouble     = link->trouble;
     }
-    redis_end(r, request, status, REDIS_NOT_EXECUTED, link->problem);
+    redis_end(r, request, status, FATE_NOT_EXECUTED, link->problem);
 }
 
 static const char *redis_asking_problem(const struct redis *r) {
@@ -514,7 +426,7 @@ static struct link *redis_link(const struct redis *r, struct node *node,
 
 static void redis_send(struct redis *r, struct node *node, struct request *request) {
     struct link *link = redis_link(r, node, request);
-    node->used_ns     = r->now_ns;
+    node->used_ns     = r->engine.now_ns;
     r->is_restless    = true;
     /* The first permit must not wait for a connection besides: it would come too late to be used. */
     for (unsigned i = 0; r->setting.replicas > 0 && i < node->link_count; i++)
@@ -537,7 +449,7 @@ static void redis_route(struct redis *r, struct request *request) {
     unsigned failures = is_cluster ? r->cluster.failures : r->sentinel.failures;
     unsigned in_vain  = r->url.host_count > HOPELESS_ASKING ? r->url.host_count : HOPELESS_ASKING;
     if (failures >= in_vain) {
-        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
         redis_release(r, request);
         return;
     }
@@ -547,10 +459,14 @@ static void redis_route(struct redis *r, struct request *request) {
     request_list_append(&r->parked, request);
 }
 
+static void redis_arrived(void *owner, struct job *job) {
+    redis_route(owner, (struct request *)job);
+}
+
 static void redis_pause(struct redis *r, struct request *request) {
-    uint64_t retry_ns = r->now_ns + random_between(&r->random, RETRY_NS_MIN, RETRY_NS_MAX);
+    uint64_t retry_ns = r->engine.now_ns + random_between(&r->random, RETRY_NS_MIN, RETRY_NS_MAX);
     request->place    = REQUEST_PAUSED;
-    due_move(&r->due, &request->due, due_earlier(retry_ns, request->deadline_ns));
+    engine_set_due(&r->engine, &request->job, due_earlier(retry_ns, request->job.deadline_ns));
 }
 
 static void redis_expire_waiting(struct redis *r, struct request *request) {
@@ -561,20 +477,22 @@ static void redis_expire_waiting(struct redis *r, struct request *request) {
     } else if (link->state != LINK_UP) {
         redis_end_link(r, request, link);
     } else {
-        redis_end(r, request, REDIS_LATE, REDIS_NOT_EXECUTED,
+        redis_end(r, request, REDIS_LATE, FATE_NOT_EXECUTED,
                   "the command was still in line at its deadline; the connection is at its limit");
     }
     redis_release(r, request);
 }
 
 /* Its deadline has passed, or its pause. */
-static void redis_expire(struct redis *r, struct request *request) {
+static void redis_expired(void *owner, struct job *job) {
+    struct redis      *r       = owner;
+    struct request    *request = (struct request *)job;
     struct redisReply *reply;
     switch (request->place) {
     case REQUEST_PAUSED:
-        if (r->now_ns < request->deadline_ns) {
+        if (r->engine.now_ns < job->deadline_ns) {
             request->place = REQUEST_NEW;
-            due_move(&r->due, &request->due, request->deadline_ns);
+            engine_set_due(&r->engine, job, job->deadline_ns);
             redis_route(r, request);
             return;
         }
@@ -583,7 +501,7 @@ static void redis_expire(struct redis *r, struct request *request) {
         return;
     case REQUEST_PARKED:
         request_list_remove(&r->parked, request);
-        redis_end(r, request, REDIS_UNREACHABLE, REDIS_NOT_EXECUTED, redis_asking_problem(r));
+        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
         redis_release(r, request);
         return;
     case REQUEST_WAITING: redis_expire_waiting(r, request); return;
@@ -595,7 +513,7 @@ static void redis_expire(struct redis *r, struct request *request) {
         redis_release(r, request);
         return;
     case REQUEST_SENT:
-        redis_end(r, request, REDIS_LATE, REDIS_UNKNOWN, NULL);
+        redis_end(r, request, REDIS_LATE, FATE_UNKNOWN, NULL);
         link_miss(request->link, request); /* which may let go of it */
         return;
     case REQUEST_NEW: break;
@@ -687,7 +605,7 @@ static void redis_dropped(void *owner, struct link *link, struct request *reques
     } else if (request->is_over) {
         redis_release(r, request);
     } else if (was_sent) {
-        redis_end(r, request, REDIS_LOST, REDIS_UNKNOWN, link->problem);
+        redis_end(r, request, REDIS_LOST, FATE_UNKNOWN, link->problem);
         redis_release(r, request);
     } else {
         request->place = REQUEST_NEW;
@@ -717,7 +635,7 @@ struct node *client_node(struct redis *r, const struct url_host *host) {
     if (r->node_count == CLIENT_NODES_MAX) return NULL;
     struct node *node = redis_node_new(r, host);
     if (node == NULL) return NULL;
-    node->used_ns             = r->now_ns;
+    node->used_ns             = r->engine.now_ns;
     r->nodes[r->node_count++] = node;
     return node;
 }

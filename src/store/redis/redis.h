@@ -16,7 +16,7 @@
  *
  * - If redis_submit() takes a command, `done` is called exactly once, on the client's thread, and no later
  *   than its deadline and a turn of the loop. It says how the command ended (status) and whether it was
- *   executed (fate): REDIS_UNKNOWN may be sent again only if executing it twice does no harm.
+ *   executed (fate): FATE_UNKNOWN may be sent again only if executing it twice does no harm.
  * - A command that surely was not executed is tried again by itself until its deadline, where that may help:
  *   on a server that moved, on a connection that is new. One that may have been executed never is.
  * - Commands of one key take one connection, in the order in which one thread submitted them; only what
@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "store/net/fate.h"
 #include "store/redis/trouble.h"
 
 struct redis;
@@ -58,7 +59,6 @@ enum {
     X(REDIS_LATE, "the server did not answer in time")                                             \
     X(REDIS_LOST, "the connection ended before the answer came")                                   \
     X(REDIS_FULL, "too many commands wait already")                                                \
-    X(REDIS_CLOSED, "the store is being closed")                                                   \
     X(REDIS_FORKED, "this process is a child of the one that opened the store")                    \
     X(REDIS_BAD_COMMAND, "the command is too long, or its keys are in two slots")                  \
     X(REDIS_NO_MEMORY, "out of memory")
@@ -67,12 +67,6 @@ enum redis_status {
 #define REDIS_STATUS_VALUE(name, text) name,
     REDIS_STATUS_TABLE(REDIS_STATUS_VALUE)
 #undef REDIS_STATUS_VALUE
-};
-
-enum redis_fate {
-    REDIS_NOT_EXECUTED, /* and never will be */
-    REDIS_EXECUTED,
-    REDIS_UNKNOWN, /* it was sent; it may have been executed, or be executed yet */
 };
 
 /* Zero means the default. Texts are copied. */
@@ -89,8 +83,10 @@ struct redis_options {
     uint64_t replicas_ns; /* REDIS_REPLICAS_NS_DEFAULT; at most connect_ns / 2 */
 
     /* Called on the client's thread in each of its turns, before it sends: what is submitted there goes out
-     * together. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody is. */
-    void (*turn)(void *context);
+     * together. Returns when it wants to be called again at the latest, on clock_now_ns(); UINT64_MAX: when
+     * something happens. Must be quick, and must neither call redis_call() nor redis_close(). NULL: nobody
+     * is called. */
+    uint64_t (*turn)(void *context);
     void *turn_context;
 
     /* TLS. Without ca_file: those that the system trusts. */
@@ -111,7 +107,7 @@ struct redis_script {
 
 struct redis_result {
     enum redis_status status;
-    enum redis_fate   fate;
+    enum fate         fate;
     enum trouble trouble; /* REDIS_FAILED, REDIS_REFUSED, and mostly REDIS_UNREADY: which one */
     struct redisReply
         *reply;        /* REDIS_DONE. Who wants to keep it sets it to NULL here, and frees it */
@@ -167,7 +163,6 @@ void redis_ready(struct redis *r, uint64_t deadline_ns, struct redis_result *res
 
 const char *redis_status_text(enum redis_status status);
 const char *redis_status_name(enum redis_status status); /* "late" */
-const char *redis_fate_name(enum redis_fate fate);       /* "unknown" */
 
 /* Since it was opened; any thread. */
 struct redis_counts {

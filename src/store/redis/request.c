@@ -27,7 +27,7 @@ struct request *request_new(const struct redis_command *command, bool *is_long) 
     *request = (struct request){.script         = command->script,
                                 .done           = command->done,
                                 .context        = command->context,
-                                .deadline_ns    = command->deadline_ns,
+                                .job            = {.deadline_ns = command->deadline_ns},
                                 .wants_replicas = command->wants_replicas,
                                 .slot           = command->slot};
 

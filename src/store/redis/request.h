@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/net/due.h"
+#include "store/net/engine.h"
 #include "store/redis/redis.h"
 
 struct link;
@@ -26,7 +26,7 @@ enum request_place {
 };
 
 struct request {
-    struct due_item            due;  /* first: the heap gives it back */
+    struct job                 job;  /* first: the engine gives it back */
     struct request            *next; /* in the list of its place */
     struct request            *previous;
     struct link               *link;
@@ -34,7 +34,6 @@ struct request {
     redis_done_fn              done;
     void                      *context;
     struct redisReply         *reply; /* REQUEST_HELD */
-    uint64_t                   deadline_ns;
     uint64_t                   sent_ns;
     uint64_t           end_offset; /* REQUEST_SENT: of its last byte in all that its link sent */
     uint64_t           batch;      /* REQUEST_HELD: the WAIT that lets it go */

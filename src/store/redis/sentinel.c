@@ -34,7 +34,7 @@ bool sentinel_init(struct sentinel *sentinel, struct redis *client,
         .user     = copy_of(options->sentinel_user),
         .password = copy_of(options->sentinel_password),
     };
-    sentinel->setting = (struct link_setting){.loop       = &client->loop,
+    sentinel->setting = (struct link_setting){.loop       = &client->engine.loop,
                                               .random     = &client->random,
                                               .tls        = client->tls,
                                               .user       = sentinel->user,
@@ -70,7 +70,8 @@ static uint64_t about(struct random *random, uint64_t span_ns) {
 }
 
 void sentinel_doubt(struct sentinel *sentinel) {
-    uint64_t soon_ns = sentinel->client->now_ns + about(&sentinel->client->random, ASK_NS_DIM) / 4;
+    uint64_t soon_ns =
+        sentinel->client->engine.now_ns + about(&sentinel->client->random, ASK_NS_DIM) / 4;
     if (sentinel->ask_ns > soon_ns && sentinel->failures == 0) sentinel->ask_ns = soon_ns;
 }
 
@@ -82,9 +83,9 @@ static void sentinel_leave(struct sentinel *sentinel, const char *problem) {
     sentinel->is_asking  = false;
     sentinel->failures++;
     /* Each Sentinel of the URL gets its first try at once. */
-    unsigned rounds = sentinel->failures / sentinel->client->url.host_count;
-    sentinel->ask_ns =
-        sentinel->client->now_ns + (rounds > 0 ? backoff_ns(&sentinel->client->random, rounds) : 0);
+    unsigned rounds  = sentinel->failures / sentinel->client->url.host_count;
+    sentinel->ask_ns = sentinel->client->engine.now_ns +
+                       (rounds > 0 ? backoff_ns(&sentinel->client->random, rounds) : 0);
 }
 
 static bool sentinel_change(struct sentinel *sentinel) {
