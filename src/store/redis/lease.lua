@@ -25,9 +25,9 @@
 --           of rules whose records are of use for a fortnight and more; long born is 0 as long as nobody is known
 --           to know of a past, also when virgin has ended, since what other rules were granted was lost
 --           88 sure: the C until which something that may have expired can count
---   witness 0 the server's clock when it was written, at most 1/64 of a day before the last call; the second is empty.
---           They expire after a day and a fortnight, less 1/64: while one is there, the server's clock has not been
---           further ahead, or not for long enough that Redis removed what had expired
+--   witness empty, and written at most 1/64 of a day before the last call, by the server's clock. They expire after a
+--           day and a fortnight, less 1/64: while one is there, the server's clock has not been further ahead, or not
+--           for long enough that Redis removed what had expired
 --   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
 --           cells  40 charges, then cells; see lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
@@ -65,12 +65,13 @@ else -- there is none, or it is another version's
     long_born, long_slept, sure = server, 0, 0
 end
 
+-- The witnesses are written anew by the first call in each part of a day, and by one that finds the server's clock
+-- set back: so they are of no later time than this call, and of no part before it.
 local day = keep_ms * 1000 / KEEP
-local is_unseen, is_long_unseen = not records[2], not records[3]
-local witness_age = is_unseen and -1 or server - unpack_record('<d', records[2])
-if witness_age < 0 or witness_age > day / WITNESS_PARTS or is_long_unseen then
-    local ms = (day - day / WITNESS_PARTS) / 1000
-    call('SET', KEYS[2], pack('<d', server), 'PX', ms - ms % 1)
+local part, is_unseen, is_long_unseen = day / WITNESS_PARTS, not records[2], not records[3]
+if is_unseen or is_long_unseen or not last or server < last or server - last > server % part then
+    local ms = (day - part) / 1000
+    call('SET', KEYS[2], '', 'PX', ms - ms % 1)
     call('SET', KEYS[3], '', 'PX', ms * FORTNIGHT - ms * FORTNIGHT % 1)
 end
 
