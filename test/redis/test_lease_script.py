@@ -315,6 +315,38 @@ def leaps(test, shard):
         test.assertEqual(shard.ask(hold, "ann", 4, 99, hold), [99, 0])
 
 
+def longer_holds(test, shard):
+    """What is as good as new by the hold with which it was asked for is not by a longer one, and what that forgets is known."""
+    hold, term = Shard.HOLD, Shard.TERM
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100, hold // 4), [100, 0])
+    shard.pass_by(term + hold // 2)
+    test.assertEqual(shard.ask(0, "ann", 2, 1, hold), [0, hold // 2])
+
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
+    shard.pass_by(term + hold + hold // 8)
+    test.assertEqual(shard.ask(0, "ann", 0, 1, hold + 1), [0, 0], "all has aged out")
+    test.assertEqual(shard.ask(0, "ann", 2, 1, hold + 1, rewind=hold // 4), [0, hold // 8 + 1], "and has come back")
+
+
+def resets(test, shard):
+    """What was before a reset counts no more, also if it had aged out and a rewind brings it back."""
+    hold = CLAMP // 5
+    shard.begin()
+    test.assertEqual(shard.ask(0, "ann", 1, 100, hold), [100, 0])
+    shard.pass_by(Shard.TERM + CLAMP)
+    shard.call(0, [NOBODY, 2, 1, 1, Shard.LIMIT, Shard.TERM, hold, 0, 0, 0, 0, 1], "ann")
+    test.assertEqual(shard.ask(0, "ann", 3, 99, hold, rewind=CLAMP), [99, 0])
+
+
+def far_rewind(test, shard):
+    """It ends at 0."""
+    shard.begin()
+    shard.beat(0, 2 * shard.server)
+    test.assertEqual(shard.now, 0)
+
+
 def rewind_first(test, shard):
     """A rewind counts before a long idleness in the same call."""
     shard.begin()
@@ -434,10 +466,13 @@ def unseen(test, shard):
 
 def parts(test, shard):
     """Of what expired while the server's clock was ahead, Redis had removed but a part when it was right again."""
+    soon = CLAMP // 8  # a witness is not written anew
     shard.begin()
     test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
-    shard.redis.ask("DEL", "day")
-    test.assertEqual(shard.ask(CLAMP, "ann", 2, 1), [0, Shard.TERM + Shard.HOLD], "it might have been ann")
+    for witness in "day", "fortnight":
+        shard.redis.ask("DEL", witness)
+        test.assertEqual(shard.ask(soon, "ann", 2, 1), [0, Shard.TERM + Shard.HOLD], "it might have been ann")
+        test.assertEqual(shard.ask(soon, "ann", 2, 1), [0, Shard.TERM + Shard.HOLD - soon], "once")
     shard.begin()
     test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
     shard.redis.ask("DEL", "ann")
@@ -473,17 +508,21 @@ def fortnights(test, shard):
     for _ in range(100):
         shard.beat(CLAMP, CLAMP)
     test.assertEqual(shard.ask(0, "bob", 1, 1, hold)[0], 0, "and rewinds count")
+    shard.beat(CLAMP)
+    test.assertEqual(shard.ask(0, "bob", 1, 1, hold), [0, Shard.TERM + hold - CLAMP], "once")
 
 
 def crossing(test, shard):
     """When nothing is owed it is forgotten what slept, and C comes back to where something was."""
-    for slept, ahead in (Shard.DAY * 9 // 10, 0), (0, 5 * Shard.DAY):
+    for slept, ahead, witness in (Shard.DAY * 9 // 10, 0, None), (0, 5 * Shard.DAY, None), (0, 0, "fortnight"):
         shard.begin()
         test.assertEqual(shard.ask(0, "ann", 1, 100), [100, 0])
         shard.beat(slept or CLAMP)
         left = shard.beat(0)
         shard.pass_by(left - CLAMP // 2)
         shard.pass_unseen(ahead)
+        if witness:
+            shard.redis.ask("DEL", witness)
         test.assertEqual(shard.beat(CLAMP - ahead), 0)
         test.assertEqual(shard.beat(0, CLAMP), CLAMP // 2)
         for user in "bob", "ann":  # of whom nothing is known, and who has a record, if it has not expired
@@ -538,8 +577,8 @@ def keeping(test, shard):
     test.assertAlmostEqual(shard.kept("ann"), 4 * (back + term + 2 * hold), delta=day)
 
 
-EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, rewind_first, owed, unseen, parts, fortnights, crossing,
-            elder, losses, words_taken_back, keeping]
+EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, longer_holds, resets, far_rewind, rewind_first,
+            owed, unseen, parts, fortnights, crossing, elder, losses, words_taken_back, keeping]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
@@ -568,6 +607,14 @@ PLANTED_IN_TIME = [
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "born", fortnights),
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "long_born", fortnights),
     ("era_seen < era and long_born == 0) then", "era_seen < era and virgin == 1) then", words_taken_back),
+    ("witness_age > day / WITNESS_PARTS or is_long_unseen then", "witness_age > day / WITNESS_PARTS then", parts),
+    ("born, long_born, virgin, long_slept = now, now, 0, 0", "born, long_born, virgin = now, now, 0", fortnights),
+    ("born, long_born, virgin, long_slept = now, now, 0, 0", "long_born, virgin, long_slept = now, 0, 0", parts),
+    ("if is_unseen or is_long_unseen or long_slept", "if is_unseen or long_slept", crossing),
+    ("elseif fresh_at <= now and its_hold >= hold and resets", "elseif fresh_at <= now and resets", longer_holds),
+    ("its_hold >= hold and resets ~= 1 then", "its_hold >= hold then", resets),
+    ("forgot > 0 and forgot + hold or 0)", "0)", longer_holds),
+    ("if rewind > now then rewind = now end", "", far_rewind),
     ("max(fresh_at - now, term + 2 * hold)", "(fresh_at - now)", keeping),
     ("max(fresh_at - now, term + 2 * hold)", "(term + 2 * hold)", keeping),
     ("elseif passed > 0 then", "elseif passed ~= 0 then", steps_back),
