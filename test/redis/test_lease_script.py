@@ -607,7 +607,7 @@ PLANTED_IN_TIME = [
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "born", fortnights),
     ("term + 2 * hold >= FORTNIGHT * day and long_born or born", "long_born", fortnights),
     ("era_seen < era and long_born == 0) then", "era_seen < era and virgin == 1) then", words_taken_back),
-    ("witness_age > day / WITNESS_PARTS or is_long_unseen then", "witness_age > day / WITNESS_PARTS then", parts),
+    ("if is_unseen or is_long_unseen or not last", "if is_unseen or not last", parts),
     ("born, long_born, virgin, long_slept = now, now, 0, 0", "born, long_born, virgin = now, now, 0", fortnights),
     ("born, long_born, virgin, long_slept = now, now, 0, 0", "long_born, virgin, long_slept = now, 0, 0", parts),
     ("if is_unseen or is_long_unseen or long_slept", "if is_unseen or long_slept", crossing),

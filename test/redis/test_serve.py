@@ -164,7 +164,7 @@ class Serve(unittest.TestCase):
 
     def test_what_is_wrong_with_the_store_is_told_until_it_is_over(self):
         _, client = self.server()
-        self.assertEqual(info(client, "store")["store_trouble"], "")
+        wait_for("no trouble", lambda: info(client, "store")["store_trouble"] == "")
         self.site.one.must("CONFIG", "SET", "requirepass", "first")
         with self.site.one.connect() as ours:
             ours.ask("AUTH", "first")
