@@ -175,7 +175,7 @@ const struct scenario sim_scenarios[] = {
      .load_percent = 2, .duration_ns = 2000 * SIM_S, .use_min_permille = 970, .trips_max_permille = 2200},
     {RING(QUIET, "ring-lulls", "a ring; no faults, few callers anywhere, then as many as the limit at one"),
      .traffic = TRAFFIC_LULLS, .limit = 40, .load_percent = 100, .duration_ns = 700 * SIM_S,
-     .use_min_permille = 925, .trips_max_permille = 2500},
+     .use_min_permille = 900, .trips_max_permille = 2500},
     {RING(QUIET, "ring-80", "a ring; no faults, 80 % of the limit"), .load_percent = 80,
      .use_min_permille = 920, .trips_max_permille = 2500},
     {RING(QUIET, "ring-100", "a ring; no faults, as much as the limit"), .load_percent = 100,
