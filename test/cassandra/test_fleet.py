@@ -324,6 +324,19 @@ class OneLimiter(Answers, unittest.TestCase):
             init(url)
             wait_for("an end of it", lambda: trouble(client) == ["store_trouble:"])
 
+    def test_more_processes_than_one_can_know(self):
+        """Their records are read all the same, and that they are too many is told."""
+        url = self.site.url(rest="/crowd?policy=closed")
+        init(url)
+        with Client(self.site.url(rest="/crowd")) as ours:
+            for member in range(2050):
+                ours.must("INSERT INTO weir_members (bucket, id, beat, is_fenced, keep) "
+                          f"VALUES ({member % 8}, {member}, 1, true, 600) USING TTL 600")
+        with Server("--store", url) as server, server.connect() as client:
+            wait_for("a decision", lambda: client.ask("WEIR.ALLOW", "bob", 60, MINUTE))
+            wait_for("a word about it", lambda: b"more processes began" in client.ask("INFO", "store"))
+            wait_for("another decision", lambda: client.ask("WEIR.ALLOW", "bob", 60, MINUTE))
+
 
 class WithUsers(CassandraFleetTest):
     def test_a_wrong_password(self):

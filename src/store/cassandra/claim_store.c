@@ -241,6 +241,11 @@ static const char *trouble_of(const struct cassandra_result *result) {
                                                                 : cql_error_text(result->error);
 }
 
+static void store_tell(struct claim_store *s, const char *trouble, uint64_t now_ns) {
+    atomic_store_explicit(&s->trouble, trouble, memory_order_relaxed);
+    atomic_store_explicit(&s->trouble_ns, now_ns, memory_order_relaxed);
+}
+
 static void store_note(struct claim_store *s, enum kind kind, const struct cassandra_result *result,
                        uint64_t now_ns) {
     if (result->status == CASSANDRA_DONE) {
@@ -250,8 +255,7 @@ static void store_note(struct claim_store *s, enum kind kind, const struct cassa
     }
     const char *trouble = trouble_of(result);
     if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = trouble;
-    atomic_store_explicit(&s->trouble, trouble, memory_order_relaxed);
-    atomic_store_explicit(&s->trouble_ns, now_ns, memory_order_relaxed);
+    store_tell(s, trouble, now_ns);
 }
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
@@ -283,6 +287,9 @@ static void store_hear(struct claim_store *s, const struct shortage_list *list, 
 /* That a conditional update was not sent is no answer to its condition. */
 static void member_take(struct claim_store *s, enum members_act act,
                         const struct cassandra_result *result, uint64_t now_ns) {
+    static const char crowd[] =
+        "more processes began in three hours than one can know: let them live "
+        "longer, or part them by keyspaces";
     enum members_fate fate        = MEMBERS_UNKNOWN;
     uint32_t          count       = 0;
     bool              is_done     = result->status == CASSANDRA_DONE;
@@ -294,6 +301,7 @@ static void member_take(struct claim_store *s, enum members_act act,
         bool     found = act == MEMBERS_BEAT && claim_words_has_beaten(result, beat);
         fate           = is_applied || found ? MEMBERS_DONE : MEMBERS_NOT_DONE;
     }
+    if (has_records && count > MEMBERS_MAX + 1) store_tell(s, crowd, now_ns); /* with our own */
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
     for (uint32_t i = 0; has_records && i < count; i++)
         if (s->records[i].id != s->process.members.id)
