@@ -3,9 +3,9 @@
  * patience: is a peer's silence its own, or was it this process that slept?
  *
  * A process that is stopped, or a machine that is, finds its timers run out when it wakes, before it has
- * read what arrived meanwhile. So the first look at a silence that is too long ends nothing: what is there
- * is read first, and the time by which that look came late is given to the peer once more, since it may
- * have slept on the same machine. */
+ * read what arrived meanwhile, or sent what the peer is to answer. So the first look at a silence that is
+ * too long ends nothing: what is there is read first, and the peer has as long from then on as that look
+ * came late. */
 #ifndef WEIR_STORE_NET_PATIENCE_H
 #define WEIR_STORE_NET_PATIENCE_H
 
@@ -28,7 +28,8 @@ static inline uint64_t patience_end_ns(const struct patience *patience, uint64_t
 static inline bool patience_is_over(struct patience *patience, uint64_t since_ns, uint64_t span_ns,
                                     uint64_t now_ns) {
     if (patience->since_ns == since_ns) return true;
-    *patience = (struct patience){.since_ns = since_ns, .excuse_ns = now_ns - since_ns - span_ns};
+    uint64_t late_ns = now_ns - since_ns - span_ns;
+    *patience        = (struct patience){.since_ns = since_ns, .excuse_ns = 2 * late_ns};
     return false;
 }
 
