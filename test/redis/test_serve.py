@@ -119,7 +119,7 @@ class Serve(unittest.TestCase):
         now_us, clock_us = time.time_ns() // 1000, 100 * day_us
 
         def write(server_us, born_us=clock_us - 50 * day_us, long_born_us=0):
-            self.site.one.must("SET", "weir:{0}:day", struct.pack("<d", now_us))
+            self.site.one.must("SET", "weir:{0}:day", "")
             self.site.one.must("SET", "weir:{0}:fortnight", "")
             self.site.one.must("SET", "weir:{0}", struct.pack("<12d", 0, clock_us, server_us, clock_us, born_us, 0, 7,
                                                               clock_us + day_us, 0, long_born_us, 0, 0))
