@@ -38,9 +38,10 @@
 #define MILLISECOND  UINT64_C(1000000)
 #define SECOND       UINT64_C(1000000000)
 #define FRESH_NS_MIN (20 * MILLISECOND)
-#define ROOMY_NS_MIN                                                                               \
-    (2 * SECOND)            /* a hold that is shorter is over before anybody hears of a shortage */
-#define RESET_NS_MAX SECOND /* after that a reset that nobody has waited for is another one */
+#define MISSED_NS    SECOND       /* a denial is of now for so long */
+#define SAID_NS      (4 * SECOND) /* who goes on missing some says so again after that */
+#define ROOMY_NS_MIN (2 * SECOND) /* a shorter hold is over before anybody hears of it */
+#define RESET_NS_MAX SECOND       /* after that a reset that nobody has waited for is another one */
 
 /* Parts of the hold. */
 enum {
@@ -84,8 +85,7 @@ void claim_process_begin(struct claim_process *p, const struct members_options *
 }
 
 void claim_process_rejoin(struct claim_process *p, uint64_t id, uint64_t now_ns) {
-    struct members_options options = p->members.options;
-    members_begin(&p->members, &options, id, now_ns);
+    members_rejoin(&p->members, id, now_ns);
 }
 
 void claim_begin(struct claim *c, struct account *account) {
@@ -130,8 +130,8 @@ static bool claim_is_roomy(const struct claim *c, const struct claim_process *p)
 static uint64_t claim_period_ns(const struct claim *c, const struct claim_process *p) {
     uint64_t usual_ns = part_ns(c, claim_is_tight(c) ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
     if (!claim_is_roomy(c, p)) return usual_ns;
-    /* It is let go after two periods at most; before its row would have to be renewed. */
-    return larger(usual_ns, smaller(ROOMY_HOLDS * c->hold_us * 1000, keep_ns(c) / RENEW_PART / 2));
+    /* It is let go after two periods in which it was not used, and so before its row is to be renewed. */
+    return larger(usual_ns, smaller(ROOMY_HOLDS * c->hold_us * 1000, keep_ns(c) / RENEW_PART / 4));
 }
 
 static void claim_end_period(struct claim *c, const struct claim_process *p, uint64_t now_ns,
@@ -140,11 +140,10 @@ static void claim_end_period(struct claim *c, const struct claim_process *p, uin
     uint64_t kept     = larger(c->peak, c->peak_before);
     if (above(c->usable, kept) > c->usable / (is_tight ? TIGHT_IDLE_PART : IDLE_PART))
         claim_lower(c, kept);
-    c->peak_before   = c->peak;
-    c->peak          = live;
-    c->demand_before = c->demand;
-    c->demand        = 0;
-    c->has_said_so &= c->misses;
+    c->peak_before    = c->peak;
+    c->peak           = live;
+    c->demand_before  = c->demand;
+    c->demand         = 0;
     c->misses         = false;
     c->period_ends_ns = now_ns + claim_period_ns(c, p);
 }
@@ -157,6 +156,8 @@ static void process_step(struct claim_process *p, uint64_t now_ns) {
 static void claim_age(struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     uint64_t live = claim_live(c, now_ns);
     c->peak       = larger(c->peak, live);
+    if (!claim_is_roomy(c, p)) /* any more: a long period is over */
+        c->period_ends_ns = smaller(c->period_ends_ns, now_ns + claim_period_ns(c, p));
     if (now_ns >= c->period_ends_ns) claim_end_period(c, p, now_ns, live);
     /* The row may have expired, and others have claimed what it said. Nothing of it is live: it was not used
      * for a hold. */
@@ -172,10 +173,12 @@ void claim_give_up(struct claim *c) {
     if (c->need > 0) claim_forget_wish(c);
 }
 
-bool claim_begins_shortage(struct claim *c) {
+bool claim_tells_shortage(struct claim *c, uint64_t now_ns) {
     bool row_says_so = c->out != CLAIM_WRITE && c->demand_told > c->target;
-    if (!c->misses || !row_says_so || c->has_said_so) return false;
-    c->has_said_so = true;
+    bool is_missed   = c->missed_ns != 0 && now_ns < c->missed_ns + MISSED_NS;
+    bool is_news     = c->said_ns == 0 || now_ns >= c->said_ns + SAID_NS;
+    if (!is_missed || !row_says_so || !is_news) return false;
+    c->said_ns = now_ns;
     return true;
 }
 
@@ -275,6 +278,7 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
             return false;
         }
         c->misses |= !fits;
+        if (!fits) c->missed_ns = now_ns;
     }
 
     /* Reports may make room in the account, so that what did not fit does: not for a claim that has ended. */
@@ -375,7 +379,13 @@ bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
     if (c->told > c->usable) return claim_write(c, p, c->usable, now_ns, errand);
     if (c->must_look) return claim_read(c, now_ns, errand);
     if (c->want > 0 && claim_ask_more(c, p, now_ns, errand)) return true;
-    if (claim_must_renew(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
+    if (claim_must_renew(c, now_ns)) {
+        /* Who slept may have been given up, and its row is to expire. */
+        bool is_alive = now_ns < p->members.valid_until_ns;
+        if (is_alive) return claim_write(c, p, c->usable, now_ns, errand);
+        c->retry_at_ns = now_ns + SECOND;
+        return false;
+    }
     if (claim_must_tell(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
     bool is_large = c->usable > c->limit / p->nodes && !claim_is_roomy(c, p);
     if (is_large && c->is_asked && now_ns >= c->read_ns + part_ns(c, WATCHES_A_HOLD))
@@ -411,6 +421,7 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
         return;
     }
     if (fate == CLAIM_UNKNOWN) c->told = larger(c->told, c->target);
+    c->demand_told = 0; /* nobody may have been told: it is told again */
     claim_fail(c, now_ns);
 }
 
@@ -480,8 +491,6 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
     c->fresh_until_ns = larger(c->sent_ns + part_ns(c, LOOKS_A_HOLD), now_ns + FRESH_NS_MIN);
     c->others         = sum.permits;
     c->others_miss    = sum.misses;
-    if (!claim_is_roomy(c, p))
-        c->period_ends_ns = smaller(c->period_ends_ns, now_ns + claim_period_ns(c, p));
     claim_forget_wish(c);
 
     uint64_t mine      = larger(claim_demand(c), 1);

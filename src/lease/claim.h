@@ -101,7 +101,8 @@ struct claim {
     uint64_t others;         /* permits that others claimed then */
     bool     others_miss;    /* some, then */
     bool     misses;         /* was denied in this period */
-    bool     has_said_so;    /* since it began to be */
+    uint64_t missed_ns;      /* when it was last */
+    uint64_t said_ns;        /* when the others were last told */
     uint64_t demand,
         demand_before; /* most that could be used in a window, in this period and the last */
     uint64_t demand_told;
@@ -138,9 +139,9 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns);
 bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
                     uint32_t count, uint64_t now_ns);
 
-/* To be asked after each event. True: this process begins to miss permits of this user, and its row says so:
- * the others are to hear of it (shortage.h). */
-bool claim_begins_shortage(struct claim *c);
+/* To be asked after each event. True: this process misses permits of this user, and its row says so: the
+ * others are to hear of it (shortage.h); from time to time, since they may not have. */
+bool claim_tells_shortage(struct claim *c, uint64_t now_ns);
 /* Another process does. */
 void claim_hear_shortage(struct claim *c, const struct claim_process *p);
 

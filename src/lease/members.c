@@ -36,6 +36,16 @@ void members_begin(struct members *m, const struct members_options *options, uin
         .options = *options, .id = id, .beats_at_ns = now_ns, .looks_at_ns = now_ns};
 }
 
+void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns) {
+    m->id             = id;
+    m->beat           = 0;
+    m->is_joined      = false;
+    m->is_fenced      = false;
+    m->valid_until_ns = 0;
+    m->is_beating = m->is_looking = m->is_fencing = false;
+    m->beats_at_ns = m->looks_at_ns = now_ns;
+}
+
 /* ---- what is to be done ---- */
 
 static struct member *members_to_fence(struct members *m, uint64_t now_ns) {
@@ -69,7 +79,10 @@ bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *err
     m->is_fencing = true;
     m->fencing_id = dead->id;
     *errand       = (struct members_errand){
-              .act = MEMBERS_FENCE, .id = dead->id, .beat = dead->beat, .keep_ns = dead->keep_ns};
+              .act     = MEMBERS_FENCE,
+              .id      = dead->id,
+              .beat    = dead->beat,
+              .keep_ns = larger(dead->keep_ns, m->keep_ns)}; /* it may have claimed since its beat */
     return true;
 }
 

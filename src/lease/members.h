@@ -88,6 +88,9 @@ struct members_record {
 void members_begin(struct members *m, const struct members_options *options, uint64_t id,
                    uint64_t now_ns);
 
+/* Others gave it up: it goes on under another name. What it knows of them it still knows. */
+void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns);
+
 /* True: *errand is to be done; ask once more. The driver tells how it ended by one of the three below, within
  * its own deadline. */
 bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *errand);

@@ -13,7 +13,7 @@
 
 enum {
     SHORTAGES_MAX  = 32, /* more at a time, and the oldest is not told any longer */
-    SHORTAGE_BEATS = 3,  /* each is told by so many, since a look may miss one */
+    SHORTAGE_BEATS = 3,  /* each is told by so many, or one less, since a look may miss one */
 };
 
 struct shortage_list {

@@ -116,7 +116,7 @@ static void claimer_go_on(struct node *n) {
     struct claim_errand   claim;
     while (members_poll(&c->process.members, now_ns, &member)) claimer_send_member(n, &member);
     while (claim_poll(&c->claim, &c->process, now_ns, &claim)) claimer_send_claim(n, &claim);
-    if (claim_begins_shortage(&c->claim)) shortage_add(&c->process.shortages, THE_USER);
+    if (claim_tells_shortage(&c->claim, now_ns)) shortage_add(&c->process.shortages, THE_USER);
     uint64_t next_ns =
         smaller(members_next_ns(&c->process.members), claim_next_ns(&c->claim, now_ns));
     if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;
@@ -152,9 +152,9 @@ static enum members_fate fate_of_member(enum claim_fate fate) {
 
 static void claimer_hear(struct claimer *c, const struct ring_reply *reply) {
     for (uint32_t i = 0; i < reply->count; i++) {
-        const struct members_record *record   = &reply->records[i];
-        bool                         is_other = record->id != c->process.members.id;
-        if (is_other && record->shortages.count > 0) claim_hear_shortage(&c->claim, &c->process);
+        const struct members_record *record = &reply->records[i];
+        if (record->id == c->process.members.id || record->is_fenced) continue;
+        if (record->shortages.count > 0) claim_hear_shortage(&c->claim, &c->process);
     }
 }
 

@@ -254,6 +254,18 @@ TEST(where_users_crowd_nothing_idle_is_kept) {
     must_let_go(&p);
 }
 
+TEST(what_is_kept_when_a_crowd_comes_is_let_go) {
+    struct process p;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    take(&p, 5, 0);
+    age(&p);
+    age(&p);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.self.is_crowded = true;
+    must_let_go(&p);
+}
+
 TEST(who_hears_that_others_miss_some_looks_and_lets_go) {
     struct process p;
     process_begin(&p, 4);
@@ -302,6 +314,8 @@ TEST(who_has_no_more_than_its_part_asks_nobody) {
     }
 }
 
+static bool tells(struct process *p) { return claim_tells_shortage(&p->claim, p->now_ms * MS); }
+
 TEST(who_is_denied_tells_others_what_it_misses) {
     struct process p;
     process_begin(&p, 4);
@@ -314,17 +328,46 @@ TEST(who_is_denied_tells_others_what_it_misses) {
     CHECK_EQ(reply.granted, 0);
     struct claim_errand e = must_write(&p, 5);
     CHECK_EQ(e.demand, 10);
-    CHECK(!claim_begins_shortage(&p.claim)); /* nobody can read it yet */
+    CHECK(!tells(&p)); /* nobody can read it yet */
     written(&p, CLAIM_DONE);
-    CHECK(claim_begins_shortage(&p.claim));
-    CHECK(!claim_begins_shortage(&p.claim));
+    CHECK(tells(&p));
+    CHECK(!tells(&p));
 
-    p.now_ms += 1000; /* still the same shortage */
-    CHECK(!serve(&p, 5, &reply));
-    CHECK(read(&p, LIMIT - 5, LIMIT - 5));
-    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
-    CHECK_EQ(reply.granted, 0);
-    CHECK(!claim_begins_shortage(&p.claim));
+    for (unsigned seconds = 1; seconds <= 8; seconds++) { /* still the same shortage */
+        p.now_ms += 1000;
+        CHECK(!serve(&p, 5, &reply));
+        CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+        CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+        CHECK_EQ(reply.granted, 0);
+        CHECK_EQ(tells(&p), seconds % 4 == 0);
+    }
+    p.now_ms += 5000; /* nobody asks any more */
+    CHECK(!tells(&p));
+}
+
+TEST(a_shortage_that_may_not_have_been_written_is_told_again) {
+    const enum claim_fate fates[] = {CLAIM_NOT_DONE, CLAIM_UNKNOWN};
+    for (unsigned i = 0; i < 2; i++) {
+        struct process     p;
+        struct lease_reply reply;
+        process_begin(&p, 4);
+        take(&p, 5, LIMIT - 5);
+        p.now_ms += 1000;
+        CHECK(!serve(&p, 5, &reply));
+        CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+        CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+        must_write(&p, 5);
+        written(&p, fates[i]);
+        CHECK(!tells(&p));
+        p.now_ms += 500;
+        CHECK(!serve(&p, 5, &reply));
+        CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+        CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+        struct claim_errand e = must_write(&p, 5);
+        CHECK_EQ(e.demand, 10);
+        written(&p, CLAIM_DONE);
+        CHECK(tells(&p));
+    }
 }
 
 TEST(a_denial_is_not_asked_about_again_at_once) {
@@ -400,6 +443,21 @@ TEST(rows_are_written_anew_long_before_they_expire) {
     written(&p, CLAIM_UNKNOWN);
     p.now_ms = claimed_ms + KEEP / 2 / MS;
     CHECK(!serve(&p, 1, &reply));
+}
+
+TEST(who_may_have_been_given_up_does_not_write_its_row_anew) {
+    struct process p;
+    process_begin(&p, 1);
+    take(&p, 25, 0);
+    p.now_ms += KEEP / 4 / MS - 1000;
+    struct lease_reply reply;
+    p.self.members.valid_until_ns = p.now_ms * MS + 1;
+    (void)serve(&p, 1, &reply);
+    p.now_ms += 1000;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    p.now_ms += 1000;
+    CHECK_EQ(poll(&p).act, CLAIM_WRITE);
 }
 
 TEST(a_process_that_is_no_member_claims_nothing) {

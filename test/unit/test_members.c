@@ -179,3 +179,31 @@ TEST(more_than_can_be_known_count) {
     CHECK(!members_count(&m, 100, HOLD_US, 60000 * MS));
     CHECK(members_count(&m, 100 + MEMBERS_MAX, HOLD_US, 60000 * MS));
 }
+
+TEST(who_goes_on_under_another_name_still_knows_the_dead) {
+    struct members m = members_new(1000);
+    join(&m, 1000);
+    look(&m, 1000, 3, true);
+    m.is_fenced = true;
+    members_rejoin(&m, 8, 9000 * MS);
+    CHECK(!m.is_fenced);
+    CHECK(!m.is_joined);
+    CHECK_EQ(m.valid_until_ns, 0);
+    CHECK(members_count(&m, OTHER, HOLD_US, 10999 * MS));
+    CHECK(!members_count(&m, OTHER, HOLD_US, 11000 * MS));
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 9000, &e));
+    CHECK_EQ(e.id, 8);
+    CHECK_EQ(e.beat, 1);
+}
+
+TEST(a_fence_stays_as_long_as_claims_of_such_processes) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    join(&m, 1000);
+    look(&m, 1000, 3, false);
+    m.keep_ns = 12345 * MS;
+    CHECK(asks(&m, MEMBERS_FENCE, 6000, &e));
+    CHECK_EQ(e.id, OTHER);
+    CHECK_EQ(e.keep_ns, 12345 * MS);
+}

@@ -304,7 +304,7 @@ static void member_take(struct claim_store *s, enum members_act act,
     if (has_records && count > MEMBERS_MAX + 1) store_tell(s, crowd, now_ns); /* with our own */
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
     for (uint32_t i = 0; has_records && i < count; i++)
-        if (s->records[i].id != s->process.members.id)
+        if (s->records[i].id != s->process.members.id && !s->records[i].is_fenced)
             store_hear(s, &s->records[i].shortages, now_ns);
 }
 
@@ -376,7 +376,7 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
     if (record->waiting == NULL) claim_give_up(&record->claim);
     while (pace_has_room(&s->pace) && claim_poll(&record->claim, &s->process, now_ns, &errand))
         record_send(s, record, &errand, now_ns);
-    if (claim_begins_shortage(&record->claim))
+    if (claim_tells_shortage(&record->claim, now_ns))
         shortage_add(&s->process.shortages, claim_name_short(&record->name));
     bool is_idle = claim_is_idle(&record->claim, now_ns);
     claim_table_take_back(&s->table, record);
