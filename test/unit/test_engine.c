@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "concurrency/crew.h"
@@ -33,12 +34,23 @@ struct shop {
 
     _Atomic unsigned turns;
     uint64_t         next_turn_ns;  /* asked for by the first */
-    bool             wakes_itself;  /* in its first turn */
+    uint64_t         next_work_ns;  /* asked for by its work, before that */
+    bool             wakes_itself;  /* in its first two turns */
+    struct task     *hurried;       /* due in the third turn, whatever it said; NULL: none */
+    struct task     *heir;          /* submitted by the next task that ends; NULL: nobody */
     unsigned         turns_awaited; /* then `has_turned` is opened */
     struct latch     has_turned;
 };
 
+static void shop_submit(struct shop *shop, struct task *task) {
+    CHECK(engine_reserve(&shop->engine));
+    engine_submit(&shop->engine, &task->job);
+}
+
 static void shop_end(struct shop *shop, struct task *task) {
+    struct task *heir = shop->heir;
+    shop->heir        = NULL;
+    if (heir != NULL) shop_submit(shop, heir);
     task->ended++;
     task->ended_ns = clock_now_ns();
     engine_end(&shop->engine, &task->job);
@@ -58,14 +70,16 @@ static void shop_expired(void *owner, struct job *job) { shop_end(owner, (struct
 static uint64_t shop_turn(void *context) {
     struct shop *shop  = context;
     unsigned     turns = atomic_fetch_add(&shop->turns, 1) + 1;
+    if (turns == 3 && shop->hurried != NULL)
+        engine_set_due(&shop->engine, &shop->hurried->job, clock_now_ns());
     if (turns == shop->turns_awaited) latch_open(&shop->has_turned);
     return turns == 1 ? shop->next_turn_ns : UINT64_MAX;
 }
 
 static uint64_t shop_work(void *owner) {
     struct shop *shop = owner;
-    if (shop->wakes_itself && atomic_load(&shop->turns) == 1) engine_wake(&shop->engine);
-    return UINT64_MAX;
+    if (shop->wakes_itself && atomic_load(&shop->turns) <= 2) engine_wake(&shop->engine);
+    return clock_now_ns() < shop->next_work_ns ? shop->next_work_ns : UINT64_MAX;
 }
 
 static void shop_react(void *owner, const struct loop_event *event) {
@@ -74,7 +88,8 @@ static void shop_react(void *owner, const struct loop_event *event) {
     shop->word = event->word;
 }
 
-static void shop_open(struct shop *shop) {
+/* What is submitted now is there in the first turn. */
+static void shop_prepare(struct shop *shop) {
     const struct engine_setting setting = {.jobs_max        = JOBS_MAX,
                                            .deadline_ns     = SECOND_NS,
                                            .deadline_ns_max = 60 * SECOND_NS,
@@ -88,6 +103,10 @@ static void shop_open(struct shop *shop) {
     if (shop->next_turn_ns == 0) shop->next_turn_ns = UINT64_MAX;
     latch_init(&shop->has_turned);
     CHECK(engine_init(&shop->engine, &setting));
+}
+
+static void shop_open(struct shop *shop) {
+    shop_prepare(shop);
     CHECK(engine_start(&shop->engine, "test-engine"));
 }
 
@@ -103,10 +122,8 @@ TEST(a_job_that_names_no_deadline_has_the_usual_one_and_none_is_too_far) {
     struct task usual = {0}, far = {.number = 1, .job = {.deadline_ns = UINT64_MAX}};
     shop_open(&shop);
     uint64_t from_ns = clock_now_ns();
-    CHECK(engine_reserve(&shop.engine));
-    engine_submit(&shop.engine, &usual.job);
-    CHECK(engine_reserve(&shop.engine));
-    engine_submit(&shop.engine, &far.job);
+    shop_submit(&shop, &usual);
+    shop_submit(&shop, &far);
     shop_close(&shop);
     uint64_t until_ns = clock_now_ns();
     CHECK_GE(usual.job.deadline_ns, from_ns + SECOND_NS);
@@ -134,14 +151,24 @@ TEST(what_is_left_at_the_end_is_due_first_and_not_too_soon) {
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         tasks[i] = (struct task){
             .job = {.deadline_ns = due_ns + i % 3 * MS_NS}, .number = i, .is_slow = true};
-        CHECK(engine_reserve(&shop.engine));
-        engine_submit(&shop.engine, &tasks[i].job);
+        shop_submit(&shop, &tasks[i]);
     }
     shop_close(&shop);
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         CHECK_EQ(tasks[i].ended, 1);
         CHECK_GE(tasks[i].ended_ns, tasks[i].job.deadline_ns);
     }
+}
+
+TEST(what_the_last_job_submits_is_done_before_the_end) {
+    struct task last = {.job = {.deadline_ns = clock_now_ns() + 20 * MS_NS}, .is_slow = true};
+    struct task heir = {.number = 1, .is_slow = true};
+    struct shop shop = {.heir = &heir};
+    shop_open(&shop);
+    shop_submit(&shop, &last);
+    shop_close(&shop);
+    CHECK_EQ(last.ended, 1);
+    CHECK_EQ(heir.ended, 1);
 }
 
 /* ---- many threads ---- */
@@ -188,12 +215,43 @@ TEST(whoever_wakes_it_gets_a_turn) {
     shop_close(&shop);
 }
 
-TEST(it_wakes_itself_without_a_word) {
+/* One that is due in a minute, but for the third turn, which must come before. The second comes by itself:
+ * who submits wakes. */
+static struct task far_task(void) {
+    return (struct task){.job = {.deadline_ns = clock_now_ns() + 60 * SECOND_NS}, .is_slow = true};
+}
+
+static void must_turn_before(struct shop *shop, struct task *far) {
+    shop->turns_awaited = 3;
+    shop->hurried       = far;
+    shop_prepare(shop);
+    shop_submit(shop, far);
+    CHECK(engine_start(&shop->engine, "test-engine"));
+    engine_wait(&shop->engine, &shop->has_turned);
+    shop_close(shop);
+    CHECK_LT(far->ended_ns, far->job.deadline_ns);
+}
+
+TEST(it_wakes_itself_whatever_is_due) {
+    struct task far  = far_task();
+    struct shop shop = {.wakes_itself = true};
+    must_turn_before(&shop, &far);
+}
+
+TEST(its_work_is_done_again_when_it_wants_whatever_is_due) {
+    struct task far  = far_task();
+    struct shop shop = {.next_work_ns = clock_now_ns() + 20 * MS_NS};
+    must_turn_before(&shop, &far);
+    CHECK_GE(far.ended_ns, shop.next_work_ns);
+}
+
+TEST(it_sleeps_when_there_is_nothing_to_do) {
     struct shop shop = {.turns_awaited = 2, .wakes_itself = true};
     shop_open(&shop);
     engine_wait(&shop.engine, &shop.has_turned);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 50 * MS_NS}, NULL);
+    CHECK_LT(atomic_load(&shop.turns), 10);
     shop_close(&shop);
-    CHECK_EQ(shop.word, 0);
 }
 
 TEST(the_callers_hook_is_called_again_when_it_wants) {
