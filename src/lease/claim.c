@@ -130,7 +130,7 @@ static bool claim_is_roomy(const struct claim *c, const struct claim_process *p)
 static uint64_t claim_period_ns(const struct claim *c, const struct claim_process *p) {
     uint64_t usual_ns = part_ns(c, claim_is_tight(c) ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
     if (!claim_is_roomy(c, p)) return usual_ns;
-    /* It is let go after two periods in which it was not used, and so before its row is to be renewed. */
+    /* It is let go after two periods in which it was not used, and so its row is renewed but once. */
     return larger(usual_ns, smaller(ROOMY_HOLDS * c->hold_us * 1000, keep_ns(c) / RENEW_PART / 4));
 }
 

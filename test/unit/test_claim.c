@@ -15,11 +15,12 @@ struct process {
     struct account       account;
     struct claim_process self;
     uint64_t             sequence;
+    uint64_t             hold_us; /* of its requests */
     uint64_t             now_ms;
 };
 
 static void process_begin(struct process *p, uint64_t nodes) {
-    *p = (struct process){.now_ms = 1000};
+    *p = (struct process){.now_ms = 1000, .hold_us = HOLD_US};
     claim_process_begin(&p->self,
                         &(struct members_options){.clock_error_ppm = 1000,
                                                   .beat_ns         = 1000 * MS,
@@ -39,7 +40,7 @@ static bool serve_again(struct process *p, uint64_t need, uint64_t want, uint64_
                               .want    = want,
                               .limit   = limit,
                               .term_us = TERM_US,
-                              .hold_us = HOLD_US};
+                              .hold_us = p->hold_us};
     return claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, reply);
 }
 
@@ -199,7 +200,7 @@ TEST(a_row_that_is_not_there_any_more_is_told_and_not_built_upon) {
     CHECK_EQ(p.claim.usable, 0);
 }
 
-static void age(struct process *p) { p->now_ms += (HOLD_US + TERM_US) / 1000; }
+static void age(struct process *p) { p->now_ms += (p->hold_us + TERM_US) / 1000; }
 
 static void must_let_go(struct process *p) {
     for (unsigned i = 0; i < 3 && p->claim.usable > 0; i++) {
@@ -243,6 +244,57 @@ TEST(what_is_idle_while_most_is_free_is_there_for_the_next_who_asks) {
         (void)poll(&p);
     }
     CHECK_EQ(p.claim.usable, 0);
+}
+
+TEST(what_is_idle_while_others_miss_some_is_let_go) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    announce(&p, 5);
+    CHECK(read(&p, LIMIT / 8, LIMIT / 4));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    age(&p);
+    must_let_go(&p);
+}
+
+TEST(what_is_idle_in_a_short_window_is_let_go) {
+    struct process p;
+    process_begin(&p, 4);
+    p.hold_us = 1000000;
+    take(&p, 5, 0);
+    age(&p);
+    must_let_go(&p);
+}
+
+TEST(an_idle_claim_is_written_anew_but_once) {
+    const uint64_t holds_s[] = {10, 60, 600, 3600, 86400};
+    for (unsigned i = 0; i < 5; i++) {
+        struct process p;
+        process_begin(&p, 4);
+        p.self.members.valid_until_ns = UINT64_MAX;
+        p.hold_us                     = holds_s[i] * 1000000;
+        take(&p, 5, 0);
+        unsigned writes = 0;
+        while (p.claim.usable > 0) {
+            p.now_ms += p.hold_us / 1000 / 8;
+            if (poll(&p).act == CLAIM_NOTHING) continue;
+            writes++;
+            written(&p, CLAIM_DONE);
+        }
+        CHECK_LE(writes, 2); /* its last says that nothing is claimed */
+        CHECK_EQ(p.claim.told, 0);
+    }
+}
+
+TEST(who_has_more_than_its_part_of_little_asks_nobody) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 16);
+    take(&p, LIMIT / 5, 0);
+    age(&p);
+    CHECK(serve(&p, 1, &reply));
+    CHECK_EQ(reply.granted, 1);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
 }
 
 TEST(where_users_crowd_nothing_idle_is_kept) {
