@@ -156,8 +156,8 @@ static void process_step(struct claim_process *p, uint64_t now_ns) {
 static void claim_age(struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     uint64_t live = claim_live(c, now_ns);
     c->peak       = larger(c->peak, live);
-    if (!claim_is_roomy(c, p)) /* any more: a long period is over */
-        c->period_ends_ns = smaller(c->period_ends_ns, now_ns + claim_period_ns(c, p));
+    /* A long one is over as soon as little is free. */
+    c->period_ends_ns = smaller(c->period_ends_ns, now_ns + claim_period_ns(c, p));
     if (now_ns >= c->period_ends_ns) claim_end_period(c, p, now_ns, live);
     /* The row may have expired, and others have claimed what it said. Nothing of it is live: it was not used
      * for a hold. */
