@@ -5,8 +5,8 @@
  * A stack without locks. Any thread adds to it; one takes all that is there at once, so nobody ever takes a
  * single thing off it, and the trap of such stacks (what is on top is gone and comes back meanwhile) is not
  * there. What is added begins with a struct arrival. */
-#ifndef WEIR_STORE_NET_ARRIVALS_H
-#define WEIR_STORE_NET_ARRIVALS_H
+#ifndef WEIR_BASE_ARRIVALS_H
+#define WEIR_BASE_ARRIVALS_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -16,26 +16,8 @@ void inbox_init(struct inbox *inbox, struct loop *loop) { *inbox = (struct inbox
  * words, which wake it too, and whoever is woken looks into the inbox. */
 static void inbox_put(struct inbox *inbox, struct errand *e) {
     atomic_fetch_add_explicit(&inbox->putting, 1, memory_order_relaxed);
-    struct errand *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
-    do {
-        e->next = newest;
-    } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, e,
-                                                    memory_order_acq_rel, memory_order_relaxed));
-    if (newest == NULL) (void)loop_post(inbox->loop, INBOX_WORD);
+    if (arrivals_add(&inbox->over, &e->arrival)) (void)loop_post(inbox->loop, INBOX_WORD);
     atomic_fetch_sub_explicit(&inbox->putting, 1, memory_order_release);
-}
-
-struct errand *inbox_take(struct inbox *inbox) {
-    if (atomic_load_explicit(&inbox->newest, memory_order_relaxed) == NULL) return NULL;
-    struct errand *newest = atomic_exchange_explicit(&inbox->newest, NULL, memory_order_acq_rel);
-    struct errand *first  = NULL;
-    while (newest != NULL) {
-        struct errand *older = newest->next;
-        newest->next         = first;
-        first                = newest;
-        newest               = older;
-    }
-    return first;
 }
 
 void inbox_close(struct inbox *inbox) {

@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+#include "base/arrivals.h"
 #include "os/loop.h"
 #include "server/batch.h"
 
@@ -26,16 +27,16 @@
 /* Errands of one thread that are over. Any thread puts them in; the owner takes them out, woken by one word
  * for all that came since it looked. */
 struct inbox {
-    struct loop             *loop;
-    _Atomic(struct errand *) newest;
-    _Atomic uint32_t         putting;    /* threads that are about to touch the loop */
-    size_t                   out_count;  /* the owner's: sent, and not taken out yet */
-    _Atomic size_t           left_count; /* of these, for nobody. Any thread reads it */
+    struct loop     *loop;
+    struct arrivals  over;
+    _Atomic uint32_t putting;    /* threads that are about to touch the loop */
+    size_t           out_count;  /* the owner's: sent, and not taken out yet */
+    _Atomic size_t   left_count; /* of these, for nobody. Any thread reads it */
 };
 
 struct errand {
+    struct arrival   arrival; /* in the inbox; first */
     struct inbox    *inbox;
-    struct errand   *next;     /* in the inbox */
     void            *peer;     /* who waits; NULL: nobody any more. The owner's */
     struct call     *calls;    /* in order, with all that their views show */
     weir_request    *requests; /* of these; their users are not kept */
@@ -47,8 +48,6 @@ struct errand {
 };
 
 void inbox_init(struct inbox *inbox, struct loop *loop);
-/* The errands that are over, linked by `next`, the one that was over first in front; NULL: none. */
-struct errand *inbox_take(struct inbox *inbox);
 /* When no errand is out: from then on no other thread touches the inbox or its loop. */
 void inbox_close(struct inbox *inbox);
 

@@ -432,13 +432,9 @@ static void worker_land(struct worker *w, struct errand *errand) {
 }
 
 static void worker_land_all(struct worker *w) {
-    struct errand *errand = inbox_take(&w->inbox);
-    if (errand != NULL) w->now_ns = clock_now_ns();
-    while (errand != NULL) {
-        struct errand *next = errand->next;
-        worker_land(w, errand);
-        errand = next;
-    }
+    struct arrival *over = arrivals_take(&w->inbox.over), *arrival;
+    if (over != NULL) w->now_ns = clock_now_ns();
+    while ((arrival = arrivals_next(&over)) != NULL) worker_land(w, (struct errand *)arrival);
 }
 
 /* ---- writing ---- */

@@ -31,8 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arrivals.h"
 #include "lease/message.h"
-#include "store/net/arrivals.h"
 
 enum { STORE_NAME_BYTES = 16, STORE_HEALTH_BYTES = 160 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/net/arrivals.h"
+#include "base/arrivals.h"
 
 #include "concurrency/crew.h"
 #include "support/check.h"

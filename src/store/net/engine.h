@@ -16,11 +16,11 @@
 #ifndef WEIR_STORE_NET_ENGINE_H
 #define WEIR_STORE_NET_ENGINE_H
 
+#include "base/arrivals.h"
 #include "os/latch.h"
 #include "os/loop.h"
 #include "os/process.h"
 #include "os/thread.h"
-#include "store/net/arrivals.h"
 #include "store/net/due.h"
 
 /* What a request of the owner's begins with. */
