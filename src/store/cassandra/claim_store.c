@@ -15,6 +15,7 @@
 #include "store/cassandra/ddl.h"
 #include "store/cassandra/failure.h"
 #include "store/cassandra/pace.h"
+#include "store/complaint.h"
 
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      UINT64_C(1000000000)
@@ -28,7 +29,6 @@
 #define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 #define LET_GO_NS      SECOND
 #define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
-#define TROUBLE_NS     (10 * SECOND)   /* so long trouble is told after it was last seen */
 #define CLAMP_NS       (3600 * SECOND) /* the clock is this process's own: nobody need step it */
 
 enum {
@@ -57,13 +57,12 @@ struct claim_store {
     struct view                url;
     struct claim_store_options options;
 
-    struct arrivals       arrived;    /* trips */
-    _Atomic(const char *) trouble;    /* of the last errand that was not done; NULL: all were */
-    _Atomic uint64_t      trouble_ns; /* when that was */
-    _Atomic bool          is_open;    /* the client is there */
-    _Atomic bool          is_valid;   /* as store_is_valid() */
-    _Atomic bool          is_ending;
-    struct latch          has_left;
+    struct arrivals  arrived;  /* trips */
+    struct complaint trouble;  /* of errands */
+    _Atomic bool     is_open;  /* the client is there */
+    _Atomic bool     is_valid; /* as store_is_valid() */
+    _Atomic bool     is_ending;
+    struct latch     has_left;
 
     /* The client's thread's. */
     struct claim_process process;
@@ -241,11 +240,6 @@ static const char *trouble_of(const struct cassandra_result *result) {
                                                                 : cql_error_text(result->error);
 }
 
-static void store_tell(struct claim_store *s, const char *trouble, uint64_t now_ns) {
-    atomic_store_explicit(&s->trouble, trouble, memory_order_relaxed);
-    atomic_store_explicit(&s->trouble_ns, now_ns, memory_order_relaxed);
-}
-
 static void store_note(struct claim_store *s, enum kind kind, const struct cassandra_result *result,
                        uint64_t now_ns) {
     if (result->status == CASSANDRA_DONE) {
@@ -255,7 +249,7 @@ static void store_note(struct claim_store *s, enum kind kind, const struct cassa
     }
     const char *trouble = trouble_of(result);
     if (result->status == CASSANDRA_REFUSED) s->refusals[kind] = trouble;
-    store_tell(s, trouble, now_ns);
+    complaint_note(&s->trouble, trouble, now_ns);
 }
 
 static enum claim_fate fate_of(const struct cassandra_result *result) {
@@ -301,7 +295,8 @@ static void member_take(struct claim_store *s, enum members_act act,
         bool     found = act == MEMBERS_BEAT && claim_words_has_beaten(result, beat);
         fate           = is_applied || found ? MEMBERS_DONE : MEMBERS_NOT_DONE;
     }
-    if (has_records && count > MEMBERS_MAX + 1) store_tell(s, crowd, now_ns); /* with our own */
+    if (has_records && count > MEMBERS_MAX + 1)
+        complaint_note(&s->trouble, crowd, now_ns); /* with our own */
     member_end(s, act, fate, has_records ? s->records : NULL, count, now_ns);
     for (uint32_t i = 0; has_records && i < count; i++)
         if (s->records[i].id != s->process.members.id && !s->records[i].is_fenced)
@@ -547,11 +542,9 @@ static void store_serve(void *context, struct store_trip *trip) {
 
 static void store_health(void *context, struct store_health *health) {
     struct claim_store *s        = context;
-    const char         *text     = atomic_load_explicit(&s->trouble, memory_order_relaxed);
-    uint64_t            at_ns    = atomic_load_explicit(&s->trouble_ns, memory_order_relaxed);
+    const char         *text     = complaint_text(&s->trouble, clock_now_ns());
     bool                is_valid = atomic_load_explicit(&s->is_valid, memory_order_relaxed);
-    if (clock_now_ns() > at_ns + TROUBLE_NS) text = NULL;
-    health->is_up = is_valid && text == NULL;
+    health->is_up                = is_valid && text == NULL;
     if (text == NULL) text = is_valid ? "it answers" : "it has not answered yet";
     (void)snprintf(health->text, sizeof health->text, "%s", text);
 }
@@ -570,7 +563,7 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
     for (unsigned i = 0; i < KINDS; i++) s->refusals[i] = NULL;
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
-    atomic_store_explicit(&s->trouble, NULL, memory_order_relaxed);
+    complaint_init(&s->trouble);
     if (!claim_table_init(&s->table, s->options.users_max)) return false;
     if (process_begin(s, clock_now_ns()))
         s->client = cassandra_open(s->url, &s->options.client, problem);

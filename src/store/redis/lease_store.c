@@ -11,6 +11,7 @@
 #include "base/range.h"
 #include "os/clock.h"
 #include "os/latch.h"
+#include "store/complaint.h"
 #include "store/redis/lease_script.h"
 #include "store/redis/lease_words.h"
 #include "store/redis/slot.h"
@@ -26,9 +27,6 @@
 #define KEEP_MS UINT64_C(345600000)
 
 #define SHARD_RECORD_BYTES "96" /* as in lease.lua, which takes no other for a record of its own */
-
-/* A probe of a store that is cut off, which may be two seconds from the one before, falls into it. */
-#define TROUBLE_NS UINT64_C(10000000000)
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
@@ -60,16 +58,15 @@ struct trip_list {
 };
 
 struct lease_store {
-    struct store          interface;
-    struct redis         *redis;
-    struct view           url;
-    struct redis_options  options;
-    struct redis_script   script, begin_script, past_script;
-    char                  tags[LEASE_STORE_SHARDS][TAG_BYTES];
-    char                  clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
-    struct arrivals       arrived;    /* trips */
-    _Atomic(const char *) trouble;    /* of the last trip that had one; NULL: none had */
-    _Atomic uint64_t      trouble_ns; /* when */
+    struct store         interface;
+    struct redis        *redis;
+    struct view          url;
+    struct redis_options options;
+    struct redis_script  script, begin_script, past_script;
+    char                 tags[LEASE_STORE_SHARDS][TAG_BYTES];
+    char                 clamp[NUMBER_BYTES], keep[NUMBER_BYTES];
+    struct arrivals      arrived; /* trips */
+    struct complaint     trouble; /* of trips */
 
     /* The client's thread's. */
     struct trip_list leaving[LEASE_STORE_SHARDS]; /* in this turn */
@@ -127,16 +124,11 @@ static void choose_tags(struct lease_store *s) {
 
 /* ---- the end of a trip: on the client's thread ---- */
 
-static void store_note_trouble(struct lease_store *s, const char *reason) {
-    atomic_store_explicit(&s->trouble, reason, memory_order_relaxed);
-    atomic_store_explicit(&s->trouble_ns, clock_now_ns(), memory_order_relaxed);
-}
-
 static void trip_end(struct lease_store *s, struct store_trip *trip, enum store_status status,
                      const char *reason) {
     trip->status = status;
     trip->reason = status == STORE_REFUSED ? reason : NULL;
-    if (status != STORE_DONE) store_note_trouble(s, reason);
+    if (status != STORE_DONE) complaint_note(&s->trouble, reason, clock_now_ns());
     trip->done(trip);
 }
 
@@ -186,7 +178,8 @@ static void call_done(void *context, struct redis_result *result) {
         bool is_ours            = said->type == REDIS_REPLY_ARRAY && i < said->elements &&
                        lease_words_read(&trip->request, said->element[i], &trip->reply);
         trip->reply.is_replicated = is_replicated;
-        if (is_ours && !is_replicated && trip_acquires(trip)) store_note_trouble(s, unconfirmed);
+        if (is_ours && !is_replicated && trip_acquires(trip))
+            complaint_note(&s->trouble, unconfirmed, clock_now_ns());
         trip_end(s, trip, is_ours ? STORE_DONE : STORE_REFUSED, foreign);
     }
 }
@@ -297,11 +290,9 @@ static void store_serve(void *context, struct store_trip *trip) {
 }
 
 static void store_health(void *context, struct store_health *health) {
-    struct lease_store *s     = context;
-    const char         *text  = atomic_load_explicit(&s->trouble, memory_order_relaxed);
-    uint64_t            at_ns = atomic_load_explicit(&s->trouble_ns, memory_order_relaxed);
-    if (clock_now_ns() > at_ns + TROUBLE_NS) text = NULL;
-    health->is_up = text == NULL;
+    struct lease_store *s    = context;
+    const char         *text = complaint_text(&s->trouble, clock_now_ns());
+    health->is_up            = text == NULL;
     (void)snprintf(health->text, sizeof health->text, "%s", text != NULL ? text : "it answers");
 }
 
