@@ -5,6 +5,7 @@
  *     ready MS
  *     query MS CONSISTENCY TEXT [KEY VALUE...]       as it is
  *     prepared MS CONSISTENCY TEXT [KEY VALUE...]    prepared where it is not
+ *     conditional MS CONSISTENCY TEXT                a conditional update, as it is
  *     load counter|once|plain THREADS KEYS MS DEADLINE_MS WINDOW
  *                                                    for MS, at most WINDOW of a thread on their way
  *     leave COUNT MS                                 so many counters, which nobody waits for until close
@@ -136,6 +137,16 @@ static void run_statement(char **words, unsigned count, bool is_prepared) {
     for (unsigned i = 4; i < count && i - 4 < VALUES_MAX; i++)
         values[request.value_count++] = value_of(words[i], numbers[i - 4]);
     request.values = values;
+    call(&request);
+}
+
+static void run_conditional(char **words) {
+    struct cassandra_request request = {
+        .deadline_ns    = clock_now_ns() + driver_ms(words[0]),
+        .consistency    = (enum cql_consistency)driver_number(words[1]),
+        .text           = view_of(words[2]),
+        .is_conditional = true,
+    };
     call(&request);
 }
 
@@ -306,6 +317,8 @@ static void run_line(char **words, unsigned count) {
         run_statement(rest, count - 1, false);
     } else if (strcmp(words[0], "prepared") == 0 && count >= 4) {
         run_statement(rest, count - 1, true);
+    } else if (strcmp(words[0], "conditional") == 0 && count == 4) {
+        run_conditional(rest);
     } else if (strcmp(words[0], "load") == 0 && count == 7) {
         run_load(rest);
     } else if (strcmp(words[0], "leave") == 0 && count == 3) {

@@ -8,6 +8,8 @@ import unittest
 from client import QUORUM, SOON_MS, Client, Site, counted, exact
 from servers import PATIENCE_S, wait_for
 
+THREE = 3  # replicas, of one
+
 SPAN_MS = 2500  # of a load in which something happens
 
 
@@ -129,10 +131,19 @@ class Answers(OnOneNode):
 
     def test_a_consistency_that_cannot_be_had_is_tried_until_the_deadline(self):
         with self.client() as client:
-            answer = client.query("INSERT INTO plain (k, n) VALUES (1, 1)", consistency=3, ms=1000)
+            answer = client.query("INSERT INTO plain (k, n) VALUES (1, 1)", consistency=THREE, ms=1000)
             if answer["status"] != "CASSANDRA_LATE":  # the last try was one too many, on a busy machine
                 self.assertEqual((answer["status"], answer["fate"], answer["error"]),
                                  ("CASSANDRA_UNREADY", "not executed", "UNAVAILABLE"), answer)
+            self.assertGreater(client.ask("counts")["retries"], 3)
+
+    def test_what_is_said_to_be_conditional_and_cannot_be_done_now_may_have_been_done(self):
+        """This one is not, so that a single node surely says so; with conditional ones it says so now and then."""
+        with self.client() as client:
+            answer = client.ask("conditional", 1000, THREE, "INSERT INTO plain (k, n) VALUES (1, 1)")
+            self.assertEqual(answer["fate"], "unknown", answer)
+            if answer["status"] != "CASSANDRA_LATE":  # the last try was one too many, on a busy machine
+                self.assertEqual((answer["status"], answer["error"]), ("CASSANDRA_UNREADY", "UNAVAILABLE"), answer)
             self.assertGreater(client.ask("counts")["retries"], 3)
 
     def test_a_missing_keyspace_is_named_and_found_when_it_comes(self):

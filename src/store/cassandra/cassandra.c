@@ -318,8 +318,10 @@ static void cassandra_release(struct cassandra *c, struct query *query) {
 static void cassandra_end(struct cassandra *c, struct query *query, enum cassandra_status status,
                           enum fate fate, const struct channel *channel, const char *problem) {
     struct cassandra_result result;
+    /* Of a conditional update a server may say that it cannot be done now when it has been agreed on. */
+    bool may_be_done = query->is_conditional && query->tries > 0;
     result.status    = status;
-    result.fate      = fate;
+    result.fate      = may_be_done ? FATE_UNKNOWN : fate;
     result.error     = query->error;
     result.body      = (struct view){0};
     result.server    = channel != NULL ? channel->server : NULL;

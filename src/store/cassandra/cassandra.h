@@ -18,7 +18,9 @@
  *   later than its deadline and a turn of the loop. It says how the request ended (status) and whether it was
  *   executed (fate): FATE_UNKNOWN may be sent again only if executing it twice does no harm.
  * - A request that surely was not executed is tried again by itself until its deadline, where that may help:
- *   at another node, or later. One that may have been executed never is.
+ *   at another node, or later. One that may have been executed never is, but for a conditional update of
+ *   which a server says UNAVAILABLE or OVERLOADED: nearly always that means that it was not, and a later try
+ *   may find what an earlier one has done. If none is answered its fate is FATE_UNKNOWN.
  * - A statement is prepared at each node when it is first wanted there, and again if the node forgot it.
  * - A request with a key goes to a replica of that key, if one is up; nodes of the local data centre come
  *   first.
