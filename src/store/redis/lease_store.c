@@ -49,6 +49,7 @@ _Static_assert(CALL_TRIPS_MAX *(LEASE_WORDS_BYTES_MAX + KEY_BYTES_MAX + 2 * NUMB
 struct call {
     struct lease_store *store;
     struct store_trip  *trips;
+    uint64_t            sent_ns; /* before it was */
 };
 
 /* In the order in which they came. */
@@ -166,6 +167,7 @@ static void call_done(void *context, struct redis_result *result) {
     struct lease_store *s             = call->store;
     struct store_trip  *trips         = call->trips;
     struct redisReply  *said          = result->reply;
+    uint64_t            sent_ns       = call->sent_ns;
     free(call);
     if (result->status != REDIS_DONE) {
         trips_end(s, trips, status_of(result), reason_of(result));
@@ -178,6 +180,7 @@ static void call_done(void *context, struct redis_result *result) {
         bool is_ours            = said->type == REDIS_REPLY_ARRAY && i < said->elements &&
                        lease_words_read(&trip->request, said->element[i], &trip->reply);
         trip->reply.is_replicated = is_replicated;
+        trip->reply.sent_ns       = sent_ns;
         if (is_ours && !is_replicated && trip_acquires(trip))
             complaint_note(&s->trouble, unconfirmed, clock_now_ns());
         trip_end(s, trip, is_ours ? STORE_DONE : STORE_REFUSED, foreign);
@@ -224,7 +227,7 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
         trips_end(s, trips, STORE_NOT_SENT, redis_status_text(REDIS_NO_MEMORY));
         return;
     }
-    *call = (struct call){.store = s, .trips = trips};
+    *call = (struct call){.store = s, .trips = trips, .sent_ns = clock_now_ns()};
     write_shard_keys(s, shard, s->keys, s->key_bytes);
     unsigned keys = SHARD_KEYS, words = COMMAND_WORDS;
     uint64_t deadline_ns = UINT64_MAX;
@@ -436,7 +439,7 @@ static bool store_ask_shards(struct lease_store *s, const struct redis_command *
         asking.answers[shard].asking = &asking;
         store_ask_shard(s, shard, question, &asking.answers[shard]);
     }
-    latch_wait(&asking.latch);
+    redis_wait(s->redis, &asking.latch);
 
     *result           = (struct redis_result){.status = REDIS_DONE, .fate = FATE_EXECUTED};
     bool is_confirmed = true;

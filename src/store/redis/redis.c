@@ -237,6 +237,8 @@ void redis_call(struct redis *r, const struct redis_command *command, struct red
     (void)snprintf(result->problem, sizeof result->problem, "%s", redis_status_text(status));
 }
 
+void redis_wait(const struct redis *r, struct latch *latch) { engine_wait(&r->engine, latch); }
+
 void redis_result_clear(struct redis_result *result) {
     if (result->reply != NULL) freeReplyObject(result->reply);
     result->reply = NULL;

@@ -36,6 +36,7 @@
 #include "store/net/fate.h"
 #include "store/redis/trouble.h"
 
+struct latch;
 struct redis;
 struct redisReply; /* <hiredis/hiredis.h> */
 
@@ -154,6 +155,8 @@ enum redis_status redis_submit(struct redis *r, const struct redis_command *comm
  * by redis_result_clear(). */
 void redis_call(struct redis *r, const struct redis_command *command, struct redis_result *result);
 void redis_result_clear(struct redis_result *result);
+/* Waits for what `done` of a command opens; not on the client's thread, which is to answer it. */
+void redis_wait(const struct redis *r, struct latch *latch);
 
 /* Makes the client's thread take a turn, soon. Any thread. */
 void redis_wake(struct redis *r);
