@@ -23,6 +23,7 @@
 #include "base/wide.h"
 #include "lease/holder.h"
 #include "limit/limit.h"
+#include "limiter/lane.h"
 #include "limiter/roster.h"
 #include "limiter/shard.h"
 #include "limiter/timers.h"
@@ -78,8 +79,10 @@ struct tallies {
 
 struct seat {
     _Alignas(64) struct spin lock;
-    _Atomic bool is_cut; /* what shard_is_cut() said last */
+    _Atomic bool is_cut;                 /* what shard_is_cut() said last */
+    _Atomic bool is_full[SHARD_WATCHES]; /* the lanes: who comes now is held back */
     struct shard shard;
+    struct lane  lanes[SHARD_WATCHES];
 };
 
 struct fleet {
@@ -129,6 +132,7 @@ static void          entry_degrade(const struct fleet *f, struct entry *e, uint6
                                    enum fleet_policy policy, enum fleet_why why, uint64_t now_ns,
                                    struct fleet_answer *a);
 static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns);
+static void               lane_release(struct fleet *f, uint32_t shard, uint32_t watch);
 static void               shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns);
 static void               fleet_send(struct fleet *f, struct store_trip *trips);
 static void               trip_done(struct store_trip *trip);
@@ -322,6 +326,7 @@ static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct
     e->free      = 0;
     e->trips_out = 0;
     e->is_armed  = false;
+    e->is_held   = false;
     e->first = e->last = NULL;
     return e;
 }
@@ -470,9 +475,41 @@ static bool trip_is_contact(const struct fleet *f, const struct lease_request *r
     return !f->store->grants_wait || request->id.sequence == 0;
 }
 
+/* The seat is locked. A store that paces itself is never held back. */
+static void seat_note_lane(const struct fleet *f, struct seat *seat, uint32_t watch,
+                           uint64_t now_ns) {
+    bool is_full = !f->store->paces_itself && lane_is_full(&seat->lanes[watch], now_ns);
+    atomic_store_explicit(&seat->is_full[watch], is_full, memory_order_relaxed);
+}
+
+/* Whether what the holder wants sent has to wait for others' trips to come back: the end of one that is
+ * out comes here again, and so do those who are held, in their order. */
+static bool entry_is_held_up(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    struct seat *seat = &f->seats[e->shard];
+    if (!atomic_load_explicit(&seat->is_full[e->watch], memory_order_relaxed)) return false;
+    if (e->is_held || e->trips_out > 0) return true;
+    if (!holder_would_send(&e->holder, now_ns)) return false;
+    spin_lock(&seat->lock);
+    struct lane *lane    = &seat->lanes[e->watch];
+    bool         is_full = lane_is_full(lane, now_ns);
+    if (is_full) lane_hold(lane, &f->roster, e);
+    spin_unlock(&seat->lock);
+    return is_full;
+}
+
+/* When its shard is to be contacted next, or a lane's rest ends. The seat is locked. */
+static uint64_t seat_next_ns(const struct seat *seat) {
+    uint64_t next_ns = shard_next_ns(&seat->shard);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++) {
+        uint64_t until_ns = seat->lanes[i].rests_until_ns;
+        if (until_ns != 0) next_ns = smaller(next_ns, until_ns);
+    }
+    return next_ns;
+}
+
 /* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
  * free the request is as good as lost, and the holder sends again. */
-static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns) {
+static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct lease_request request;
     struct store_trip   *list   = NULL;
     bool                 is_cut = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
@@ -481,6 +518,8 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
         if (t == NULL) break;
         struct seat *seat = &f->seats[e->shard];
         spin_lock(&seat->lock);
+        lane_send(&seat->lanes[e->watch]);
+        seat_note_lane(f, seat, e->watch, now_ns);
         shard_use(&seat->shard, &e->terms, trip_is_contact(f, &request), now_ns);
         shard_tell_seen(&seat->shard, &t->trip.request);
         uint64_t beat_ns = shard_next_ns(&seat->shard);
@@ -499,6 +538,10 @@ static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t 
     if (list != NULL || !e->is_armed)
         entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
     return list;
+}
+
+static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    return entry_is_held_up(f, e, now_ns) ? NULL : entry_poll_now(f, e, now_ns);
 }
 
 static void trips_append(struct store_trip **list, struct store_trip *more) {
@@ -598,6 +641,7 @@ static void trip_done(struct store_trip *trip) {
     struct lease_reply *reply       = &trip->reply;
     uint64_t            now_ns      = larger(clock_now_ns(), t->sent_ns);
     bool                is_answered = trip->status == STORE_DONE;
+    uint32_t            shard = trip->shard, watch = e != NULL ? e->watch : 0;
     if (!is_answered) tally_add(f, TALLY_MISSES);
     if (!is_answered || reply->sent_ns == 0) reply->sent_ns = t->sent_ns;
 
@@ -608,7 +652,15 @@ static void trip_done(struct store_trip *trip) {
         shard_see(&seat->shard, trip->request.era_seen_us, reply,
                   e == NULL ? SHARD_WATCHES : e->watch, now_ns);
     if (is_answered && trip->is_beat) shard_owe(&seat->shard, reply->retry_after_us, now_ns);
-    uint64_t beat_ns = shard_next_ns(&seat->shard);
+    if (e != NULL) {
+        bool          is_late = now_ns > reply->sent_ns + f->watches.tolerance_ns[watch];
+        enum lane_end end     = is_answered     ? is_late ? LANE_LATE : LANE_IN_TIME
+                                : says_of_store ? LANE_MISSED
+                                                : LANE_IN_TIME;
+        lane_end(&seat->lanes[watch], end, t->sent_ns, now_ns);
+        seat_note_lane(f, seat, watch, now_ns);
+    }
+    uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
     shard_arm(f, trip->shard, beat_ns);
@@ -642,7 +694,39 @@ static void trip_done(struct store_trip *trip) {
     fleet_send(f, trips);
     fleet_tell(f, told);
     if (visitor != NULL) visitor->done(visitor);
+    if (e != NULL) lane_release(f, shard, watch);
     trips_end(&f->trips);
+}
+
+/* Nobody waits for this one who could be answered in time. */
+static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint64_t now_ns) {
+    return e->last == NULL || e->last->deadline_ns < now_ns + f->watches.tolerance_ns[e->watch];
+}
+
+/* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
+static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t watch,
+                                    uint64_t now_ns) {
+    spin_lock(&seat->lock);
+    struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
+    seat_note_lane(f, seat, watch, now_ns);
+    spin_unlock(&seat->lock);
+    return e;
+}
+
+/* A trip has come back, or a rest is over. */
+static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
+    uint64_t      now_ns = clock_now_ns();
+    struct entry *e;
+    while ((e = seat_take_held(f, &f->seats[shard], watch, now_ns)) != NULL) {
+        struct bucket *b = roster_lock_entry(&f->roster, e);
+        INVARIANT(b != NULL); /* nobody leaves who is held */
+        e->is_held   = false;
+        e->newest_ns = larger(e->newest_ns, now_ns);
+        if (entry_is_too_late(f, e, e->newest_ns)) holder_give_up(&e->holder);
+        struct store_trip *trips = entry_poll_now(f, e, e->newest_ns);
+        roster_unlock(b);
+        fleet_send(f, trips);
+    }
 }
 
 /* --- together -------------------------------------------------------------------------------- */
@@ -867,10 +951,14 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
         t = trip_new(f, number, &beat, now_ns);
         if (t == NULL) shard_unsend(&seat->shard, now_ns);
     }
-    uint64_t next_ns = shard_next_ns(&seat->shard);
+    bool wakes[SHARD_WATCHES];
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wakes(&seat->lanes[i], now_ns);
+    uint64_t next_ns = seat_next_ns(seat);
     spin_unlock(&seat->lock);
     shard_arm(f, number, next_ns);
     if (t != NULL) fleet_send(f, &t->trip);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++)
+        if (wakes[i]) lane_release(f, number, i);
 }
 
 static void *fleet_run(void *context) {
@@ -916,6 +1004,10 @@ static bool fleet_begin(struct fleet *f) {
         struct seat *seat = &f->seats[i];
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
+        for (uint32_t k = 0; k < SHARD_WATCHES; k++) {
+            lane_begin(&seat->lanes[k], random_next(&f->random));
+            atomic_store(&seat->is_full[k], false);
+        }
         shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));
         (void)timers_hasten(&f->timers, f->roster.entries_max + i, 0);
     }

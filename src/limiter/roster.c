@@ -10,10 +10,10 @@
  * two holders for one account, as two nodes would, and each request's limit decides.
  *
  * Who may leave: whose holder has no permit in hand and none to give back; for whom nobody waits and no
- * trip is out; and whose local share has been forgotten by time. Uses that were not reported yet are no
- * reason to stay, or a user of a long window would stay for most of it: the store then counts them as
- * used at the end of the term, a little later than they were. If a holder were dropped with permits in
- * hand it would still be strict, but they would be lost for a term and a window.
+ * trip is out or held back; and whose local share has been forgotten by time. Uses that were not reported
+ * yet are no reason to stay, or a user of a long window would stay for most of it: the store then counts
+ * them as used at the end of the term, a little later than they were. If a holder were dropped with permits
+ * in hand it would still be strict, but they would be lost for a term and a window.
  *
  * Locks: a bucket's, then at most one other bucket's by trying, then the pool's. */
 #include "limiter/roster.h"
@@ -108,7 +108,7 @@ bool entry_has_nothing(const struct entry *e) {
 }
 
 static bool entry_may_leave(const struct entry *e, uint64_t now_ns) {
-    return e->trips_out == 0 && e->first == NULL && entry_has_nothing(e) &&
+    return e->trips_out == 0 && !e->is_held && e->first == NULL && entry_has_nothing(e) &&
            limit_is_fresh(&e->local, now_ns);
 }
 

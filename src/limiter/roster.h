@@ -33,6 +33,8 @@ struct entry {
     uint32_t             shard, watch;
     uint32_t             trips_out;
     bool                 is_armed; /* a timer will come to it */
+    bool                 is_held;  /* it is in its lane's queue (fleet.c) */
+    uint32_t             next_held;
     uint64_t             newest_ns;
     uint64_t             free; /* permits that nobody held when the store spoke last */
     struct lease_terms   terms;

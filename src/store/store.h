@@ -98,7 +98,10 @@ struct store {
     uint64_t clamp_ns;      /* of the shards' clocks: each must be stepped every half of it */
     uint64_t answer_ns; /* a trip that the store can answer is answered within this; 0: within a few
                            usual ones. What takes longer is missed (limiter/shard.h) */
-    bool grants_wait;   /* what acquires may be held up by what is being confirmed, longer than the
+    bool
+        paces_itself; /* how much its servers are asked at a time it decides by itself; else the fleet
+                        * keeps back what would come back too late */
+    bool grants_wait; /* what acquires may be held up by what is being confirmed, longer than the
                              * clamp: it steps a clock at some time. All else does so when it comes */
 
     store_serve_fn serve;

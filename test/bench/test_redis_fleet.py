@@ -56,6 +56,11 @@ class Fleet(unittest.TestCase):
         for who in "script", "redis_rate":
             self.assertGreater(rows["judged", who]["windows"], 0)
 
+    def test_a_crowd_that_asks_for_more_than_redis_can_answer_in_time(self):
+        rows = self.measured(["crowd"], ["weir", "script"], "--without-peers", "--processes", 4, "--seconds", 0.5)
+        # If nobody were held back what comes too late would be asked for again, ten times for each decision and more.
+        self.assertLess(rows["crowd", "weir"]["scripts_per_thousand"], 5000)
+
     def test_what_makes_no_sense_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
             for words in (["--only", "nosuch"], ["--turns", 0], ["--processes", -1]):

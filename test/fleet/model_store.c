@@ -16,7 +16,7 @@ enum {
     EVENTS_MAX = 1 << 15,
     JOBS_MAX   = 1 << 13,
     SHARDS_MAX = 64,
-    CLAMP_US   = 1000000,
+    HELD_NS    = 1000000,
     NS_PER_S   = 1000000000
 };
 
@@ -53,7 +53,7 @@ struct model_store {
     pthread_mutex_t      lock;
     pthread_cond_t       wake;
     pthread_t            thread;
-    bool                 is_ending, is_cut, is_refused;
+    bool                 is_ending, is_cut, is_held, is_refused;
     bool                 has_refused; /* one account, alone */
     struct store_name    refused;
     struct random        random;
@@ -116,7 +116,8 @@ static struct known *account_of(struct model_store *m, const struct store_name *
 
 static void execute(struct model_store *m, struct job *job) {
     struct store_clock *clock = &m->clocks[job->shard];
-    store_clock_step(clock, (uint64_t)((int64_t)(clock_now_ns() / 1000) + m->ahead_us), CLAMP_US);
+    store_clock_step(clock, (uint64_t)((int64_t)(clock_now_ns() / 1000) + m->ahead_us),
+                     m->options.clamp_us);
     m->counts.executed++;
     if (!job->is_beat) {
         struct known *k = account_of(m, &job->name);
@@ -156,7 +157,9 @@ static void happen(struct model_store *m, struct event e) {
     struct job *job = e.job;
     switch (e.kind) {
     case ARRIVES:
-        if (m->is_cut) {
+        if (m->is_held) {
+            plan(m, clock_now_ns() + HELD_NS, ARRIVES, job);
+        } else if (m->is_cut) {
             m->counts.cut++;
         } else if (m->is_refused && !job->is_beat) {
             if (job->trip != NULL) finish(m, job, STORE_REFUSED, false);
@@ -285,6 +288,7 @@ struct model_store *model_open(const struct model_options *options) {
     if (m->options.shards == 0) m->options.shards = 1;
     if (m->options.accounts_max == 0) m->options.accounts_max = 1024;
     if (m->options.delay_ns == 0) m->options.delay_ns = 100000;
+    if (m->options.clamp_us == 0) m->options.clamp_us = 1000000;
     if (m->options.round_trip_ns == 0) m->options.round_trip_ns = 2000000;
     CHECK_LE(m->options.shards, SHARDS_MAX);
     m->random.state = options->seed;
@@ -300,7 +304,7 @@ struct model_store *model_open(const struct model_options *options) {
                               .shard_count   = m->options.shards,
                               .trips_max     = 4096,
                               .round_trip_ns = m->options.round_trip_ns,
-                              .clamp_ns      = (uint64_t)CLAMP_US * 1000,
+                              .clamp_ns      = m->options.clamp_us * 1000,
                               .grants_wait   = options->grants_wait,
                               .serve         = serve,
                               .health        = health,
@@ -325,6 +329,12 @@ struct store *model_store(struct model_store *m) {
 void model_cut(struct model_store *m, bool is_cut) {
     pthread_mutex_lock(&m->lock);
     m->is_cut = is_cut;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void model_hold(struct model_store *m, bool is_held) {
+    pthread_mutex_lock(&m->lock);
+    m->is_held = is_held;
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -23,6 +23,7 @@ struct model_options {
     uint32_t lost_permille, repeated_permille, late_permille;
     bool     is_past_lost;  /* begins as a store that lost its data, and not as a new one */
     uint64_t round_trip_ns; /* what it says of itself; 0: 2 ms */
+    uint64_t clamp_us;      /* 0: a second */
     bool     grants_wait;   /* as well */
     uint64_t seed;
 };
@@ -35,6 +36,9 @@ struct store *model_store(struct model_store *m);
 
 /* From now on trips of account and beats are swallowed, and told as not answered at their deadline. */
 void model_cut(struct model_store *m, bool is_cut);
+
+/* From now on what arrives waits, until it is let go. */
+void model_hold(struct model_store *m, bool is_held);
 
 /* From now on accounts are refused and beats are answered. */
 void model_refuse(struct model_store *m, bool is_refused);

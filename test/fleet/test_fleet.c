@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pace.h"
 #include "fleet/node.h"
 #include "limiter/shard.h"
 
@@ -225,6 +226,132 @@ TEST(closing_answers_who_waits) {
     CHECK_EQ(s.ticket.answer.why, FLEET_ENDING);
     CHECK(!s.ticket.answer.allowed);
     model_close(m);
+}
+
+/* ---- more than the store can answer in time ---- */
+
+enum { CROWD_MAX = 300 };
+
+struct crowd {
+    struct seen members[CROWD_MAX];
+};
+
+/* Each of so many users asks once; nobody waits here. */
+static void crowd_ask(struct crowd *c, struct fleet *f, unsigned count, uint64_t limit) {
+    memset(c, 0, sizeof *c);
+    for (unsigned i = 0; i < count; i++) {
+        char         name[8];
+        struct seen *s = &c->members[i];
+        (void)snprintf(name, sizeof name, "%u", i);
+        struct fleet_question q = question(name, limit, HOUR);
+        s->ticket               = (struct fleet_ticket){.done = see, .context = s};
+        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s->ticket));
+    }
+}
+
+/* A trip is given up after eight of these. */
+static const struct fleet_options patient = {
+    .policy = FLEET_CLOSED,
+    .lease  = {.round_trip_ns = 10 * SECOND, .term_ns = 100 * SECOND, .idle_ns = HOUR}};
+
+TEST(no_more_trips_are_out_than_the_window_and_all_are_made_at_last) {
+    static struct crowd crowd;
+    struct model_store *m = open_model();
+    struct fleet       *f = open_fleet(m, patient);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    CHECK_EQ(model_counts(m).served, PACE_FIRST);
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK(crowd.members[i].ticket.answer.allowed);
+    }
+    close_both(f, m);
+}
+
+TEST(no_trip_is_made_for_those_who_have_gone_while_they_were_held) {
+    static struct crowd   crowd;
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, patient);
+    struct seen           s = {.ticket = {.done = see, .context = &s}};
+    struct fleet_question q = question("ann", 100, HOUR);
+    q.wait_ns               = MS;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    wait_for(&s);
+    CHECK_EQ(s.ticket.answer.why, FLEET_LATE);
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    CHECK_EQ(model_counts(m).accounts, PACE_FIRST);
+    close_both(f, m);
+}
+
+TEST(who_is_held_does_not_leave_for_newcomers) {
+    enum { HELD = 8 };
+    static const char   *names[HELD] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.users_max            = PACE_FIRST + HELD;
+    struct fleet         *f      = open_fleet(m, options);
+    struct fleet_question q;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    for (unsigned i = 0; i < HELD; i++) {
+        q         = question(names[i], 100, HOUR);
+        q.wait_ns = MS;
+        CHECK_EQ(decide(f, q).why, FLEET_LATE);
+    }
+    q         = question("newcomer", 100, HOUR);
+    q.wait_ns = MS;
+    CHECK_EQ(decide(f, q).why, FLEET_FULL);
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    for (unsigned i = 0; i < HELD; i++) CHECK(ask(f, names[i], 100, HOUR).allowed);
+    close_both(f, m);
+}
+
+TEST(one_that_is_held_is_held_once_however_often_it_is_asked_for) {
+    static struct crowd   crowd;
+    struct model_store   *m    = open_model();
+    struct fleet         *f    = open_fleet(m, patient);
+    struct seen           s[4] = {0};
+    struct fleet_question q    = question("ann", 100, HOUR);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    for (unsigned i = 0; i < 4; i++) {
+        s[i].ticket = (struct fleet_ticket){.done = see, .context = &s[i]};
+        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s[i].ticket));
+    }
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    for (unsigned i = 0; i < 4; i++) wait_for(&s[i]);
+    CHECK_EQ(model_counts(m).account_served_max, 1);
+    close_both(f, m);
+}
+
+/* To who trusts no answer all are too late: a no is a no all the same. Nobody beats, whose answer might wake
+ * who rests. */
+TEST(who_rests_goes_on) {
+    enum { COUNT = 150 }; /* 64 and 32 and ... and 1, and then a rest for each */
+    static struct crowd crowd;
+    struct model_store *m =
+        model_open(&(struct model_options){.clamp_us = 24 * HOUR / 1000, .seed = check_seed()});
+    struct fleet_options hasty = patient;
+    hasty.lease.tolerance_ns   = 1;
+    hasty.lease.contact_ns     = HOUR;
+    struct fleet *f = open_fleet(m, patient), *g = open_fleet(m, hasty);
+    crowd_ask(&crowd, f, COUNT, 1);
+    for (unsigned i = 0; i < COUNT; i++) wait_for(&crowd.members[i]);
+    crowd_ask(&crowd, g, COUNT, 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK_EQ(crowd.members[i].ticket.answer.how, FLEET_BY_TRIP);
+        CHECK(!crowd.members[i].ticket.answer.allowed);
+    }
+    (void)fleet_close(g, 0);
+    close_both(f, m);
 }
 
 /* ---- a store that does not answer ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/cassandra/pace.h"
+#include "base/pace.h"
 #include "support/check.h"
 
 static void send_all(struct pace *p) {
@@ -38,5 +38,43 @@ TEST(those_that_were_out_together_halve_it_once) {
         pace_send(&p);
         pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
     }
-    CHECK_EQ(p.window, PACE_LEAST);
+    CHECK_EQ(p.window, 1);
+}
+
+/* As if so many windows had been full, and answered. */
+static void answer_windows(struct pace *p, unsigned windows) {
+    while (windows-- > 0)
+        for (uint32_t i = p->window; i > 0; i--) {
+            send_all(p);
+            pace_end(p, true, 1000, 1000);
+        }
+}
+
+TEST(it_grows_more_slowly_near_to_where_it_was_halved) {
+    struct pace p;
+    pace_begin(&p);
+    send_all(&p);
+    pace_end(&p, false, 10, 20);
+    CHECK_EQ(p.window, 32);
+    answer_windows(&p, 16);
+    CHECK_EQ(p.window, 48);
+    answer_windows(&p, PACE_NEAR_WINDOWS - 1);
+    CHECK_EQ(p.window, 48);
+    answer_windows(&p, 1);
+    CHECK_EQ(p.window, 49);
+    answer_windows(&p, 32 * PACE_NEAR_WINDOWS);
+    CHECK_EQ(p.window, 81);
+    answer_windows(&p, 1);
+    CHECK_EQ(p.window, 82);
+}
+
+TEST(it_comes_back_from_one) {
+    struct pace p;
+    pace_begin(&p);
+    for (unsigned i = 0; i < 20; i++) {
+        pace_send(&p);
+        pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
+    }
+    answer_windows(&p, 2 * PACE_NEAR_WINDOWS + 20);
+    CHECK_GT(p.window, 16);
 }

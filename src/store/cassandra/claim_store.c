@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/contract.h"
+#include "base/pace.h"
 #include "base/range.h"
 #include "os/clock.h"
 #include "os/entropy.h"
@@ -14,7 +15,6 @@
 #include "store/cassandra/claim_words.h"
 #include "store/cassandra/ddl.h"
 #include "store/cassandra/failure.h"
-#include "store/cassandra/pace.h"
 #include "store/complaint.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -637,6 +637,7 @@ struct claim_store *claim_store_open(struct view url, const struct claim_store_o
                                   .round_trip_ns = ROUND_TRIP_NS,
                                   .clamp_ns      = CLAMP_NS,
                                   .answer_ns     = ANSWER_NS,
+                                  .paces_itself  = true,
                                   .serve         = store_serve,
                                   .health        = store_health,
                                   .reopen        = store_reopen,

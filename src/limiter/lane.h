@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lane: how many trips may be out at a time, and who is held back until some have come back? See lane.c.
+ *
+ * There is one for each watch of a shard, since rules that tolerate less are late where others are not. Plain
+ * data; one thread at a time. */
+#ifndef WEIR_LIMITER_LANE_H
+#define WEIR_LIMITER_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/pace.h"
+#include "base/random.h"
+#include "limiter/roster.h"
+
+enum {
+    LANE_REST_DOUBLINGS = 8,
+    LANE_REST_AFTER     = 3, /* rounds in vain: one may be by chance */
+};
+
+#define LANE_REST_NS_MAX UINT64_C(1000000000)
+
+struct lane {
+    struct pace   pace;
+    struct random random;
+    uint32_t first, last;    /* of those who are held, by entry; first ROSTER_NOWHERE: nobody is */
+    uint32_t rests;          /* rounds that were in vain, less trips that were not */
+    uint64_t rested_ns;      /* the last round in vain */
+    uint64_t rests_until_ns; /* 0: it does not rest */
+};
+
+enum lane_end { LANE_IN_TIME, LANE_LATE, LANE_MISSED };
+
+void lane_begin(struct lane *l, uint64_t seed);
+
+/* Whether who comes now is held. */
+bool lane_is_full(const struct lane *l, uint64_t now_ns);
+
+/* Of an entry that is not held. It must neither leave nor be held again before it is taken. */
+void lane_hold(struct lane *l, struct roster *r, struct entry *e);
+
+/* Who was held longest; NULL: nobody is, or there is no room. Its is_held is for the caller to clear, who
+ * has its lock. */
+struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns);
+
+/* Whether a rest is over: those who are held may go. */
+bool lane_wakes(struct lane *l, uint64_t now_ns);
+
+static inline void lane_send(struct lane *l) { pace_send(&l->pace); }
+
+/* One that went out at sent_ns has come back; or it is missed, after which shard.c says when to ask again. */
+void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "limiter/lane.h"
+
+#include <string.h>
+
+#include "base/range.h"
+#include "support/check.h"
+
+#define MS UINT64_C(1000000)
+
+enum { USERS = 256 };
+
+static struct entry  entries[USERS];
+static struct roster roster = {.entries = entries, .entries_max = USERS};
+
+static void entries_begin(void) {
+    for (uint32_t i = 0; i < USERS; i++) entries[i] = (struct entry){.number = i};
+}
+
+static void fill(struct lane *l, uint64_t now_ns) {
+    while (!lane_is_full(l, now_ns)) lane_send(l);
+}
+
+TEST(who_is_held_goes_in_order_and_one_for_each_that_comes_back) {
+    struct lane l;
+    entries_begin();
+    lane_begin(&l, 1);
+    fill(&l, MS);
+    for (uint32_t i = 0; i < 3; i++) lane_hold(&l, &roster, &entries[i]);
+    CHECK(lane_take(&l, &roster, MS) == NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(entries[i].is_held);
+        lane_end(&l, LANE_IN_TIME, MS, 2 * MS);
+        CHECK(lane_is_full(&l, 2 * MS)); /* whoever comes now is behind those */
+        CHECK(lane_take(&l, &roster, 2 * MS) == &entries[i]);
+        lane_send(&l);
+        CHECK(lane_take(&l, &roster, 2 * MS) == NULL);
+    }
+    lane_end(&l, LANE_IN_TIME, MS, 2 * MS);
+    CHECK(!lane_is_full(&l, 2 * MS));
+}
+
+TEST(who_was_taken_can_be_held_again) {
+    struct lane l;
+    entries_begin();
+    lane_begin(&l, 1);
+    lane_hold(&l, &roster, &entries[0]);
+    CHECK(lane_take(&l, &roster, MS) == &entries[0]);
+    CHECK(lane_take(&l, &roster, MS) == NULL);
+    lane_hold(&l, &roster, &entries[1]);
+    lane_hold(&l, &roster, &entries[0]);
+    CHECK(lane_take(&l, &roster, MS) == &entries[1]);
+    CHECK(lane_take(&l, &roster, MS) == &entries[0]);
+    CHECK(lane_take(&l, &roster, MS) == NULL);
+}
+
+/* Rounds of one trip each, all of which end so. */
+static uint64_t rounds(struct lane *l, enum lane_end end, unsigned count, uint64_t now_ns) {
+    for (unsigned i = 0; i < count; i++) {
+        now_ns = larger(now_ns, l->rests_until_ns);
+        lane_send(l);
+        now_ns += 4 * MS;
+        lane_end(l, end, now_ns - 4 * MS, now_ns);
+    }
+    return now_ns;
+}
+
+static bool is_resting(const struct lane *l, uint64_t now_ns) { return now_ns < l->rests_until_ns; }
+
+TEST(a_lane_rests_when_its_least_window_is_too_much) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS); /* 64, 32, 16, 8, 4, 2 */
+    CHECK_EQ(l.pace.window, 1);
+    now_ns = rounds(&l, LANE_LATE, LANE_REST_AFTER - 1, now_ns);
+    CHECK(!is_resting(&l, now_ns));
+    now_ns = rounds(&l, LANE_LATE, 1, now_ns);
+    CHECK(is_resting(&l, now_ns));
+    CHECK(lane_is_full(&l, now_ns));
+    CHECK_LE(l.rests_until_ns, now_ns + 4 * MS + 1);
+    uint64_t until_ns = l.rests_until_ns;
+    CHECK(!lane_wakes(&l, until_ns - 1));
+    CHECK(!lane_is_full(&l, until_ns));
+    CHECK(lane_wakes(&l, until_ns));
+    CHECK(!lane_wakes(&l, until_ns));
+}
+
+TEST(rests_grow_and_have_an_end) {
+    struct lane l;
+    uint64_t    longest_ns = 0;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 100, MS);
+    for (unsigned i = 0; i < 100; i++) {
+        now_ns     = rounds(&l, LANE_LATE, 1, now_ns);
+        longest_ns = larger(longest_ns, l.rests_until_ns - now_ns);
+        CHECK_LE(l.rests_until_ns, now_ns + LANE_REST_NS_MAX + 1);
+    }
+    CHECK_GT(longest_ns, LANE_REST_NS_MAX / 2);
+}
+
+TEST(one_that_is_in_time_takes_back_one_that_was_not) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS);
+    for (unsigned i = 0; i < 50; i++) {
+        now_ns = rounds(&l, LANE_LATE, 1, now_ns);
+        CHECK(!is_resting(&l, now_ns));
+        now_ns = rounds(&l, LANE_IN_TIME, 1, now_ns);
+    }
+}
+
+TEST(those_that_were_out_together_rest_once) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS);
+    for (unsigned i = 0; i < 3; i++) lane_send(&l); /* when its window was greater */
+    for (unsigned i = 0; i < 3; i++) lane_end(&l, LANE_LATE, now_ns, now_ns + (4 + i) * MS);
+    CHECK_EQ(l.rests, 1);
+}
+
+TEST(what_is_missed_makes_nobody_rest) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_MISSED, 50, MS);
+    CHECK_EQ(l.pace.window, 1);
+    CHECK(!is_resting(&l, now_ns));
+}
+
+/* --- a crowd --------------------------------------------------------------------------------- */
+
+/* Processes whose callers each want one trip after the other of a server that does one at a time; an answer
+ * that comes too late is asked for again. */
+enum {
+    PROCESSES_MAX = 64,
+    TRIPS_MAX     = 8192,
+    SERVICE_US    = 50,
+    NETWORK_US    = 100,  /* to and fro */
+    TOLERANCE_US  = 2000, /* forty trips in a row */
+    CAPACITY_MS   = 1000 / SERVICE_US,
+};
+
+struct crowd_trip {
+    uint32_t process, user;
+    uint64_t sent_us, done_us;
+};
+
+struct crowd {
+    struct lane       lanes[PROCESSES_MAX];
+    struct roster     rosters[PROCESSES_MAX];
+    struct entry      users[PROCESSES_MAX][USERS];
+    uint64_t          now_us, free_us; /* when the server has done all that was sent */
+    uint32_t          head, tail;      /* in the order in which they come back */
+    struct crowd_trip trips[TRIPS_MAX];
+    uint64_t          in_time, late;
+    bool              has_lanes;
+};
+
+static struct crowd crowd;
+
+static void crowd_send(struct crowd *c, uint32_t process, uint32_t user) {
+    lane_send(&c->lanes[process]);
+    c->free_us = larger(c->free_us, c->now_us) + SERVICE_US;
+    CHECK_LT(c->tail - c->head, TRIPS_MAX);
+    c->trips[c->tail++ % TRIPS_MAX] =
+        (struct crowd_trip){process, user, c->now_us, c->free_us + NETWORK_US};
+}
+
+static void crowd_ask(struct crowd *c, uint32_t process, uint32_t user) {
+    struct lane *l = &c->lanes[process];
+    if (c->has_lanes && lane_is_full(l, c->now_us * 1000))
+        lane_hold(l, &c->rosters[process], &c->users[process][user]);
+    else
+        crowd_send(c, process, user);
+}
+
+static void crowd_release(struct crowd *c, uint32_t process) {
+    struct entry *e;
+    while ((e = lane_take(&c->lanes[process], &c->rosters[process], c->now_us * 1000)) != NULL) {
+        e->is_held = false;
+        crowd_send(c, process, e->number);
+    }
+}
+
+static void crowd_come_back(struct crowd *c) {
+    struct crowd_trip t       = c->trips[c->head++ % TRIPS_MAX];
+    bool              is_late = t.done_us > t.sent_us + TOLERANCE_US;
+    c->late += is_late;
+    c->in_time += !is_late;
+    lane_end(&c->lanes[t.process], is_late ? LANE_LATE : LANE_IN_TIME, t.sent_us * 1000,
+             c->now_us * 1000);
+    crowd_ask(c, t.process, t.user);
+    crowd_release(c, t.process);
+}
+
+/* The next that comes back, or the next rest that ends. */
+static uint64_t crowd_next_us(const struct crowd *c, uint32_t processes) {
+    uint64_t next_us = c->head < c->tail ? c->trips[c->head % TRIPS_MAX].done_us : UINT64_MAX;
+    for (uint32_t i = 0; i < processes; i++) {
+        uint64_t until_us = c->lanes[i].rests_until_ns / 1000 + 1;
+        if (until_us > c->now_us) next_us = smaller(next_us, until_us);
+    }
+    return next_us;
+}
+
+/* Runs for so long, in milliseconds; returns how many came in time in the second half. */
+static uint64_t crowd_run(bool has_lanes, uint32_t processes, uint32_t users, uint64_t ms,
+                          uint64_t seed) {
+    struct crowd *c = &crowd;
+    memset(c, 0, sizeof *c);
+    c->has_lanes = has_lanes;
+    for (uint32_t i = 0; i < processes; i++) {
+        lane_begin(&c->lanes[i], seed + i);
+        c->rosters[i] = (struct roster){.entries = c->users[i], .entries_max = USERS};
+        for (uint32_t k = 0; k < users; k++) c->users[i][k].number = k;
+    }
+    for (uint32_t k = 0; k < users; k++)
+        for (uint32_t i = 0; i < processes; i++) crowd_ask(c, i, k);
+    uint64_t half = 0;
+    for (;;) {
+        uint64_t next_us = crowd_next_us(c, processes);
+        if (c->now_us < ms * 500 && next_us >= ms * 500) half = c->in_time;
+        if (next_us >= ms * 1000) return c->in_time - half;
+        c->now_us = next_us;
+        while (c->head < c->tail && c->trips[c->head % TRIPS_MAX].done_us <= c->now_us)
+            crowd_come_back(c);
+        for (uint32_t i = 0; i < processes; i++) crowd_release(c, i);
+    }
+}
+
+TEST(without_lanes_nothing_that_a_crowd_asks_for_is_in_time) {
+    CHECK_EQ(crowd_run(false, 4, 64, 2000, 1), 0);
+}
+
+TEST(a_crowd_is_served_about_as_quickly_as_the_store_can) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        CHECK_GT(crowd_run(true, 4, 64, 2000, seed), 1000 * CAPACITY_MS * 9 / 10);
+        CHECK_LT(crowd.late, crowd.in_time / 10);
+    }
+}
+
+TEST(so_is_one_of_so_many_processes_that_they_must_rest) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        CHECK_GT(crowd_run(true, 64, 64, 8000, seed), 4000 * CAPACITY_MS / 2);
+        CHECK_LT(crowd.late, crowd.in_time);
+    }
+}
+
+TEST(one_process_alone_has_all_that_the_store_can_do) {
+    CHECK_GT(crowd_run(true, 1, 16, 2000, 1), 1000 * CAPACITY_MS * 95 / 100);
+    CHECK_EQ(crowd.late, 0);
+}
