@@ -54,9 +54,13 @@ class Failover(unittest.TestCase):
             driver.ask("ready", SOON_MS)
             first = site.primary()
             first.pause()
-            tally = driver.ask("load", 1, 4, 6000, 20, 10)
-            self.exact(tally)
-            self.assertGreater(tally["REDIS_DONE"], 0, "it goes on with the new one")
+
+            def goes_on():
+                tally = driver.ask("load", 1, 4, 2000, 20, 10)
+                self.exact(tally)
+                return tally.get("REDIS_DONE", 0) > 0
+
+            wait_for("the new one", goes_on)
             self.assertIsNot(site.primary(), first)
             self.assertLess(driver.ask("counts")["connects"], 200)
             first.resume()
