@@ -47,6 +47,7 @@ struct claim_errand_out {
     struct claim_record *record; /* NULL: the claim that it was for is void */
     enum claim_act       act;
     enum members_act     member_act;
+    bool                 is_farewell;
     uint64_t             memory; /* the store's, when it went out for the membership; else 0 */
     uint64_t             sent_ns;
 };
@@ -325,9 +326,9 @@ static void errand_done(void *context, struct cassandra_result *result) {
     free(context);
     store_note(s, out.memory != 0 ? OF_MEMBERS : OF_ROWS, result, now_ns);
     if (out.memory != 0) {
-        if (s->stage == LEAVING)
+        if (out.is_farewell)
             store_leave(s);
-        else if (out.memory == s->memory)
+        else if (out.memory == s->memory && s->stage < LEAVING)
             member_take(s, out.member_act, result, now_ns);
         return;
     }
@@ -494,8 +495,9 @@ static void store_say_farewell(struct claim_store *s, uint64_t now_ns) {
                                           .id      = m->id,
                                           .beat    = m->beat,
                                           .keep_ns = smaller(m->keep_ns, longest_keep_ns())};
-    struct claim_errand_out     what = {.store = s, .memory = s->memory, .member_act = errand.act};
-    struct claim_words          words;
+    struct claim_errand_out     what   = {
+              .store = s, .memory = s->memory, .member_act = errand.act, .is_farewell = true};
+    struct claim_words words;
     s->stage = LEAVING;
     claim_words_write_member(&words, &errand);
     if (!m->is_joined || !errand_send(s, &words, &what, now_ns + MEMBER_NS)) store_leave(s);
