@@ -95,7 +95,7 @@ void claim_begin(struct claim *c, struct account *account) {
 
 bool claim_is_idle(const struct claim *c, uint64_t now_ns) {
     return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
-           (c->reset_ns == 0 || c->resets_told >= c->resets) &&
+           !c->complains && (c->reset_ns == 0 || c->resets_told >= c->resets) &&
            account_live(c->account, now_ns / 1000) == 0;
 }
 
@@ -310,13 +310,23 @@ void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_
 
 /* ---- errands ---- */
 
+/* Who could use more than it claims, and was denied nothing for a hold, misses none: others may keep what is
+ * idle. */
+static uint64_t claim_unsays_ns(const struct claim *c) { return c->missed_ns + c->hold_us * 1000; }
+
+static bool claim_misses(const struct claim *c, uint64_t now_ns) {
+    return c->missed_ns != 0 && now_ns < claim_unsays_ns(c);
+}
+
 static bool claim_write(struct claim *c, struct claim_process *p, uint64_t permits, uint64_t now_ns,
                         struct claim_errand *errand) {
-    c->out             = CLAIM_WRITE;
-    c->is_raise        = permits > c->usable;
-    c->target          = permits;
-    c->sent_ns         = now_ns;
-    c->demand_told     = claim_demand(c);
+    c->out         = CLAIM_WRITE;
+    c->is_raise    = permits > c->usable;
+    c->target      = permits;
+    c->sent_ns     = now_ns;
+    c->demand_told = claim_demand(c);
+    if (!claim_misses(c, now_ns)) c->demand_told = smaller(c->demand_told, permits);
+    c->complains |= c->demand_told > permits; /* whenever it is done, if it is */
     c->resets_sent     = c->resets;
     c->number          = ++p->number;
     p->members.keep_ns = larger(p->members.keep_ns, keep_ns(c));
@@ -358,7 +368,7 @@ static bool claim_ask_more(struct claim *c, struct claim_process *p, uint64_t no
 /* Others learn that this one misses some, or less than it did. */
 static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
     uint64_t demand = claim_demand(c);
-    if (!c->misses || demand <= c->usable) return false;
+    if (!claim_misses(c, now_ns) || !c->misses || demand <= c->usable) return false;
     if (c->demand_told <= c->usable) return true;
     bool differs = demand > c->demand_told + c->demand_told / 4 || demand < c->demand_told / 2;
     return differs && now_ns >= c->wrote_ns + part_ns(c, WATCHES_A_HOLD);
@@ -367,6 +377,7 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
 /* Whether the row must be written though nobody misses or frees any. */
 static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
     if (c->reset_ns != 0 && c->resets_told < c->resets) return true;
+    if (c->complains && !claim_misses(c, now_ns)) return true;
     return c->usable > 0 && (c->is_lost || now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART);
 }
 
@@ -400,6 +411,7 @@ uint64_t claim_next_ns(const struct claim *c, uint64_t now_ns) {
     if (c->usable > 0) next_ns = larger(now_ns + 1, c->period_ends_ns);
     if (c->usable > 0) next_ns = smaller(next_ns, c->wrote_ns + keep_ns(c) / RENEW_PART);
     if (c->ceiling < c->usable) next_ns = smaller(next_ns, now_ns + part_ns(c, LOOKS_A_HOLD));
+    if (c->complains) next_ns = smaller(next_ns, claim_unsays_ns(c));
     return next_ns;
 }
 
@@ -414,6 +426,7 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
     c->out = CLAIM_NOTHING;
     if (fate == CLAIM_DONE) {
         c->told        = c->target;
+        c->complains   = c->demand_told > c->target;
         c->done_number = c->number;
         c->wrote_ns    = c->sent_ns;
         c->must_read   = c->is_raise || c->is_lost;

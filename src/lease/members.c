@@ -14,6 +14,13 @@
  * later one is done, change nothing. That the beat is read as it is when the look begins, or later, is
  * needed only so that the living are not fenced: a fence of an old beat fails.
  *
+ * Who begins later sees a fence and not how old it is. But if the record says that somebody had known it
+ * for T by its clock, it was done T / (1 + rho) before that was written at least: also if that one had a
+ * part of T from a record in its turn. So T counts as waited: what is added from then on is by one's own
+ * clock, and the sum as good as if one clock had shown it. A date that comes late, or replaces a later one,
+ * says less than is true. One of the living writes it, at V and at each doubling: so to whoever begins a
+ * fence is half as old as it is at least, if somebody lives who has seen it begin.
+ *
  * The version that stands still, and the wait on the observer's own clock, are those of the lock client of
  * DynamoDB (Amazon, 2017); fencing is Gray and Cheriton's expiry turned round (SOSP, 1989). */
 #include "lease/members.h"
@@ -26,7 +33,13 @@
 
 #define PPM UINT64_C(1000000)
 
-enum { RETRIES_A_BEAT = 4 };
+enum {
+    RETRIES_A_BEAT = 4,
+    DATED_PART =
+        4, /* of the time that a record is kept: no claim counts for longer (CLAIM_KEEP_HOLDS) */
+};
+
+static void members_plan(struct members *m);
 
 void members_begin(struct members *m, const struct members_options *options, uint64_t id,
                    uint64_t now_ns) {
@@ -34,6 +47,7 @@ void members_begin(struct members *m, const struct members_options *options, uin
     REQUIRE(options->valid_ns >= 2 * options->beat_ns);
     *m = (struct members){
         .options = *options, .id = id, .beats_at_ns = now_ns, .looks_at_ns = now_ns};
+    members_plan(m);
 }
 
 void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns) {
@@ -42,18 +56,72 @@ void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns) {
     m->is_joined      = false;
     m->is_fenced      = false;
     m->valid_until_ns = 0;
-    m->is_beating = m->is_looking = m->is_fencing = false;
+    m->is_beating = m->is_looking = m->is_fencing = m->is_dating = false;
     m->beats_at_ns = m->looks_at_ns = now_ns;
+    members_plan(m);
 }
 
 /* ---- what is to be done ---- */
 
-static struct member *members_to_fence(struct members *m, uint64_t now_ns) {
-    if (m->is_fencing) return NULL;
+static uint64_t member_fences_at_ns(const struct members *m, const struct member *other) {
+    return other->is_fenced ? UINT64_MAX : other->changed_ns + m->options.valid_ns;
+}
+
+static uint64_t member_fenced_for_ns(const struct member *other, uint64_t now_ns) {
+    return (uint64_t)((int64_t)now_ns - other->fenced_ns);
+}
+
+/* Until it is too old to matter. */
+static uint64_t member_dates_at_ns(const struct members *m, const struct member *other) {
+    if (!other->is_fenced || other->dated_ns >= other->keep_ns / DATED_PART) return UINT64_MAX;
+    uint64_t age_ns = larger(m->options.valid_ns, 2 * other->dated_ns);
+    int64_t  at_ns  = other->fenced_ns + (int64_t)age_ns;
+    return at_ns > 0 ? (uint64_t)at_ns : 0;
+}
+
+/* How long somebody has lived, in powers of two: so coarse that those who began together agree, although each
+ * has seen the others' beats a little late. */
+static unsigned beats_age(uint64_t beats) {
+    unsigned age = 0;
+    while (beats >>= 1) age++;
+    return age;
+}
+
+/* Of the living, for one date is enough: of those who have lived longest, and know most, the one with the
+ * least id. Two may believe that they are it, or nobody for a while; that harms nobody. */
+static bool members_is_first(const struct members *m) {
+    unsigned own_age = beats_age(m->beat);
     for (uint32_t i = 0; i < m->count; i++) {
-        struct member *other = &m->others[i];
-        if (!other->is_fenced && now_ns >= other->changed_ns + m->options.valid_ns) return other;
+        const struct member *other = &m->others[i];
+        unsigned             age   = beats_age(other->beat);
+        if (other->is_fenced || age < own_age) continue;
+        if (age > own_age || other->id < m->id) return false;
     }
+    return true;
+}
+
+/* After whatever changes what is known of the others: so that not all are looked at in each turn. */
+static void members_plan(struct members *m) {
+    bool is_first   = members_is_first(m);
+    m->fences_at_ns = m->dates_at_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct member *other = &m->others[i];
+        m->fences_at_ns            = smaller(m->fences_at_ns, member_fences_at_ns(m, other));
+        if (is_first) m->dates_at_ns = smaller(m->dates_at_ns, member_dates_at_ns(m, other));
+    }
+}
+
+static struct member *members_to_fence(struct members *m, uint64_t now_ns) {
+    if (m->is_fencing || now_ns < m->fences_at_ns) return NULL;
+    for (uint32_t i = 0; i < m->count; i++)
+        if (now_ns >= member_fences_at_ns(m, &m->others[i])) return &m->others[i];
+    return NULL;
+}
+
+static struct member *members_to_date(struct members *m, uint64_t now_ns) {
+    if (m->is_dating || now_ns < m->dates_at_ns) return NULL;
+    for (uint32_t i = 0; i < m->count; i++)
+        if (now_ns >= member_dates_at_ns(m, &m->others[i])) return &m->others[i];
     return NULL;
 }
 
@@ -75,14 +143,23 @@ bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *err
         return true;
     }
     struct member *dead = members_to_fence(m, now_ns);
+    if (dead != NULL) {
+        m->is_fencing = true;
+        m->fencing_id = dead->id;
+        dead->keep_ns = larger(dead->keep_ns, m->keep_ns); /* it may have claimed since its beat */
+        *errand       = (struct members_errand){
+                  .act = MEMBERS_FENCE, .id = dead->id, .beat = dead->beat, .keep_ns = dead->keep_ns};
+        return true;
+    }
+    dead = members_to_date(m, now_ns);
     if (dead == NULL) return false;
-    m->is_fencing = true;
-    m->fencing_id = dead->id;
-    *errand       = (struct members_errand){
-              .act     = MEMBERS_FENCE,
-              .id      = dead->id,
-              .beat    = dead->beat,
-              .keep_ns = larger(dead->keep_ns, m->keep_ns)}; /* it may have claimed since its beat */
+    m->is_dating   = true;
+    dead->dated_ns = member_fenced_for_ns(dead, now_ns); /* or the next look tells that it is not */
+    *errand        = (struct members_errand){.act           = MEMBERS_DATE,
+                                             .id            = dead->id,
+                                             .beat          = dead->beat,
+                                             .keep_ns       = dead->keep_ns,
+                                             .fenced_for_ns = dead->dated_ns};
     return true;
 }
 
@@ -91,10 +168,8 @@ uint64_t members_next_ns(const struct members *m) {
     uint64_t next_ns = UINT64_MAX;
     if (!m->is_beating) next_ns = smaller(next_ns, m->beats_at_ns);
     if (!m->is_looking) next_ns = smaller(next_ns, m->looks_at_ns);
-    for (uint32_t i = 0; i < m->count && !m->is_fencing; i++) {
-        const struct member *other = &m->others[i];
-        if (!other->is_fenced) next_ns = smaller(next_ns, other->changed_ns + m->options.valid_ns);
-    }
+    if (!m->is_fencing) next_ns = smaller(next_ns, m->fences_at_ns);
+    if (!m->is_dating) next_ns = smaller(next_ns, m->dates_at_ns);
     return next_ns;
 }
 
@@ -153,6 +228,12 @@ static struct member *members_add(struct members *m, uint64_t id) {
     return &m->others[place];
 }
 
+/* Its fence was done by then; or by when it is known to have been already. */
+static void member_is_gone(struct member *other, int64_t by_ns) {
+    if (!other->is_fenced || by_ns < other->fenced_ns) other->fenced_ns = by_ns;
+    other->is_fenced = true;
+}
+
 static void members_see(struct members *m, const struct members_record *record, uint64_t now_ns) {
     struct member *other  = members_find(m, record->id);
     bool           is_new = other == NULL;
@@ -163,10 +244,9 @@ static void members_see(struct members *m, const struct members_record *record, 
         other->beat       = record->beat;
         other->changed_ns = now_ns;
     }
-    if (record->is_fenced && !other->is_fenced) {
-        other->is_fenced = true;
-        other->fenced_ns = now_ns;
-    }
+    if (!record->is_fenced) return;
+    member_is_gone(other, (int64_t)now_ns - (int64_t)record->fenced_for_ns);
+    other->dated_ns = record->fenced_for_ns;
 }
 
 /* Whoever is not among the records any more was dead for so long that they have expired; its claims
@@ -192,6 +272,7 @@ void members_looked(struct members *m, const struct members_record *records, uin
     members_forget(m, records, count);
     for (uint32_t i = 0; i < count; i++)
         if (records[i].id != m->id) members_see(m, &records[i], now_ns);
+    members_plan(m);
 }
 
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns) {
@@ -199,12 +280,17 @@ void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns) 
     m->is_fencing        = false;
     if (other == NULL) return;
     if (fate == MEMBERS_DONE) {
-        other->is_fenced = true;
-        other->fenced_ns = now_ns;
+        member_is_gone(other, (int64_t)now_ns);
     } else {
         other->changed_ns =
             now_ns; /* somebody else has fenced it, or it lives: the next look tells */
     }
+    members_plan(m);
+}
+
+void members_dated(struct members *m) {
+    m->is_dating = false;
+    members_plan(m);
 }
 
 bool members_has_left(const struct members *m, uint64_t id) {
@@ -215,5 +301,5 @@ bool members_has_left(const struct members *m, uint64_t id) {
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns) {
     const struct member *other = members_find(m, id);
     if (other == NULL || !other->is_fenced) return true;
-    return now_ns < other->fenced_ns + hold_us * 1000;
+    return (int64_t)now_ns < other->fenced_ns + (int64_t)(hold_us * 1000);
 }

@@ -11,6 +11,7 @@
  *                beat       how often it has said that it lives
  *                is_fenced  it may not say so any more
  *                shortages  users of whom it misses permits (shortage.h)
+ *                fenced_for how long ago it was fenced at least, when that was written; 0: it was not
  *                keep       how long the store keeps the record after it was written last: as long as the
  *                           claims of this member at least, since claims of who is not known count
  *
@@ -18,10 +19,14 @@
  *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
  *                MEMBERS_LOOK    reads all records, no older than they were when it began
  *                MEMBERS_FENCE   fences `id` if its beat is still `beat`
+ *                MEMBERS_DATE    sets `fenced_for` of `id` if it is fenced. The record is written anew, and
+ *                                expires when it would have
  *
  * No two clocks are compared: whoever beats may use what it has claimed until `valid` after the start of its
  * last beat that was done, by its own clock; who has seen the same beat for so long, by its own clock, fences
- * it; and who sees a member fenced waits a window more. One thread at a time. Times are as in holder.h. */
+ * it; and who sees a member fenced waits a window more. For those who begin later, and would wait as long,
+ * one of the living writes down for how long it has known of the fence. One thread at a time. Times are as in
+ * holder.h. */
 #ifndef WEIR_LEASE_MEMBERS_H
 #define WEIR_LEASE_MEMBERS_H
 
@@ -45,7 +50,8 @@ struct member {
     uint64_t changed_ns; /* when another beat was seen than before */
     bool     is_fenced;
     bool     is_there;  /* among the records that were read last */
-    uint64_t fenced_ns; /* when that was seen */
+    int64_t  fenced_ns; /* it was by then, which may be from before this clock began */
+    uint64_t dated_ns;  /* fenced_for of its record */
 };
 
 struct members {
@@ -56,20 +62,22 @@ struct members {
     bool          is_joined;
     bool          is_fenced;      /* others believe that this one is dead: begin a new memory */
     uint64_t      valid_until_ns; /* what is claimed may be used before this */
-    bool          is_beating, is_looking, is_fencing; /* errands that are out */
+    bool          is_beating, is_looking, is_fencing, is_dating; /* errands that are out */
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
+    uint64_t      fences_at_ns, dates_at_ns; /* when the first of the others is due */
     uint32_t      count;
     struct member others[MEMBERS_MAX]; /* by id */
 };
 
-enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE };
+enum members_act { MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_LOOK, MEMBERS_FENCE, MEMBERS_DATE };
 
 struct members_errand {
     enum members_act     act;
     uint64_t             id, beat;
-    uint64_t             keep_ns;   /* all but LOOK: with this the record is written */
-    struct shortage_list shortages; /* BEAT: the driver's to fill in */
+    uint64_t             keep_ns;       /* all but LOOK: with this the record is written */
+    uint64_t             fenced_for_ns; /* DATE: the record is kept for so much less than keep_ns */
+    struct shortage_list shortages;     /* BEAT: the driver's to fill in */
 };
 
 enum members_fate {
@@ -81,6 +89,7 @@ enum members_fate {
 struct members_record {
     uint64_t             id, beat;
     uint64_t             keep_ns;
+    uint64_t             fenced_for_ns;
     bool                 is_fenced;
     struct shortage_list shortages; /* the driver's to look through */
 };
@@ -91,7 +100,7 @@ void members_begin(struct members *m, const struct members_options *options, uin
 /* Others gave it up: it goes on under another name. What it knows of them it still knows. */
 void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns);
 
-/* True: *errand is to be done; ask once more. The driver tells how it ended by one of the three below, within
+/* True: *errand is to be done; ask once more. The driver tells how it ended by one of the four below, within
  * its own deadline. */
 bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *errand);
 /* When members_poll() may have something next if nothing else happens. */
@@ -104,6 +113,8 @@ void members_looked(struct members *m, const struct members_record *records, uin
                     uint64_t now_ns);
 /* A FENCE has ended. */
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
+/* A DATE has ended. Whether it was done the next look tells. */
+void members_dated(struct members *m);
 
 /* Whether `id` is known to have ended, or to have been fenced: it wants nothing any more. */
 bool members_has_left(const struct members *m, uint64_t id);

@@ -68,6 +68,7 @@ static void claimer_send_member(struct node *n, const struct members_errand *e) 
     case MEMBERS_BEAT: c->beat_errand = number; break;
     case MEMBERS_LOOK: c->look_errand = number; break;
     case MEMBERS_FENCE: c->fence_errand = number; break;
+    case MEMBERS_DATE: c->date_errand = number; break;
     }
 }
 
@@ -106,7 +107,7 @@ static void claimer_go_on(struct node *n) {
         world_note(n->world, "fenced", n->number, c->process.members.id, 0);
         claim_process_rejoin(&c->process, random_next(&n->random_fault), node_own_now(n));
         claim_begin(&c->claim, &c->account);
-        c->claim_errand = c->beat_errand = c->look_errand = c->fence_errand = 0;
+        c->claim_errand = c->beat_errand = c->look_errand = c->fence_errand = c->date_errand = 0;
         world_note(n->world, "member", n->number, c->process.members.id, 0);
     }
     if (c->is_pending && claimer_serve(n, &c->pending)) c->is_pending = false;
@@ -173,6 +174,8 @@ static void claimer_end(struct node *n, uint64_t number, const struct ring_reply
         if (is_done) claimer_hear(c, reply);
     } else if (claimer_is_out(&c->fence_errand, number)) {
         members_fenced(&c->process.members, fate_of_member(fate), now_ns);
+    } else if (claimer_is_out(&c->date_errand, number)) {
+        members_dated(&c->process.members);
     } else if (!claimer_is_out(&c->claim_errand, number)) {
         return;
     } else if (c->claim.out == CLAIM_WRITE) {

@@ -20,7 +20,7 @@ struct claimer {
     struct lease_request pending;
     uint64_t             errands;      /* sent */
     uint64_t             claim_errand; /* the number of the one that is out; 0: none is */
-    uint64_t             beat_errand, look_errand, fence_errand;
+    uint64_t             beat_errand, look_errand, fence_errand, date_errand;
     uint64_t             timer; /* the last that was set: older ones are void */
 };
 

@@ -22,6 +22,7 @@
 enum {
     CALL_MS = 300,    /* a coordinator waits so long */
     HINT_MS = 8000,   /* what a replica missed is handed on within so long */
+    KEEP_S  = 10800,  /* what a member's record says; here nothing expires */
     LATE_MS = 6000,   /* a conditional update that was given up may still be done within so long */
     UNKNOWN_MIL = 20, /* of 1000 conditional updates so many are given up */
     TAIL_MIL = 30, /* of 1000 messages between replicas so many take up to so many times the mean */
@@ -188,10 +189,16 @@ static bool record_update(struct ring *r, const struct members_errand *e) {
     if (e->act == MEMBERS_JOIN) {
         if (record != NULL) return false;
         REQUIRE(r->record_count < RING_ROWS_MAX);
-        r->records[r->record_count++] = (struct members_record){.id = e->id, .beat = e->beat};
+        r->records[r->record_count++] =
+            (struct members_record){.id = e->id, .beat = e->beat, .keep_ns = KEEP_S * SIM_S};
         return true;
     }
-    if (record == NULL || record->is_fenced) return false;
+    if (record == NULL || record->is_fenced != (e->act == MEMBERS_DATE)) return false;
+    if (e->act == MEMBERS_DATE) {
+        record->fenced_for_ns = e->fenced_for_ns;
+        world_note(r->world, "date", 0, e->id, e->fenced_for_ns);
+        return true;
+    }
     if (e->act == MEMBERS_FENCE) {
         if (record->beat != e->beat) return false;
         record->is_fenced = true;

@@ -17,6 +17,7 @@ RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 # look once a second) and a hold has passed.
 FENCED_S = 8
 WINDOW_MS = 10000
+HEIR_WINDOW_MS = 9000  # fences are dated when they are 5 and 10 s old
 
 
 class Rows:
@@ -263,6 +264,39 @@ class OneLimiter(Answers, unittest.TestCase):
             self.assertEqual(other.ask("ask", 1, "ann", 10, WINDOW_MS, 10)["allowed"], 0, "two are claimed still")
             wait_for("all ten at once", lambda: other.ask("ask", 1, "ann", 10, WINDOW_MS, 10)["allowed"] == 1,
                      6 * WINDOW_MS / 1000)
+
+    def test_what_a_dead_one_kept_is_not_kept_from_who_begins_later(self):
+        """Who begins does not count it for a window once more: one of the living has written how old the fence is."""
+        rows = self.enterContext(Rows(self.site.url(rest="/weir")))
+        strangers = rows.beats().keys()
+        dying = Api(self.url)
+        self.addCleanup(dying.__exit__, AssertionError)
+        dying.ready()
+        self.assertEqual(dying.ask("ask", 2, "ann", 10, HEIR_WINDOW_MS, 1)["allowed"], 2)
+        (dead,) = rows.beats().keys() - strangers
+        with Api(self.url) as survivor:
+            survivor.ready()
+            dying.process.kill()
+
+            def dated_s():
+                """As long as a window, and what clocks may be wrong by."""
+                seconds = dict(rows.read("SELECT id, fenced_for FROM weir_members"))[dead] or 0
+                return seconds * 1000 > 1.05 * HEIR_WINDOW_MS and seconds
+            fenced_for_s = wait_for("a date", dated_s)
+            self.assertGreater(rows.claimed({dead}), 0)
+            (row,) = rows.read("SELECT beat, is_fenced, keep, shortages, ttl(beat), ttl(is_fenced), ttl(keep), ttl(shortages), "
+                               f"ttl(fenced_for) FROM weir_members WHERE bucket = {dead % 8} AND id = {dead}")
+            beat, is_fenced, keep_s, shortages, *ttls = row
+            self.assertGreater(beat, 0)
+            self.assertEqual((is_fenced, shortages), (True, ""))
+            self.assertEqual(len(set(ttls)), 1, ttls)
+            self.assertLessEqual(ttls[0], keep_s - fenced_for_s)
+
+            begun_s = time.monotonic()
+            with Api(self.url) as heir:
+                heir.ready()
+                wait_for("all ten at once", lambda: heir.ask("ask", 1, "ann", 10, HEIR_WINDOW_MS, 10)["allowed"] == 1,
+                         begun_s + HEIR_WINDOW_MS / 1000 - time.monotonic())
 
     def test_a_server_says_that_there_are_no_tables(self):
         with Server("--store", self.site.url(rest="/nowhere")) as server:

@@ -422,6 +422,129 @@ TEST(a_shortage_that_may_not_have_been_written_is_told_again) {
     }
 }
 
+/* Asks for five of what others claim, and has written that it misses them. */
+static void complain(struct process *p, enum claim_fate fate) {
+    struct lease_reply reply;
+    bool               knows = p->claim.has_read;
+    p->now_ms += 1000;
+    if (!knows) announce(p, 5);
+    if (knows) CHECK(!serve(p, 5, &reply));
+    CHECK(read(p, LIMIT, LIMIT));
+    CHECK(serve_again(p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    if (p->claim.complains) return;
+    struct claim_errand e = must_write(p, 0);
+    CHECK_EQ(e.demand, 5);
+    written(p, fate);
+}
+
+static bool is_idle(struct process *p) { return claim_is_idle(&p->claim, p->now_ms * MS); }
+
+/* Nothing is to be done until a hold after the last denial, and then it is said that it misses none. */
+static void unsay(struct process *p, enum claim_fate fate) {
+    uint64_t unsays_ms = p->claim.missed_ns / MS + HOLD_US / 1000;
+    for (; p->now_ms < unsays_ms; p->now_ms += 10) {
+        CHECK_EQ(poll(p).act, CLAIM_NOTHING);
+        CHECK(!is_idle(p));
+        CHECK_LE(claim_next_ns(&p->claim, p->now_ms * MS), unsays_ms * MS);
+    }
+    p->now_ms             = unsays_ms;
+    struct claim_errand e = must_write(p, 0);
+    CHECK_EQ(e.demand, 0);
+    written(p, fate);
+}
+
+TEST(a_shortage_is_unsaid_when_nothing_was_denied_for_a_hold) {
+    struct process p;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    CHECK(is_idle(&p));
+    complain(&p, CLAIM_DONE);
+    p.now_ms += 6000;
+    complain(&p, CLAIM_DONE);
+    unsay(&p, CLAIM_DONE);
+    CHECK(is_idle(&p));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    complain(&p, CLAIM_DONE);
+    unsay(&p, CLAIM_DONE);
+}
+
+TEST(a_shortage_that_may_have_been_written_is_unsaid) {
+    const enum claim_fate fates[] = {CLAIM_NOT_DONE, CLAIM_UNKNOWN};
+    for (unsigned i = 0; i < 2; i++) {
+        struct process p;
+        process_begin(&p, 4);
+        p.self.members.valid_until_ns = UINT64_MAX;
+        complain(&p, CLAIM_DONE);
+        unsay(&p, CLAIM_DONE);
+        complain(&p, CLAIM_UNKNOWN);
+        p.now_ms += 1000; /* nobody asks any more, and so it is not said again */
+        unsay(&p, fates[i]);
+        CHECK(!is_idle(&p));
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        CHECK_GT(claim_next_ns(&p.claim, p.now_ms * MS), p.now_ms * MS);
+        p.now_ms += 1000;
+        must_write(&p, 0);
+        written(&p, CLAIM_DONE);
+        CHECK(is_idle(&p));
+    }
+}
+
+/* Also where the period in which it was denied is longer. */
+TEST(a_shortage_is_unsaid_but_once) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    take(&p, 5, 0);
+    p.now_ms += 1000;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* a period begins that is as long as eight holds */
+    CHECK(!serve(&p, LIMIT, &reply));
+    CHECK(read(&p, 0, 0));
+    CHECK(serve_again(&p, LIMIT, LIMIT, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    struct claim_errand e = must_write(&p, 5);
+    CHECK_GT(e.demand, 5);
+    written(&p, CLAIM_DONE);
+    CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), p.claim.missed_ns + HOLD_US * UINT64_C(1000));
+    p.now_ms += HOLD_US / 1000;
+    e = must_write(&p, 5);
+    CHECK_EQ(e.demand, 5);
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(p.claim.usable, 5);
+    for (unsigned i = 0; i < 50; i++) {
+        p.now_ms += 100;
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    }
+}
+
+TEST(who_raises_its_claim_misses_nothing_until_it_is_denied) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.sequence++;
+    CHECK(!serve_again(&p, 1, 5, LIMIT, &reply));
+    struct claim_errand e =
+        must_write(&p, 5); /* for half of a term; it could use more in a window */
+    CHECK_EQ(e.demand, 5);
+    written(&p, CLAIM_DONE);
+    CHECK(read(&p, 0, 0));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+}
+
+TEST(who_may_have_been_given_up_unsays_nothing) {
+    struct process p;
+    process_begin(&p, 4);
+    complain(&p, CLAIM_DONE);
+    p.now_ms += HOLD_US / 1000;
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    CHECK_GT(claim_next_ns(&p.claim, p.now_ms * MS), p.now_ms * MS);
+    p.now_ms += 1000;
+    p.self.members.valid_until_ns = UINT64_MAX;
+    must_write(&p, 0);
+}
+
 TEST(a_denial_is_not_asked_about_again_at_once) {
     struct process p;
     process_begin(&p, 4);

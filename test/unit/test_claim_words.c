@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What servers answer to a beat, byte by byte. */
+ * What servers answer to a beat, byte by byte; what a date says, and what is read of it. */
 #include "store/cassandra/claim_words.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/check.h"
@@ -99,4 +100,117 @@ TEST(a_beat_that_finds_no_record_was_not) {
     CHECK(claim_words_applied(&result, &is_applied));
     CHECK(!is_applied);
     CHECK(!claim_words_has_beaten(&result, 8));
+}
+
+/* ---- dates ---- */
+
+enum { TTL, BEAT, KEEP, FENCED_FOR, BUCKET, ID, VALUES };
+
+#define SECOND UINT64_C(1000000000)
+
+static int32_t int_of(const struct claim_words *words, unsigned i) {
+    int32_t number = 0;
+    CHECK(cql_value_int(words->values[i], &number));
+    return number;
+}
+
+static int64_t bigint_of(const struct claim_words *words, unsigned i) {
+    int64_t number = 0;
+    CHECK(cql_value_bigint(words->values[i], &number));
+    return number;
+}
+
+static void write_date(struct claim_words *words, uint64_t keep_ns, uint64_t fenced_for_ns) {
+    struct members_errand date = {.act           = MEMBERS_DATE,
+                                  .id            = 83,
+                                  .beat          = 17,
+                                  .keep_ns       = keep_ns,
+                                  .fenced_for_ns = fenced_for_ns};
+    claim_words_write_member(words, &date);
+}
+
+TEST(a_date_is_written_only_on_a_fence_and_with_all_that_a_record_says) {
+    struct claim_words words;
+    write_date(&words, 20000 * SECOND, 80 * SECOND);
+    CHECK_STR_EQ(words.request.statement->text,
+                 "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ?, "
+                 "shortages = 0x, fenced_for = ? WHERE bucket = ? AND id = ? IF is_fenced = true");
+    CHECK(words.request.is_conditional);
+    CHECK_EQ(words.request.consistency, CQL_QUORUM);
+    CHECK_EQ(words.request.serial_consistency, CQL_SERIAL);
+    CHECK_EQ(words.request.value_count, VALUES);
+    CHECK_EQ(bigint_of(&words, BEAT), 17);
+    CHECK_EQ(int_of(&words, KEEP), 20000);
+    CHECK_EQ(int_of(&words, FENCED_FOR), 80);
+    CHECK_EQ(int_of(&words, BUCKET), 83 % 8);
+    CHECK_EQ(bigint_of(&words, ID), 83);
+    CHECK(words.request.key.data == words.values[BUCKET].bytes.data);
+}
+
+TEST(a_dated_record_expires_when_it_would_have_and_is_not_older_than_it_was) {
+    static const struct {
+        uint64_t keep_ns, fenced_for_ns;
+        int32_t  ttl_s, keep_s, fenced_for_s;
+    } cases[] = {{0, 0, 10800, 10800, 0}, /* as long as any record */
+                 {20000 * SECOND, 1, 20000, 20000, 0},
+                 {20000 * SECOND, 10 * SECOND - 1, 19991, 20000, 9},
+                 {20000 * SECOND, 10 * SECOND, 19990, 20000, 10},
+                 {20000 * SECOND + 1, 10 * SECOND, 19991, 20001, 10},
+                 {20000 * SECOND, 19999 * SECOND, 1, 20000, 19999},
+                 {20000 * SECOND, 20000 * SECOND, 1, 20000, 20000}, /* 0 is for ever */
+                 {20000 * SECOND, 30000 * SECOND, 1, 20000, 30000},
+                 {CLAIM_KEEP_NS_MAX, UINT64_MAX, 1, 630720000, 630720000}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct claim_words words;
+        write_date(&words, cases[i].keep_ns, cases[i].fenced_for_ns);
+        CHECK_EQ(int_of(&words, TTL), cases[i].ttl_s);
+        CHECK_EQ(int_of(&words, KEEP), cases[i].keep_s);
+        CHECK_EQ(int_of(&words, FENCED_FOR), cases[i].fenced_for_s);
+    }
+}
+
+/* A record, and how long it says that it has been fenced: in so many bytes; -1: NULL. */
+static uint64_t read_fenced_for(int bytes, uint64_t fenced_for) {
+    struct body b;
+    begin(&b, 6);
+    put_column(&b, "id", CQL_TYPE_BIGINT);
+    put_column(&b, "beat", CQL_TYPE_BIGINT);
+    put_column(&b, "is_fenced", CQL_TYPE_BOOLEAN);
+    put_column(&b, "keep", CQL_TYPE_INT);
+    put_column(&b, "shortages", CQL_TYPE_BLOB);
+    put_column(&b, "fenced_for", CQL_TYPE_INT);
+    put_int(&b, 4, 1);
+    put_int(&b, 4, 8);
+    put_int(&b, 8, 83);
+    put_int(&b, 4, 8);
+    put_int(&b, 8, 17);
+    put_boolean(&b, true);
+    put_int(&b, 4, 4);
+    put_int(&b, 4, 20000);
+    put_int(&b, 4, 0);
+    put_int(&b, 4, (uint64_t)(uint32_t)bytes);
+    if (bytes > 0) put_int(&b, (unsigned)bytes, fenced_for);
+
+    struct cassandra_result result  = result_of(&b);
+    struct members_record  *records = NULL;
+    uint32_t                room = 0, count = 0;
+    CHECK(claim_words_records(&result, &records, &room, &count));
+    CHECK_EQ(count, 1);
+    struct members_record record = records[0];
+    free(records);
+    CHECK_EQ(record.id, 83);
+    CHECK_EQ(record.beat, 17);
+    CHECK(record.is_fenced);
+    CHECK_EQ(record.keep_ns, 20000 * SECOND);
+    CHECK_EQ(record.shortages.count, 0);
+    return record.fenced_for_ns;
+}
+
+TEST(how_long_a_member_has_been_fenced_is_read_if_it_was_written) {
+    CHECK_EQ(read_fenced_for(4, 80), 80 * SECOND);
+    CHECK_EQ(read_fenced_for(4, 0), 0);
+    CHECK_EQ(read_fenced_for(4, INT32_MAX), INT32_MAX * SECOND);
+    CHECK_EQ(read_fenced_for(-1, 0), 0);
+    CHECK_EQ(read_fenced_for(0, 0), 0);
+    CHECK_EQ(read_fenced_for(4, UINT32_MAX), 0); /* below nothing */
 }

@@ -36,11 +36,11 @@ TEST(a_keyspace_has_its_replicas_by_data_centre) {
 TEST(a_table_has_its_key_its_version_and_its_grace) {
     CHECK(ddl_write_table("weir", &ddl_tables[0], text, sizeof text));
     CHECK_CONTAINS(text,
-                   "CREATE TABLE IF NOT EXISTS \"weir\".weir_claims (\n    name      blob,\n");
+                   "CREATE TABLE IF NOT EXISTS \"weir\".weir_claims (\n    name       blob,\n");
     CHECK_CONTAINS(text, "    PRIMARY KEY (name, id)\n) WITH comment = 'weir schema 1: ");
     CHECK_CONTAINS(text, "AND gc_grace_seconds = 10800;");
     CHECK(ddl_write_table("weir", &ddl_tables[1], text, sizeof text));
-    CHECK_CONTAINS(text, "\"weir\".weir_members (\n    bucket    int,\n");
+    CHECK_CONTAINS(text, "\"weir\".weir_members (\n    bucket     int,\n");
     CHECK_CONTAINS(text, "PRIMARY KEY (bucket, id)");
     CHECK(!ddl_write_table("weir", &ddl_tables[1], text, 50));
 }
@@ -101,7 +101,7 @@ TEST(other_columns_are_refused) {
     tables = all_there();
     tables[1].column_count--;
     CHECK_EQ(judged(), DDL_OTHER);
-    CHECK_CONTAINS(problem, "weir.weir_members lacks the column shortages blob");
+    CHECK_CONTAINS(problem, "weir.weir_members lacks the column fenced_for int");
     tables                                      = all_there();
     tables[1].columns[tables[1].column_count++] = (struct ddl_column){"more", "text", DDL_REGULAR};
     CHECK_EQ(judged(), DDL_OTHER);

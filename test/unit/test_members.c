@@ -207,3 +207,219 @@ TEST(a_fence_stays_as_long_as_claims_of_such_processes) {
     CHECK_EQ(e.id, OTHER);
     CHECK_EQ(e.keep_ns, 12345 * MS);
 }
+
+/* ---- dates ---- */
+
+enum { NEVER_MS = 1 << 30 };
+
+static void see(struct members *m, uint64_t now_ms, const struct members_record *records,
+                uint32_t count) {
+    members_looked(m, records, count, now_ms * MS);
+}
+
+static struct members_record fenced(uint64_t id, uint64_t for_ms) {
+    return (struct members_record){.id            = id,
+                                   .beat          = 4,
+                                   .keep_ns       = 100000 * MS,
+                                   .is_fenced     = true,
+                                   .fenced_for_ns = for_ms * MS};
+}
+
+/* When the next date is asked for, and of what; it is done then. NEVER_MS: none is. */
+static uint64_t date_ms(struct members *m, uint64_t now_ms, struct members_errand *date) {
+    for (uint64_t end_ms = now_ms + 200000; now_ms < end_ms; now_ms += 100) {
+        if (!asks(m, MEMBERS_DATE, now_ms, date)) continue;
+        members_dated(m);
+        return now_ms;
+    }
+    return NEVER_MS;
+}
+
+TEST(a_fence_is_dated_at_each_doubling_until_it_is_too_old_to_matter) {
+    struct members        m      = members_new(1000);
+    struct members_record record = fenced(OTHER, 0);
+    struct members_errand date;
+    join(&m, 1000);
+    see(&m, 1000, &record, 1);
+    uint64_t now_ms = 1000;
+    for (uint64_t age_ms = 5000; age_ms <= 40000;
+         age_ms *= 2) { /* 40 s are the first beyond a quarter */
+        now_ms = date_ms(&m, now_ms, &date);
+        CHECK_EQ(now_ms, 1000 + age_ms);
+        CHECK_EQ(date.id, OTHER);
+        CHECK_EQ(date.beat, 4);
+        CHECK_EQ(date.keep_ns, record.keep_ns);
+        CHECK_EQ(date.fenced_for_ns, age_ms * MS);
+        record.fenced_for_ns = date.fenced_for_ns;
+        see(&m, now_ms + 500, &record, 1);
+    }
+    CHECK_EQ(date_ms(&m, now_ms, &date), NEVER_MS);
+}
+
+/* Whether SELF dates with so many beats, beside another that has so many. */
+static bool dates_beside(uint64_t beats, uint64_t other_id, uint64_t other_beats) {
+    struct members        m         = members_new(1000);
+    struct members_record records[] = {fenced(OTHER, 0), {.id = other_id, .beat = other_beats}};
+    struct members_errand date;
+    m.beat = beats;
+    see(&m, 1000, records, 2);
+    records[1].beat++;
+    see(&m, 5500, records, 2);
+    return asks(&m, MEMBERS_DATE, 6000, &date);
+}
+
+TEST(of_those_who_have_lived_longest_the_first_dates_for_all) {
+    CHECK(!dates_beside(100, SELF - 1, 100));
+    CHECK(dates_beside(100, SELF + 1, 100));
+    CHECK(!dates_beside(100, SELF - 1, 110)); /* they began together, or nearly */
+    CHECK(dates_beside(100, SELF + 1, 110));
+    CHECK(!dates_beside(110, SELF - 1, 100));
+    CHECK(dates_beside(100, SELF - 1, 10));
+    CHECK(!dates_beside(10, SELF + 1, 100));
+}
+
+TEST(who_was_before_those_who_died_dates_them_all) {
+    struct members        m         = members_new(1000);
+    struct members_record records[] = {fenced(OTHER, 0), {.id = SELF - 1, .beat = 1000}};
+    struct members_errand date;
+    join(&m, 1000);
+    for (uint64_t now_ms = 1000; now_ms <= 20000; now_ms += 1000) {
+        records[1].beat++;
+        see(&m, now_ms, records, 2);
+        CHECK(!asks(&m, MEMBERS_DATE, now_ms, &date));
+    }
+    records[1].is_fenced = true;
+    records[1].keep_ns   = records[0].keep_ns;
+    see(&m, 21000, records, 2);
+    CHECK_EQ(date_ms(&m, 21000, &date), 21000);
+    CHECK_EQ(date.id, OTHER);
+    CHECK_EQ(date.fenced_for_ns, 20000 * MS);
+    CHECK_EQ(date_ms(&m, 21000, &date), 26000);
+    CHECK_EQ(date.id, SELF - 1);
+    CHECK_EQ(date.fenced_for_ns, 5000 * MS);
+}
+
+TEST(who_goes_on_under_another_name_dates_if_it_is_the_first) {
+    struct members        m         = members_new(1000);
+    struct members_record records[] = {fenced(OTHER, 0), {.id = SELF - 1, .beat = 1}};
+    struct members_errand date;
+    see(&m, 1000, records, 2);
+    CHECK_EQ(m.dates_at_ns, UINT64_MAX);
+    members_rejoin(&m, SELF - 2, 2000 * MS);
+    CHECK_EQ(date_ms(&m, 2000, &date), 6000);
+}
+
+TEST(what_a_record_says_of_its_age_counts_as_waited) {
+    struct members        m      = members_new(1000);
+    struct members_record record = fenced(OTHER, 8000); /* since before this clock began */
+    see(&m, 1000, &record, 1);
+    CHECK(members_count(&m, OTHER, HOLD_US, 2999 * MS));
+    CHECK(!members_count(&m, OTHER, HOLD_US, 3000 * MS));
+    record.fenced_for_ns = 0; /* an older date that came late, or a fence */
+    see(&m, 2000, &record, 1);
+    CHECK(!members_count(&m, OTHER, HOLD_US, 3000 * MS));
+    record.fenced_for_ns = 9500 * MS;
+    see(&m, 2000, &record, 1);
+    CHECK(members_count(&m, OTHER, HOLD_US, 2499 * MS));
+    CHECK(!members_count(&m, OTHER, HOLD_US, 2500 * MS));
+}
+
+TEST(an_age_of_who_is_not_fenced_is_none) {
+    struct members        m      = members_new(1000);
+    struct members_record record = fenced(OTHER, 100000);
+    record.is_fenced             = false;
+    see(&m, 1000, &record, 1);
+    CHECK(members_count(&m, OTHER, HOLD_US, 1000 * MS));
+    record = fenced(OTHER, 0);
+    see(&m, 2000, &record, 1);
+    CHECK(members_count(&m, OTHER, HOLD_US, 11999 * MS));
+    CHECK(!members_count(&m, OTHER, HOLD_US, 12000 * MS));
+}
+
+TEST(a_fence_that_was_known_when_one_s_own_is_done_is_as_old_as_it_was) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    look(&m, 1000, 4, false);
+    CHECK(asks(&m, MEMBERS_FENCE, 6000, &e));
+    struct members_record record = fenced(OTHER, 0);
+    see(&m, 6500, &record, 1);
+    members_fenced(&m, MEMBERS_DONE, 7500 * MS);
+    CHECK(members_count(&m, OTHER, HOLD_US, 16499 * MS));
+    CHECK(!members_count(&m, OTHER, HOLD_US, 16500 * MS));
+    CHECK_EQ(date_ms(&m, 7500, &e), 11500);
+    CHECK_EQ(e.fenced_for_ns, 5000 * MS);
+}
+
+TEST(a_date_that_was_not_done_is_told_again_after_the_next_look) {
+    struct members        m      = members_new(1000);
+    struct members_record record = fenced(OTHER, 0);
+    struct members_errand date;
+    join(&m, 1000);
+    see(&m, 1000, &record, 1);
+    CHECK_EQ(date_ms(&m, 1000, &date), 6000);
+    CHECK(!asks(&m, MEMBERS_DATE, 6900, &date));
+    see(&m, 7000, &record, 1);
+    CHECK_EQ(date_ms(&m, 7000, &date), 7000);
+    CHECK_EQ(date.fenced_for_ns, 6000 * MS);
+
+    record.fenced_for_ns = 24000 * MS; /* of a process that began long before this clock */
+    see(&m, 8000, &record, 1);
+    record.fenced_for_ns = 5000 * MS;
+    see(&m, 9000, &record, 1);
+    CHECK_EQ(date_ms(&m, 9000, &date), 9000);
+    CHECK_EQ(date.fenced_for_ns, 25000 * MS);
+}
+
+TEST(a_date_keeps_the_record_for_as_long_as_the_fence_did) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    join(&m, 1000);
+    m.keep_ns = 12345000 * MS;
+    look(&m, 1000, 3, false);
+    CHECK(asks(&m, MEMBERS_FENCE, 6000, &e));
+    members_fenced(&m, MEMBERS_DONE, 6000 * MS);
+    CHECK_EQ(date_ms(&m, 6000, &e), 11000);
+    CHECK_EQ(e.keep_ns, 12345000 * MS);
+}
+
+/* What is due is asked for once, however the errands end and whatever is read: nobody turns in a circle. */
+TEST(who_has_asked_for_all_that_is_due_has_time) {
+    enum { COUNT = 6 };
+    struct random random = {.state = check_seed()};
+    for (unsigned round = 0; round < 200; round++) {
+        struct members        m = members_new(random_below(&random, 10000));
+        struct members_errand e;
+        struct members_record records[COUNT];
+        for (uint32_t i = 0; i < COUNT; i++)
+            records[i] = (struct members_record){.id = 5 + i, .beat = 1, .keep_ns = 60000 * MS};
+        uint64_t now_ns = m.beats_at_ns;
+        for (unsigned turn = 0; turn < 200 && !m.is_fenced; turn++) {
+            unsigned errands = 0;
+            while (members_poll(&m, now_ns, &e)) {
+                CHECK_LE(++errands, 4 + 2 * COUNT);
+                if (random_below(&random, 8) == 0) continue; /* its end is late */
+                enum members_fate fate =
+                    random_below(&random, 2) == 0 ? MEMBERS_DONE : MEMBERS_UNKNOWN;
+                if (e.act == MEMBERS_LOOK)
+                    members_looked(&m, fate == MEMBERS_DONE ? records : NULL, COUNT, now_ns);
+                else if (e.act == MEMBERS_FENCE)
+                    members_fenced(&m, fate, now_ns);
+                else if (e.act == MEMBERS_DATE)
+                    members_dated(&m);
+                else
+                    members_beaten(&m, fate, now_ns);
+            }
+            CHECK_GT(members_next_ns(&m), now_ns);
+            now_ns += random_below(&random, 3000) * MS;
+            struct members_record *record = &records[random_below(&random, COUNT)];
+            record->beat += !record->is_fenced;
+            record->is_fenced |= random_below(&random, 8) == 0;
+            record->fenced_for_ns = random_below(&random, 60000) * MS;
+            if (random_below(&random, 4) == 0) see(&m, now_ns / MS, records, COUNT);
+            if (random_below(&random, 4) != 0) continue;
+            if (m.is_beating) members_beaten(&m, MEMBERS_UNKNOWN, now_ns);
+            if (m.is_fencing) members_fenced(&m, MEMBERS_UNKNOWN, now_ns);
+            if (m.is_dating) members_dated(&m);
+        }
+    }
+}

@@ -47,6 +47,7 @@ struct claim_errand_out {
     struct claim_record *record; /* NULL: the claim that it was for is void */
     enum claim_act       act;
     enum members_act     member_act;
+    bool                 is_farewell;
     uint64_t             memory; /* the store's, when it went out for the membership; else 0 */
     uint64_t             sent_ns;
 };
@@ -170,6 +171,14 @@ static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
 
 /* ---- errands ---- */
 
+/* Rows must expire before 2038, as Cassandra with the formats of its version 4 wants it; later servers will
+ * have others. */
+static uint64_t longest_keep_ns(void) {
+    uint64_t wall_ns = clock_wall_ns();
+    return wall_ns < EXPIRES_NS_MAX ? smaller(CLAIM_KEEP_NS_MAX, EXPIRES_NS_MAX - wall_ns)
+                                    : CLAIM_KEEP_NS_MAX;
+}
+
 static bool errand_send(struct claim_store *s, struct claim_words *words,
                         const struct claim_errand_out *what, uint64_t deadline_ns) {
     struct claim_errand_out *out = malloc(sizeof *out);
@@ -219,6 +228,7 @@ static void member_end(struct claim_store *s, enum members_act act, enum members
         break;
     case MEMBERS_LOOK: members_looked(&s->process.members, records, count, now_ns); break;
     case MEMBERS_FENCE: members_fenced(&s->process.members, fate, now_ns); break;
+    case MEMBERS_DATE: members_dated(&s->process.members); break;
     }
 }
 
@@ -226,6 +236,7 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
     if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
+    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns());
     claim_words_write_member(&words, errand);
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
@@ -315,9 +326,9 @@ static void errand_done(void *context, struct cassandra_result *result) {
     free(context);
     store_note(s, out.memory != 0 ? OF_MEMBERS : OF_ROWS, result, now_ns);
     if (out.memory != 0) {
-        if (s->stage == LEAVING)
+        if (out.is_farewell)
             store_leave(s);
-        else if (out.memory == s->memory)
+        else if (out.memory == s->memory && s->stage < LEAVING)
             member_take(s, out.member_act, result, now_ns);
         return;
     }
@@ -387,12 +398,8 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
 
 /* ---- trips that arrive ---- */
 
-/* Rows must expire before 2038, as Cassandra with the formats of its version 4 wants it; later servers will
- * have others. */
 static bool trip_is_kept_long(const struct store_trip *trip) {
-    uint64_t wall_ns = clock_wall_ns(), most_ns = CLAIM_KEEP_NS_MAX;
-    if (wall_ns < EXPIRES_NS_MAX) most_ns = smaller(most_ns, EXPIRES_NS_MAX - wall_ns);
-    return trip->request.hold_us > most_ns / 1000 / CLAIM_KEEP_HOLDS;
+    return trip->request.hold_us > longest_keep_ns() / 1000 / CLAIM_KEEP_HOLDS;
 }
 
 static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
@@ -484,10 +491,13 @@ static void store_let_go(struct claim_store *s, uint64_t now_ns) {
  * count what is left for a hold more. */
 static void store_say_farewell(struct claim_store *s, uint64_t now_ns) {
     const struct members       *m      = &s->process.members;
-    const struct members_errand errand = {
-        .act = MEMBERS_FENCE, .id = m->id, .beat = m->beat, .keep_ns = m->keep_ns};
-    struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand.act};
-    struct claim_words      words;
+    const struct members_errand errand = {.act     = MEMBERS_FENCE,
+                                          .id      = m->id,
+                                          .beat    = m->beat,
+                                          .keep_ns = smaller(m->keep_ns, longest_keep_ns())};
+    struct claim_errand_out     what   = {
+              .store = s, .memory = s->memory, .member_act = errand.act, .is_farewell = true};
+    struct claim_words words;
     s->stage = LEAVING;
     claim_words_write_member(&words, &errand);
     if (!m->is_joined || !errand_send(s, &words, &what, now_ns + MEMBER_NS)) store_leave(s);

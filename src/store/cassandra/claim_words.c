@@ -23,7 +23,10 @@ static const struct cassandra_statement
                       "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat < ?"},
     fence     = {"UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
                      "WHERE bucket = ? AND id = ? IF beat = ?"},
-    look      = {"SELECT id, beat, is_fenced, keep, shortages FROM weir_members "
+    date      = {"UPDATE weir_members USING TTL ? "
+                      "SET beat = ?, is_fenced = true, keep = ?, shortages = 0x, fenced_for = ? "
+                      "WHERE bucket = ? AND id = ? IF is_fenced = true"},
+    look      = {"SELECT id, beat, is_fenced, keep, shortages, fenced_for FROM weir_members "
                       "WHERE bucket IN (" MEMBER_BUCKETS_TEXT ")"};
 
 /* ---- requests ---- */
@@ -91,6 +94,8 @@ static void words_add_shortages(struct claim_words *words, const struct shortage
 
 void claim_words_write_member(struct claim_words *words, const struct members_errand *errand) {
     int32_t keep_s = seconds_of(between(MEMBER_KEEP_NS_MIN, errand->keep_ns, CLAIM_KEEP_NS_MAX));
+    /* Rounded down: it is never older than that. */
+    int32_t fenced_for_s = (int32_t)(smaller(errand->fenced_for_ns, CLAIM_KEEP_NS_MAX) / SECOND);
     switch (errand->act) {
     case MEMBERS_JOIN:
         words_begin(words, &join);
@@ -108,6 +113,15 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
         if (errand->act == MEMBERS_BEAT) words_add_shortages(words, &errand->shortages);
         words_add_member(words, errand->id);
         words_add(words, errand->beat);
+        break;
+    case MEMBERS_DATE:
+        words_begin(words, &date);
+        /* When it would have expired; 0 would be never. */
+        words_add_int(words, fenced_for_s < keep_s ? keep_s - fenced_for_s : 1);
+        words_add(words, errand->beat);
+        words_add_int(words, keep_s);
+        words_add_int(words, fenced_for_s);
+        words_add_member(words, errand->id);
         break;
     case MEMBERS_LOOK: words_begin(words, &look); return;
     }
@@ -207,7 +221,7 @@ static void read_shortages(struct cql_value value, struct shortage_list *list) {
 
 bool claim_words_records(const struct cassandra_result *result, struct members_record **records,
                          uint32_t *room, uint32_t *count) {
-    enum { ID, BEAT, IS_FENCED, KEEP, SHORTAGES, COLUMNS };
+    enum { ID, BEAT, IS_FENCED, KEEP, SHORTAGES, FENCED_FOR, COLUMNS };
     struct cql_rows        said;
     struct cql_value       values[COLUMNS];
     struct members_record *memory = rows_begin(result, &said, *records, room, sizeof **records);
@@ -217,7 +231,7 @@ bool claim_words_records(const struct cassandra_result *result, struct members_r
     while (cql_rows_next(&said, values, COLUMNS)) {
         struct members_record *record = &memory[*count];
         int64_t                id;
-        int32_t                keep_s;
+        int32_t                keep_s, fenced_for_s = 0;
         *record = (struct members_record){0};
         if (!cql_value_bigint(values[ID], &id) || !cql_value_int(values[KEEP], &keep_s) ||
             !read_number(values[BEAT], INT64_MAX, &record->beat) || keep_s < 0 ||
@@ -225,6 +239,8 @@ bool claim_words_records(const struct cassandra_result *result, struct members_r
             return false;
         record->id      = (uint64_t)id;
         record->keep_ns = (uint64_t)keep_s * SECOND;
+        if (cql_value_int(values[FENCED_FOR], &fenced_for_s) && fenced_for_s > 0)
+            record->fenced_for_ns = (uint64_t)fenced_for_s * SECOND;
         read_shortages(values[SHORTAGES], &record->shortages);
         (*count)++;
     }

@@ -5,8 +5,8 @@
  *
  *     weir_claims    name, id -> number, permits, demand, resets      a partition a user; written with the
  *                                                                     row's number as its timestamp
- *     weir_members   bucket, id -> beat, is_fenced, keep, shortages   conditional; in MEMBER_BUCKETS
- *                                                                     partitions, so that few members wait
+ *     weir_members   bucket, id -> beat, is_fenced, keep, shortages,  conditional; in MEMBER_BUCKETS
+ *                                  fenced_for                         partitions, so that few members wait
  *                                                                     for one another
  *
  * Rows expire (USING TTL) and are never deleted. All is at QUORUM. */

@@ -26,13 +26,14 @@ const struct ddl_table ddl_tables[DDL_TABLES] = {
                       {"resets", "bigint", DDL_REGULAR}}},
     {.name         = "weir_members",
      .comment      = "weir schema 1: which processes are alive (docs/cassandra.md of weir)",
-     .column_count = 6,
+     .column_count = 7,
      .columns      = {{"bucket", "int", DDL_PARTITION_KEY},
                       {"id", "bigint", DDL_CLUSTERING_KEY},
                       {"beat", "bigint", DDL_REGULAR},
                       {"is_fenced", "boolean", DDL_REGULAR},
                       {"keep", "int", DDL_REGULAR},
-                      {"shortages", "blob", DDL_REGULAR}}},
+                      {"shortages", "blob", DDL_REGULAR},
+                      {"fenced_for", "int", DDL_REGULAR}}},
 };
 
 /* ---- statements ---- */
@@ -79,7 +80,7 @@ bool ddl_write_table(const char *keyspace, const struct ddl_table *table, char *
     const struct ddl_column *columns = table->columns;
     write_text(&w, "CREATE TABLE IF NOT EXISTS \"%s\".%s (\n", keyspace, table->name);
     for (unsigned i = 0; i < table->column_count; i++)
-        write_text(&w, "    %-9s %s,\n", columns[i].name, columns[i].type);
+        write_text(&w, "    %-10s %s,\n", columns[i].name, columns[i].type);
     write_text(&w, "    PRIMARY KEY (%s", columns[0].name);
     for (unsigned i = 1; i < table->column_count && columns[i].kind == DDL_CLUSTERING_KEY; i++)
         write_text(&w, ", %s", columns[i].name);
