@@ -385,7 +385,10 @@ typedef struct weir_statistics {
     uint64_t permits;    /* Redis: that this process holds */
     uint64_t shards_cut; /* Redis: parts of the store that do not answer now: of 48 in a Cluster,
                                else of one */
-    uint64_t reserved[3];
+    uint64_t
+        held; /* Redis: users who are held back now, since the store is asked for more than it can
+                         answer in time */
+    uint64_t reserved[2];
 } weir_statistics;
 
 /* Fills in `statistics` as far as its size goes. A snapshot: not one instant under load. */

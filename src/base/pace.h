@@ -27,6 +27,9 @@ static inline bool pace_has_room(const struct pace *p) { return p->out < p->wind
 
 static inline void pace_send(struct pace *p) { p->out++; }
 
+/* One has come back of which nothing is to be learnt. */
+static inline void pace_forget(struct pace *p) { p->out--; }
+
 /* One that went out at `sent_ns` has come back, or is given up. */
 void pace_end(struct pace *p, bool is_in_time, uint64_t sent_ns, uint64_t now_ns);
 

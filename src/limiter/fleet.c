@@ -698,9 +698,9 @@ static void trip_done(struct store_trip *trip) {
     trips_end(&f->trips);
 }
 
-/* Nobody waits for this one who could be answered in time. */
+/* Nobody waits for this one who would be answered in time by a usual trip. */
 static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint64_t now_ns) {
-    return e->last == NULL || e->last->deadline_ns < now_ns + f->watches.tolerance_ns[e->watch];
+    return e->last == NULL || e->last->deadline_ns < now_ns + f->lease.round_trip_ns;
 }
 
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
@@ -1164,6 +1164,14 @@ static uint64_t tally_sum(const struct fleet *f, unsigned which) {
     return sum;
 }
 
+static uint64_t seat_held(struct seat *seat) {
+    uint64_t held = 0;
+    spin_lock(&seat->lock);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++) held += seat->lanes[i].held;
+    spin_unlock(&seat->lock);
+    return held;
+}
+
 void fleet_statistics(struct fleet *f, uint64_t now_ns, struct fleet_statistics *s) {
     *s = (struct fleet_statistics){.allowed     = tally_sum(f, TALLY_ALLOWED),
                                    .entries_max = f->roster.entries_max,
@@ -1176,6 +1184,7 @@ void fleet_statistics(struct fleet *f, uint64_t now_ns, struct fleet_statistics 
     for (uint32_t i = 0; i < f->store->shard_count; i++)
         s->shards_cut += atomic_load_explicit(&f->seats[i].is_cut, memory_order_relaxed);
     if (!fleet_is_open(f)) return;
+    for (uint32_t i = 0; i < f->store->shard_count; i++) s->held += seat_held(&f->seats[i]);
     s->entries = atomic_load_explicit(&f->roster.count, memory_order_relaxed);
     s->evicted = atomic_load_explicit(&f->roster.evicted, memory_order_relaxed);
     fleet_each(f, now_ns, entry_count, s);

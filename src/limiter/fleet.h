@@ -180,6 +180,7 @@ struct fleet_statistics {
     uint64_t entries, entries_max, evicted;
     uint64_t bytes; /* that the fleet can touch */
     uint64_t permits_in_hand;
+    uint64_t held; /* entries, now: see lane.h */
     uint32_t shards_cut;
 };
 

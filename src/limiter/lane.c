@@ -5,8 +5,9 @@
  * A grant whose exchange took longer than its rule's watch tolerates is not used (lease/watch.h), and is
  * asked for again. So a store that is asked for more than it can answer within that time is asked for still
  * more, and soon everything that it does is in vain; it would stay so when the crowd has gone. Therefore
- * what is out has a window (base/pace.h), which shrinks when answers come too late, and who finds it full is
- * held, in order. Nothing of a request is fixed meanwhile: when its turn comes it is as young as any other.
+ * what is out has a window (base/pace.h), which shrinks when answers come too late twice in a row, and who
+ * finds it full is held, in order. Nothing of a request is fixed meanwhile: when its turn comes it is as
+ * young as any other.
  *
  * Where even one trip of each process is too much together, a lane rests: for a time from a range that
  * doubles with each round that was in vain (full jitter, as the probes of shard.c). */
@@ -37,12 +38,14 @@ void lane_hold(struct lane *l, struct roster *r, struct entry *e) {
     else
         r->entries[l->last].next_held = e->number;
     l->last = e->number;
+    l->held++;
 }
 
 struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns) {
     if (l->first == ROSTER_NOWHERE || !lane_is_open(l, now_ns)) return NULL;
     struct entry *e = &r->entries[l->first];
     l->first        = e->next_held;
+    l->held--;
     return e;
 }
 
@@ -52,19 +55,36 @@ bool lane_wakes(struct lane *l, uint64_t now_ns) {
     return true;
 }
 
-/* A round of trips that were out together was in vain. */
 static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {
-    l->rested_ns = now_ns;
     if (++l->rests < LANE_REST_AFTER) return;
     uint64_t doublings = smaller(l->rests - LANE_REST_AFTER, LANE_REST_DOUBLINGS);
     uint64_t range_ns  = smaller(LANE_REST_NS_MAX, smaller(took_ns, LANE_REST_NS_MAX) << doublings);
     l->rests_until_ns  = now_ns + 1 + random_below(&l->random, range_ns + 1);
 }
 
-void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns) {
+static void lane_end_late(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
+    bool is_round = sent_ns >= l->late_ns; /* and not out with the one before */
+    if (is_round) {
+        l->late_rounds++;
+        l->late_ns = now_ns;
+    }
+    if (l->late_rounds < LANE_LATE_ROUNDS) {
+        pace_forget(&l->pace);
+        return;
+    }
     bool is_least = l->pace.window == 1;
-    pace_end(&l->pace, end == LANE_IN_TIME, sent_ns, now_ns);
-    if (end == LANE_LATE && is_least && sent_ns >= l->rested_ns)
-        lane_rest(l, now_ns - sent_ns, now_ns);
-    if (end == LANE_IN_TIME && l->rests > 0) l->rests--;
+    pace_end(&l->pace, false, sent_ns, now_ns);
+    if (is_round && is_least) lane_rest(l, now_ns - sent_ns, now_ns);
+}
+
+void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns) {
+    switch (end) {
+    case LANE_IN_TIME:
+        if (sent_ns >= l->late_ns) l->late_rounds = 0;
+        if (l->rests > 0) l->rests--;
+        pace_end(&l->pace, true, sent_ns, now_ns);
+        break;
+    case LANE_LATE: lane_end_late(l, sent_ns, now_ns); break;
+    case LANE_MISSED: pace_end(&l->pace, false, sent_ns, now_ns); break;
+    }
 }

@@ -16,7 +16,8 @@
 
 enum {
     LANE_REST_DOUBLINGS = 8,
-    LANE_REST_AFTER     = 3, /* rounds in vain: one may be by chance */
+    LANE_LATE_ROUNDS = 2, /* in a row; one may be by chance, since a thread waited for its turn */
+    LANE_REST_AFTER  = 3, /* rounds in vain, with a window of one */
 };
 
 #define LANE_REST_NS_MAX UINT64_C(1000000000)
@@ -25,8 +26,10 @@ struct lane {
     struct pace   pace;
     struct random random;
     uint32_t first, last;    /* of those who are held, by entry; first ROSTER_NOWHERE: nobody is */
+    uint32_t held;           /* so many are */
     uint32_t rests;          /* rounds that were in vain, less trips that were not */
-    uint64_t rested_ns;      /* the last round in vain */
+    uint32_t late_rounds;    /* in a row: of trips that were out together some came too late */
+    uint64_t late_ns;        /* when the last of these was found out */
     uint64_t rests_until_ns; /* 0: it does not rest */
 };
 

@@ -322,4 +322,5 @@ void remote_stats(struct remote *r, weir_statistics *statistics) {
     statistics->misses          = s.misses;
     statistics->permits         = s.permits_in_hand;
     statistics->shards_cut      = s.shards_cut;
+    statistics->held            = s.held;
 }

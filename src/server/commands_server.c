@@ -155,6 +155,7 @@ static void say_store(struct page *page, const weir_statistics *statistics, cons
     say_number(page, "store_misses", statistics->misses);
     say_number(page, "store_permits", statistics->permits);
     say_number(page, "store_shards_cut", statistics->shards_cut);
+    say_number(page, "store_held", statistics->held);
     say(page, "store_trouble:%s\r\n", trouble);
 }
 

@@ -261,11 +261,13 @@ TEST(no_more_trips_are_out_than_the_window_and_all_are_made_at_last) {
     model_hold(m, true);
     crowd_ask(&crowd, f, CROWD_MAX, 100);
     CHECK_EQ(model_counts(m).served, PACE_FIRST);
+    CHECK_EQ(statistics(f).held, CROWD_MAX - PACE_FIRST);
     model_hold(m, false);
     for (unsigned i = 0; i < CROWD_MAX; i++) {
         wait_for(&crowd.members[i]);
         CHECK(crowd.members[i].ticket.answer.allowed);
     }
+    CHECK_EQ(statistics(f).held, 0);
     close_both(f, m);
 }
 

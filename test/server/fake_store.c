@@ -203,7 +203,8 @@ weir_status weir_stats(weir *w, weir_statistics *statistics) {
                                     .trips      = 2,
                                     .misses     = 3,
                                     .permits    = 4,
-                                    .shards_cut = 5};
+                                    .shards_cut = 5,
+                                    .held       = 6};
     return WEIR_OK;
 }
 

@@ -534,8 +534,10 @@ TEST(info_tells_how_the_store_is) {
     struct world world = world_open(1, 0, 0);
     int          peer  = join(&world);
     say(peer, "INFO store\r\nDBSIZE\r\n");
-    hear(peer, "$121\r\n# Store\r\nstore_degraded:1\r\nstore_trips:2\r\nstore_misses:3\r\n"
-               "store_permits:4\r\nstore_shards_cut:5\r\nstore_trouble:it is away\r\n\r\n:17\r\n");
+    hear(peer,
+         "$135\r\n# Store\r\nstore_degraded:1\r\nstore_trips:2\r\nstore_misses:3\r\n"
+         "store_permits:4\r\nstore_shards_cut:5\r\nstore_held:6\r\nstore_trouble:it is away\r\n\r\n"
+         ":17\r\n");
     CHECK_EQ(close(peer), 0);
     world_close(&world);
 }

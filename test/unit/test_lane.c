@@ -70,7 +70,7 @@ static bool is_resting(const struct lane *l, uint64_t now_ns) { return now_ns < 
 TEST(a_lane_rests_when_its_least_window_is_too_much) {
     struct lane l;
     lane_begin(&l, 1);
-    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS); /* 64, 32, 16, 8, 4, 2 */
+    uint64_t now_ns = rounds(&l, LANE_LATE, 7, MS); /* 64, 64, 32, 16, 8, 4, 2 */
     CHECK_EQ(l.pace.window, 1);
     now_ns = rounds(&l, LANE_LATE, LANE_REST_AFTER - 1, now_ns);
     CHECK(!is_resting(&l, now_ns));
@@ -98,10 +98,34 @@ TEST(rests_grow_and_have_an_end) {
     CHECK_GT(longest_ns, LANE_REST_NS_MAX / 2);
 }
 
+TEST(one_round_that_is_late_may_be_by_chance) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = MS;
+    for (unsigned i = 0; i < 10; i++) {
+        now_ns = rounds(&l, LANE_LATE, 1, now_ns);
+        now_ns = rounds(&l, LANE_IN_TIME, 1, now_ns);
+    }
+    CHECK_EQ(l.pace.window, PACE_FIRST);
+    (void)rounds(&l, LANE_LATE, 2, now_ns);
+    CHECK_EQ(l.pace.window, PACE_FIRST / 2);
+}
+
+/* What was sent before it was late says nothing of the time after it. */
+TEST(one_that_was_out_with_a_late_one_does_not_excuse_it) {
+    struct lane l;
+    lane_begin(&l, 1);
+    for (unsigned i = 0; i < 3; i++) lane_send(&l);
+    lane_end(&l, LANE_LATE, MS, 5 * MS);
+    lane_end(&l, LANE_IN_TIME, 4 * MS, 6 * MS);
+    (void)rounds(&l, LANE_LATE, 1, 6 * MS);
+    CHECK_EQ(l.pace.window, PACE_FIRST / 2);
+}
+
 TEST(one_that_is_in_time_takes_back_one_that_was_not) {
     struct lane l;
     lane_begin(&l, 1);
-    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 7, MS);
     for (unsigned i = 0; i < 50; i++) {
         now_ns = rounds(&l, LANE_LATE, 1, now_ns);
         CHECK(!is_resting(&l, now_ns));
@@ -112,7 +136,7 @@ TEST(one_that_is_in_time_takes_back_one_that_was_not) {
 TEST(those_that_were_out_together_rest_once) {
     struct lane l;
     lane_begin(&l, 1);
-    uint64_t now_ns = rounds(&l, LANE_LATE, 6, MS);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 7, MS);
     for (unsigned i = 0; i < 3; i++) lane_send(&l); /* when its window was greater */
     for (unsigned i = 0; i < 3; i++) lane_end(&l, LANE_LATE, now_ns, now_ns + (4 + i) * MS);
     CHECK_EQ(l.rests, 1);
