@@ -14,14 +14,18 @@ enum {
         8, /* so many must be answered near to where it was halved before it grows */
 };
 
+#define PACE_HEAL_NS                                                                               \
+    UINT64_C(1000000000) /* so long after it was halved it is doubled, below PACE_FIRST */
+
 struct pace {
     uint32_t out, window;
     uint32_t answered; /* while it was full, since it grew */
     uint32_t halved;   /* it was so large when it was halved last */
     uint64_t halved_ns;
+    bool is_eager; /* until it is halved for the first time it is doubled and not grown by one */
 };
 
-void pace_begin(struct pace *p);
+void pace_begin(struct pace *p, bool is_eager);
 
 static inline bool pace_has_room(const struct pace *p) { return p->out < p->window; }
 

@@ -5,6 +5,8 @@
  * Locks, in this order: an entry's bucket (roster.h), its shard's seat, then the pool of trips or the
  * timers. They are held for some dozens of instructions, never across serve(), done(), a wait or a
  * system call, but for one: whoever sets the first of all timers wakes the thread that waits for them.
+ * Who is held back (lane.h) is so under both bucket and seat, taken under the seat, and may be held again as
+ * of the bucket's lock after that.
  *
  * An answer counts at one instant between call and return. Callers read the clock before they get the
  * bucket's lock, so one may come with an earlier time than the entry has seen; it then counts as of
@@ -12,8 +14,8 @@
  * granted after its own time, and report a use before the grant.
  *
  * Timers only come too early: see timers.c. One thread goes through them: reports, resends, what is
- * given back, tickets whose time is up, beats. What a caller or a reply brings about is sent by their
- * own threads at once. */
+ * given back, tickets whose time is up, beats, the ends of rests. What a caller or a reply brings about is
+ * sent by their own threads at once, or held back and sent by that of a later reply. */
 #include "limiter/fleet.h"
 
 #include <string.h>
@@ -45,17 +47,18 @@
  * may cost the others theirs. */
 #define VISIT_NS_MIN (10 * MILLISECOND)
 
-/* What was gathered is kept for so long, until the rest is there too. */
-#define GATHERED_NS (20 * MILLISECOND)
+/* What was gathered is kept for so long, until the rest is there too; or for as long as callers wait. */
+#define GATHERED_NS_MIN (20 * MILLISECOND)
 
 enum {
     USERS_DEFAULT    = 65536,
-    TRIPS_DEFAULT    = 1024,
+    TRIPS_DEFAULT    = 4096, /* as many as the first windows of a Cluster's shards, and more */
     NODES_DEFAULT    = 8,
     WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
     WAIT_TRIPS       = 4,
     RETRIES_A_TRIP   = 2, /* a trip is given up after so many times the holder's retry_ns */
     SHARDS_MAX       = 4096,
+    RELEASED_MAX     = 64,       /* of those who are held, at a time */
     SPREAD_NS        = 50000000, /* holders come back from an outage within this */
     BEAT_WAIT_TRIPS  = 8,        /* round trips */
     BEAT_WAIT_MS_MIN = 20,
@@ -133,9 +136,10 @@ static void          entry_degrade(const struct fleet *f, struct entry *e, uint6
                                    struct fleet_answer *a);
 static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns);
 static void               lane_release(struct fleet *f, uint32_t shard, uint32_t watch);
-static void               shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns);
-static void               fleet_send(struct fleet *f, struct store_trip *trips);
-static void               trip_done(struct store_trip *trip);
+static void  entry_go_on(struct fleet *f, struct entry *e, struct bucket *b, bool is_its_turn);
+static void  shard_arm(struct fleet *f, uint32_t shard, uint64_t due_ns);
+static void  fleet_send(struct fleet *f, struct store_trip *trips);
+static void  trip_done(struct store_trip *trip);
 static void  fleet_forget(struct fleet *f, const struct store_name *name, uint64_t now_ns);
 static void *fleet_run(void *context);
 
@@ -385,11 +389,11 @@ static inline struct fleet_answer entry_denies(const struct entry *e, enum fleet
 }
 
 /* True: what is gathered is in hand, and stays there for a while. */
-static bool entry_gather(struct entry *e, uint64_t cost, enum fleet_how how, uint64_t now_ns,
-                         struct fleet_answer *a) {
+static bool entry_gather(const struct fleet *f, struct entry *e, uint64_t cost, enum fleet_how how,
+                         uint64_t now_ns, struct fleet_answer *a) {
     uint64_t until_ns, left = holder_left(&e->holder, now_ns, &until_ns);
     if (left < cost) return false;
-    holder_keep(&e->holder, now_ns + GATHERED_NS);
+    holder_keep(&e->holder, now_ns + larger(GATHERED_NS_MIN, f->wait_ns));
     *a = entry_allows(e, how, left - cost);
     return true;
 }
@@ -403,7 +407,7 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
         entry_degrade(f, e, q->cost, q->policy, why, now_ns, a);
         return true;
     }
-    if (t->gathers && entry_gather(e, q->cost, FLEET_IN_HAND, now_ns, a)) return true;
+    if (t->gathers && entry_gather(f, e, q->cost, FLEET_IN_HAND, now_ns, a)) return true;
     struct holder_answer answer = holder_ask(&e->holder, q->cost, now_ns);
     if (answer.outcome != HOLDER_WAIT) {
         uint64_t left = holder_left(&e->holder, now_ns, &until_ns);
@@ -475,20 +479,23 @@ static bool trip_is_contact(const struct fleet *f, const struct lease_request *r
     return !f->store->grants_wait || request->id.sequence == 0;
 }
 
-/* The seat is locked. A store that paces itself is never held back. */
-static void seat_note_lane(const struct fleet *f, struct seat *seat, uint32_t watch,
-                           uint64_t now_ns) {
-    bool is_full = !f->store->paces_itself && lane_is_full(&seat->lanes[watch], now_ns);
+/* The seat is locked. */
+static void seat_note_lane(struct seat *seat, uint32_t watch, uint64_t now_ns) {
+    bool is_full = lane_is_full(&seat->lanes[watch], now_ns);
     atomic_store_explicit(&seat->is_full[watch], is_full, memory_order_relaxed);
 }
 
-/* Whether what the holder wants sent has to wait for others' trips to come back: the end of one that is
- * out comes here again, and so do those who are held, in their order. */
-static bool entry_is_held_up(struct fleet *f, struct entry *e, uint64_t now_ns) {
+/* Whether a trip has a lane: one of an account, to a store that does not pace itself. */
+static inline bool fleet_has_lanes(const struct fleet *f) { return !f->store->paces_itself; }
+
+/* True: what the holder wants to acquire waits for others' trips to come back. The end of one that is out
+ * comes here again, and so do those who are held, in their order. Reports and what is given back are of use
+ * however late they are, and as many as what was acquired. */
+static bool entry_hold_back(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct seat *seat = &f->seats[e->shard];
     if (!atomic_load_explicit(&seat->is_full[e->watch], memory_order_relaxed)) return false;
+    if (!holder_would_acquire(&e->holder, now_ns)) return false;
     if (e->is_held || e->trips_out > 0) return true;
-    if (!holder_would_send(&e->holder, now_ns)) return false;
     spin_lock(&seat->lock);
     struct lane *lane    = &seat->lanes[e->watch];
     bool         is_full = lane_is_full(lane, now_ns);
@@ -511,15 +518,19 @@ static uint64_t seat_next_ns(const struct seat *seat) {
  * free the request is as good as lost, and the holder sends again. */
 static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct lease_request request;
-    struct store_trip   *list   = NULL;
-    bool                 is_cut = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
+    struct store_trip   *list    = NULL;
+    bool                 is_lost = false;
+    bool                 is_cut  = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
     while (!is_cut && holder_poll(&e->holder, now_ns, &request)) {
         struct fleet_trip *t = trip_new(f, e->shard, &request, now_ns);
-        if (t == NULL) break;
+        is_lost              = t == NULL;
+        if (is_lost) break;
         struct seat *seat = &f->seats[e->shard];
         spin_lock(&seat->lock);
-        lane_send(&seat->lanes[e->watch]);
-        seat_note_lane(f, seat, e->watch, now_ns);
+        if (fleet_has_lanes(f)) {
+            lane_send(&seat->lanes[e->watch]);
+            seat_note_lane(seat, e->watch, now_ns);
+        }
         shard_use(&seat->shard, &e->terms, trip_is_contact(f, &request), now_ns);
         shard_tell_seen(&seat->shard, &t->trip.request);
         uint64_t beat_ns = shard_next_ns(&seat->shard);
@@ -535,13 +546,13 @@ static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint6
         list         = &t->trip;
         e->trips_out++;
     }
-    if (list != NULL || !e->is_armed)
+    if (list != NULL || is_lost || !e->is_armed)
         entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
     return list;
 }
 
 static struct store_trip *entry_poll(struct fleet *f, struct entry *e, uint64_t now_ns) {
-    return entry_is_held_up(f, e, now_ns) ? NULL : entry_poll_now(f, e, now_ns);
+    return entry_hold_back(f, e, now_ns) ? NULL : entry_poll_now(f, e, now_ns);
 }
 
 static void trips_append(struct store_trip **list, struct store_trip *more) {
@@ -569,11 +580,12 @@ static void fleet_tell(struct fleet *f, struct fleet_ticket *tickets) {
 }
 
 /* The store has answered: those who wait ask again, in their order. */
-static struct fleet_ticket *entry_ask_again(struct entry *e, uint64_t now_ns) {
+static struct fleet_ticket *entry_ask_again(const struct fleet *f, struct entry *e,
+                                            uint64_t now_ns) {
     struct fleet_ticket *told = NULL, **end = &told;
     for (struct fleet_ticket *t = e->first, *next; t != NULL; t = next) {
         next = t->next;
-        if (!t->gathers || !entry_gather(e, t->cost, FLEET_BY_TRIP, now_ns, &t->answer)) {
+        if (!t->gathers || !entry_gather(f, e, t->cost, FLEET_BY_TRIP, now_ns, &t->answer)) {
             struct holder_answer answer = holder_ask_again(&e->holder, t->cost, now_ns);
             if (answer.outcome == HOLDER_WAIT) continue;
             uint64_t until_ns, left = holder_left(&e->holder, now_ns, &until_ns);
@@ -632,6 +644,14 @@ static void visit_end(struct fleet *f, const struct fleet_trip *t, uint64_t now_
     if (!q->is_reset) tally_answer(f, &visitor->answer);
 }
 
+static enum lane_end trip_lane_end(const struct fleet *f, const struct fleet_trip *t,
+                                   uint32_t watch, uint64_t now_ns) {
+    const struct lease_reply *reply = &t->trip.reply;
+    if (t->trip.status != STORE_DONE) return t->trip.is_alone ? LANE_SAYS_NOTHING : LANE_MISSED;
+    if (now_ns <= reply->sent_ns + f->watches.tolerance_ns[watch]) return LANE_IN_TIME;
+    return reply->granted > 0 ? LANE_LATE : LANE_SAYS_NOTHING;
+}
+
 /* On the store's thread. */
 static void trip_done(struct store_trip *trip) {
     struct fleet_trip  *t           = trip->context;
@@ -652,13 +672,11 @@ static void trip_done(struct store_trip *trip) {
         shard_see(&seat->shard, trip->request.era_seen_us, reply,
                   e == NULL ? SHARD_WATCHES : e->watch, now_ns);
     if (is_answered && trip->is_beat) shard_owe(&seat->shard, reply->retry_after_us, now_ns);
-    if (e != NULL) {
-        bool          is_late = now_ns > reply->sent_ns + f->watches.tolerance_ns[watch];
-        enum lane_end end     = is_answered     ? is_late ? LANE_LATE : LANE_IN_TIME
-                                : says_of_store ? LANE_MISSED
-                                                : LANE_IN_TIME;
-        lane_end(&seat->lanes[watch], end, t->sent_ns, now_ns);
-        seat_note_lane(f, seat, watch, now_ns);
+    bool has_held = false;
+    if (e != NULL && fleet_has_lanes(f)) {
+        lane_end(&seat->lanes[watch], trip_lane_end(f, t, watch, now_ns), t->sent_ns, now_ns);
+        seat_note_lane(seat, watch, now_ns);
+        has_held = seat->lanes[watch].held > 0;
     }
     uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
@@ -678,7 +696,7 @@ static void trip_done(struct store_trip *trip) {
                 holder_take(&e->holder, &seat->shard.watches[e->watch], reply, e->newest_ns);
             spin_unlock(&seat->lock);
             e->free = reply->free;
-            if (is_news) told = entry_ask_again(e, e->newest_ns);
+            if (is_news) told = entry_ask_again(f, e, e->newest_ns);
         } else {
             uint64_t deadline_ns; /* a timer or a sleeper looks after it */
             bool     is_refused = trip->is_alone && trip->status == STORE_REFUSED;
@@ -694,13 +712,17 @@ static void trip_done(struct store_trip *trip) {
     fleet_send(f, trips);
     fleet_tell(f, told);
     if (visitor != NULL) visitor->done(visitor);
-    if (e != NULL) lane_release(f, shard, watch);
+    if (has_held) lane_release(f, shard, watch);
     trips_end(&f->trips);
 }
 
-/* Nobody waits for this one who would be answered in time by a usual trip. */
+/* Nobody waits for this one who would be answered in time by a usual trip, nor is anybody likely to come back
+ * while a lease that is acquired now lasts. */
 static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint64_t now_ns) {
-    return e->last == NULL || e->last->deadline_ns < now_ns + f->lease.round_trip_ns;
+    for (const struct fleet_ticket *t = e->first; t != NULL; t = t->next)
+        if (t->deadline_ns >= now_ns + f->lease.round_trip_ns) return false;
+    bool is_kept = e->terms.mode == LEASE_MODE_SHARE;
+    return !is_kept || now_ns >= e->holder.called_ns + e->terms.term_ns;
 }
 
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
@@ -708,25 +730,31 @@ static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t
                                     uint64_t now_ns) {
     spin_lock(&seat->lock);
     struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
-    seat_note_lane(f, seat, watch, now_ns);
+    seat_note_lane(seat, watch, now_ns);
     spin_unlock(&seat->lock);
     return e;
 }
 
-/* A trip has come back, or a rest is over. */
+/* A trip has come back, or a rest is over. Many may be passed over, so the rest is left to the timers. */
 static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
+    struct seat  *seat   = &f->seats[shard];
     uint64_t      now_ns = clock_now_ns();
-    struct entry *e;
-    while ((e = seat_take_held(f, &f->seats[shard], watch, now_ns)) != NULL) {
+    struct entry *e      = NULL;
+    for (unsigned i = 0; i < RELEASED_MAX; i++) {
+        e = seat_take_held(f, seat, watch, now_ns);
+        if (e == NULL) return;
         struct bucket *b = roster_lock_entry(&f->roster, e);
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
         if (entry_is_too_late(f, e, e->newest_ns)) holder_give_up(&e->holder);
-        struct store_trip *trips = entry_poll_now(f, e, e->newest_ns);
-        roster_unlock(b);
-        fleet_send(f, trips);
+        entry_go_on(f, e, b, true);
     }
+    spin_lock(&seat->lock);
+    lane_go_on_later(&seat->lanes[watch], now_ns);
+    uint64_t next_ns = seat_next_ns(seat);
+    spin_unlock(&seat->lock);
+    shard_arm(f, shard, next_ns);
 }
 
 /* --- together -------------------------------------------------------------------------------- */
@@ -915,11 +943,29 @@ static void entry_put_off(struct fleet *f, struct entry *e, uint64_t now_ns) {
     if (holder_next_ns(&e->holder) == UINT64_MAX) return;
     struct seat *seat = &f->seats[e->shard];
     spin_lock(&seat->lock);
-    uint64_t probe_ns = shard_next_ns(&seat->shard);
+    uint64_t probe_ns  = shard_next_ns(&seat->shard);
+    uint64_t spread_ns = random_below(&seat->shard.random, SPREAD_NS);
     spin_unlock(&seat->lock);
     uint64_t at_ns = now_ns + SPREAD_NS;
     if (probe_ns != UINT64_MAX) at_ns = larger(at_ns, probe_ns);
-    entry_arm(f, e, at_ns + random_below(&f->random, SPREAD_NS));
+    entry_arm(f, e, at_ns + spread_ns);
+}
+
+/* Ends tickets and sends what is due, and unlocks the bucket. */
+static void entry_go_on(struct fleet *f, struct entry *e, struct bucket *b, bool is_its_turn) {
+    uint64_t             deadline_ns;
+    struct store_trip   *trips = NULL;
+    struct fleet_ticket *told  = entry_expire(f, e, false, e->newest_ns, &deadline_ns);
+    if (entry_cut(f, e) != FLEET_FINE)
+        entry_put_off(f, e, e->newest_ns);
+    else if (is_its_turn)
+        trips = entry_poll_now(f, e, e->newest_ns);
+    else
+        trips = entry_poll(f, e, e->newest_ns);
+    if (deadline_ns != UINT64_MAX) entry_arm(f, e, larger(deadline_ns, e->newest_ns + TURN_NS));
+    roster_unlock(b);
+    fleet_send(f, trips);
+    fleet_tell(f, told);
 }
 
 static void entry_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
@@ -928,18 +974,7 @@ static void entry_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
     if (b == NULL) return;
     e->is_armed  = false;
     e->newest_ns = larger(e->newest_ns, now_ns);
-
-    uint64_t             deadline_ns;
-    struct store_trip   *trips = NULL;
-    struct fleet_ticket *told  = entry_expire(f, e, false, e->newest_ns, &deadline_ns);
-    if (entry_cut(f, e) != FLEET_FINE)
-        entry_put_off(f, e, e->newest_ns);
-    else
-        trips = entry_poll(f, e, e->newest_ns);
-    if (deadline_ns != UINT64_MAX) entry_arm(f, e, larger(deadline_ns, e->newest_ns + TURN_NS));
-    roster_unlock(b);
-    fleet_send(f, trips);
-    fleet_tell(f, told);
+    entry_go_on(f, e, b, false);
 }
 
 static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
@@ -952,7 +987,7 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
         if (t == NULL) shard_unsend(&seat->shard, now_ns);
     }
     bool wakes[SHARD_WATCHES];
-    for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wakes(&seat->lanes[i], now_ns);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wake(&seat->lanes[i], now_ns);
     uint64_t next_ns = seat_next_ns(seat);
     spin_unlock(&seat->lock);
     shard_arm(f, number, next_ns);

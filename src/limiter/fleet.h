@@ -57,7 +57,7 @@ enum fleet_policy { FLEET_DEFAULT, FLEET_CLOSED, FLEET_OPEN, FLEET_LOCAL };
 /* Zero means the default. */
 struct fleet_options {
     uint32_t          users_max; /* entries, 1.1 KiB each as they are used; 65536 */
-    uint32_t          trips_max; /* out at once; 1024, and no more than the store's */
+    uint32_t          trips_max; /* out at once; 4096, and no more than the store's */
     uint64_t          wait_ns;   /* of callers who name no other; 20 ms, or four round trips */
     enum fleet_policy policy;    /* FLEET_LOCAL */
     /* nodes is the number that shares limits under FLEET_LOCAL, too. round_trip_ns 0: the store's. */

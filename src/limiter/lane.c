@@ -19,7 +19,7 @@
 
 void lane_begin(struct lane *l, uint64_t seed) {
     *l = (struct lane){.random = {.state = seed}, .first = ROSTER_NOWHERE};
-    pace_begin(&l->pace);
+    pace_begin(&l->pace, true);
 }
 
 static bool lane_is_open(const struct lane *l, uint64_t now_ns) {
@@ -49,14 +49,19 @@ struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns)
     return e;
 }
 
-bool lane_wakes(struct lane *l, uint64_t now_ns) {
+bool lane_wake(struct lane *l, uint64_t now_ns) {
     if (l->rests_until_ns == 0 || now_ns < l->rests_until_ns) return false;
     l->rests_until_ns = 0;
     return true;
 }
 
+void lane_go_on_later(struct lane *l, uint64_t now_ns) {
+    if (l->first != ROSTER_NOWHERE && l->rests_until_ns == 0) l->rests_until_ns = now_ns;
+}
+
 static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {
-    if (++l->rests < LANE_REST_AFTER) return;
+    if (l->rests < LANE_REST_AFTER + LANE_REST_DOUBLINGS) l->rests++;
+    if (l->rests < LANE_REST_AFTER) return;
     uint64_t doublings = smaller(l->rests - LANE_REST_AFTER, LANE_REST_DOUBLINGS);
     uint64_t range_ns  = smaller(LANE_REST_NS_MAX, smaller(took_ns, LANE_REST_NS_MAX) << doublings);
     l->rests_until_ns  = now_ns + 1 + random_below(&l->random, range_ns + 1);
@@ -86,5 +91,6 @@ void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_
         break;
     case LANE_LATE: lane_end_late(l, sent_ns, now_ns); break;
     case LANE_MISSED: pace_end(&l->pace, false, sent_ns, now_ns); break;
+    case LANE_SAYS_NOTHING: pace_forget(&l->pace); break;
     }
 }

@@ -33,7 +33,12 @@ struct lane {
     uint64_t rests_until_ns; /* 0: it does not rest */
 };
 
-enum lane_end { LANE_IN_TIME, LANE_LATE, LANE_MISSED };
+enum lane_end {
+    LANE_IN_TIME,
+    LANE_LATE,         /* a grant that came too late to be used */
+    LANE_MISSED,       /* shard.c says when to ask again */
+    LANE_SAYS_NOTHING, /* anything else that took long, but was not in vain */
+};
 
 void lane_begin(struct lane *l, uint64_t seed);
 
@@ -47,12 +52,15 @@ void lane_hold(struct lane *l, struct roster *r, struct entry *e);
  * has its lock. */
 struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns);
 
-/* Whether a rest is over: those who are held may go. */
-bool lane_wakes(struct lane *l, uint64_t now_ns);
+/* True: a rest is over, and those who are held may go. */
+bool lane_wake(struct lane *l, uint64_t now_ns);
+
+/* Not all who may go have gone: as if a rest were over now. */
+void lane_go_on_later(struct lane *l, uint64_t now_ns);
 
 static inline void lane_send(struct lane *l) { pace_send(&l->pace); }
 
-/* One that went out at sent_ns has come back; or it is missed, after which shard.c says when to ask again. */
+/* One that went out at sent_ns has come back, or is missed. */
 void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns);
 
 #endif

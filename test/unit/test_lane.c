@@ -25,6 +25,7 @@ TEST(who_is_held_goes_in_order_and_one_for_each_that_comes_back) {
     struct lane l;
     entries_begin();
     lane_begin(&l, 1);
+    l.pace.is_eager = false; /* it does not grow here */
     fill(&l, MS);
     for (uint32_t i = 0; i < 3; i++) lane_hold(&l, &roster, &entries[i]);
     CHECK(lane_take(&l, &roster, MS) == NULL);
@@ -79,10 +80,10 @@ TEST(a_lane_rests_when_its_least_window_is_too_much) {
     CHECK(lane_is_full(&l, now_ns));
     CHECK_LE(l.rests_until_ns, now_ns + 4 * MS + 1);
     uint64_t until_ns = l.rests_until_ns;
-    CHECK(!lane_wakes(&l, until_ns - 1));
+    CHECK(!lane_wake(&l, until_ns - 1));
     CHECK(!lane_is_full(&l, until_ns));
-    CHECK(lane_wakes(&l, until_ns));
-    CHECK(!lane_wakes(&l, until_ns));
+    CHECK(lane_wake(&l, until_ns));
+    CHECK(!lane_wake(&l, until_ns));
 }
 
 TEST(rests_grow_and_have_an_end) {
@@ -127,7 +128,7 @@ TEST(one_that_is_in_time_takes_back_one_that_was_not) {
     lane_begin(&l, 1);
     uint64_t now_ns = rounds(&l, LANE_LATE, 7, MS);
     for (unsigned i = 0; i < 50; i++) {
-        now_ns = rounds(&l, LANE_LATE, 1, now_ns);
+        now_ns = rounds(&l, LANE_LATE, LANE_LATE_ROUNDS, now_ns);
         CHECK(!is_resting(&l, now_ns));
         now_ns = rounds(&l, LANE_IN_TIME, 1, now_ns);
     }
@@ -140,6 +141,25 @@ TEST(those_that_were_out_together_rest_once) {
     for (unsigned i = 0; i < 3; i++) lane_send(&l); /* when its window was greater */
     for (unsigned i = 0; i < 3; i++) lane_end(&l, LANE_LATE, now_ns, now_ns + (4 + i) * MS);
     CHECK_EQ(l.rests, 1);
+}
+
+TEST(what_was_not_in_vain_says_nothing) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 1, MS);
+    now_ns          = rounds(&l, LANE_SAYS_NOTHING, 50, now_ns);
+    CHECK_EQ(l.pace.window, PACE_FIRST);
+    CHECK_EQ(l.pace.out, 0);
+    (void)rounds(&l, LANE_LATE, 1, now_ns); /* the second in a row all the same */
+    CHECK_EQ(l.pace.window, PACE_FIRST / 2);
+}
+
+TEST(rests_are_soon_forgotten_however_many_there_were) {
+    struct lane l;
+    lane_begin(&l, 1);
+    uint64_t now_ns = rounds(&l, LANE_LATE, 1000, MS);
+    now_ns          = rounds(&l, LANE_IN_TIME, LANE_REST_AFTER + LANE_REST_DOUBLINGS, now_ns);
+    CHECK_EQ(l.rests, 0);
 }
 
 TEST(what_is_missed_makes_nobody_rest) {

@@ -8,7 +8,7 @@ static void send_all(struct pace *p) {
 
 TEST(what_is_out_is_bounded) {
     struct pace p;
-    pace_begin(&p);
+    pace_begin(&p, false);
     send_all(&p);
     CHECK_EQ(p.out, PACE_FIRST);
     pace_end(&p, true, 0, 1);
@@ -17,7 +17,7 @@ TEST(what_is_out_is_bounded) {
 
 TEST(a_full_window_that_is_answered_grows_by_one) {
     struct pace p;
-    pace_begin(&p);
+    pace_begin(&p, false);
     for (uint32_t i = 0; i < PACE_FIRST; i++) {
         send_all(&p);
         pace_end(&p, true, 0, 1);
@@ -29,7 +29,7 @@ TEST(a_full_window_that_is_answered_grows_by_one) {
 
 TEST(those_that_were_out_together_halve_it_once) {
     struct pace p;
-    pace_begin(&p);
+    pace_begin(&p, false);
     send_all(&p);
     for (unsigned i = 0; i < PACE_FIRST; i++) pace_end(&p, false, 10, 20 + i);
     CHECK_EQ(p.window, PACE_FIRST / 2);
@@ -52,7 +52,7 @@ static void answer_windows(struct pace *p, unsigned windows) {
 
 TEST(it_grows_more_slowly_near_to_where_it_was_halved) {
     struct pace p;
-    pace_begin(&p);
+    pace_begin(&p, false);
     send_all(&p);
     pace_end(&p, false, 10, 20);
     CHECK_EQ(p.window, 32);
@@ -70,11 +70,45 @@ TEST(it_grows_more_slowly_near_to_where_it_was_halved) {
 
 TEST(it_comes_back_from_one) {
     struct pace p;
-    pace_begin(&p);
+    pace_begin(&p, false);
     for (unsigned i = 0; i < 20; i++) {
         pace_send(&p);
         pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
     }
     answer_windows(&p, 2 * PACE_NEAR_WINDOWS + 20);
     CHECK_GT(p.window, 16);
+}
+
+TEST(it_is_doubled_until_it_is_halved_if_it_is_eager) {
+    struct pace p;
+    pace_begin(&p, true);
+    answer_windows(&p, 1);
+    CHECK_EQ(p.window, 2 * PACE_FIRST);
+    send_all(&p);
+    pace_end(&p, false, 2000, 2000);
+    CHECK_EQ(p.window, PACE_FIRST);
+    answer_windows(&p, 1);
+    CHECK_EQ(p.window, PACE_FIRST + 1);
+}
+
+TEST(it_heals_where_little_is_asked) {
+    struct pace p;
+    pace_begin(&p, false);
+    for (unsigned i = 0; i < 20; i++) {
+        pace_send(&p);
+        pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
+    }
+    uint64_t now_ns = 300;
+    for (unsigned i = 1; i < 64; i *= 2) {
+        CHECK_EQ(p.window, i);
+        now_ns += PACE_HEAL_NS;
+        for (unsigned k = 0; k < 3; k++) {
+            pace_send(&p);
+            pace_end(&p, true, now_ns, now_ns + k);
+        }
+    }
+    CHECK_EQ(p.window, PACE_FIRST);
+    pace_send(&p);
+    pace_end(&p, true, now_ns, now_ns + PACE_HEAL_NS);
+    CHECK_EQ(p.window, PACE_FIRST);
 }

@@ -565,7 +565,7 @@ static void store_health(void *context, struct store_health *health) {
 static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BYTES_MAX]) {
     (void)snprintf(problem, CASSANDRA_PROBLEM_BYTES_MAX, "%s",
                    cassandra_status_text(CASSANDRA_NO_MEMORY));
-    pace_begin(&s->pace);
+    pace_begin(&s->pace, false);
     latch_init(&s->has_left);
     s->stage      = STAYING;
     s->has_beaten = false;
