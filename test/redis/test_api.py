@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What include/weir.h says of a limiter on Redis, on a real server."""
 
+import socket
 import tempfile
+import threading
+import time
 import unittest
 
 from api import MINUTE, Answers, Api
@@ -29,6 +32,58 @@ class OnOne(Answers, OnOneServer):
                 self.assertEqual((child["allowed"], child["degraded"]), (3, 0), child)
                 rest = api.ask("ask", limit, user, limit, MINUTE, 1)
                 self.assertEqual((rest["allowed"], rest["degraded"]), (limit - 7, 0), rest)
+
+
+class Slow:
+    """Stands before a server on this host and keeps its answers for a while."""
+
+    def __init__(self, port):
+        self.delay_s = 0
+        self.to, self.listener = port, socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.to))
+            for one in client, server:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self.carry, args=(client, server, lambda: 0), daemon=True).start()
+            threading.Thread(target=self.carry, args=(server, client, lambda: self.delay_s), daemon=True).start()
+
+    @staticmethod
+    def carry(source, target, delay_s):
+        with source, target:
+            try:
+                while data := source.recv(65536):
+                    time.sleep(delay_s())
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+
+
+class OnSlow(OnOneServer):
+    def test_a_grant_that_came_too_late_to_show_the_servers_clock_is_not_used(self):
+        init(self.site.url)
+        with Slow(self.site.port) as slow, Api(f"redis://127.0.0.1:{slow.port}?policy=closed&deadline=300ms") as api:
+            api.ready()
+            slow.delay_s = 0.008  # four times what a window of a second can bear, and less than is waited for
+            told = api.ask("ask", 3, "ann", 10, 1000, 1)
+            self.assertEqual((told["allowed"], told["degraded"]), (0, 3), told)
+            slow.delay_s = 0
+            wait_for("a grant in time", lambda: api.ask("ask", 1, "ann", 10, 1000, 1)["allowed"] == 1)
 
 
 class Logins(unittest.TestCase):
