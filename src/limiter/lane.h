@@ -20,7 +20,7 @@ enum {
     LANE_REST_AFTER  = 3, /* rounds in vain, with a window of one */
 };
 
-#define LANE_REST_NS_MAX UINT64_C(1000000000)
+#define LANE_REST_NS_MAX UINT64_C(100000000)
 
 struct lane {
     struct pace   pace;
