@@ -236,7 +236,8 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
     if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
-    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns());
+    /* What was fenced long ago is kept for so much less. */
+    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns() + errand->fenced_for_ns);
     claim_words_write_member(&words, errand);
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
