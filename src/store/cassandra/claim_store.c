@@ -385,7 +385,7 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
         record_send(s, record, &errand, now_ns);
     if (claim_tells_shortage(&record->claim, now_ns))
         shortage_add(&s->process.shortages, claim_name_short(&record->name));
-    bool is_idle = claim_is_idle(&record->claim, now_ns);
+    bool is_idle = claim_is_idle(&record->claim, &s->process, now_ns);
     claim_table_take_back(&s->table, record);
     if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
         claim_table_queue(&s->table, record);
