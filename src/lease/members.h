@@ -66,6 +66,7 @@ struct members {
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
     uint64_t      fences_at_ns, dates_at_ns; /* when the first of the others is due */
+    uint64_t      dates_from_ns;             /* none before, after one that was not done */
     uint32_t      count;
     struct member others[MEMBERS_MAX]; /* by id */
 };
@@ -113,8 +114,8 @@ void members_looked(struct members *m, const struct members_record *records, uin
                     uint64_t now_ns);
 /* A FENCE has ended. */
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
-/* A DATE has ended. Whether it was done the next look tells. */
-void members_dated(struct members *m);
+/* A DATE has ended. What the record says now the next look tells. */
+void members_dated(struct members *m, enum members_fate fate, uint64_t now_ns);
 
 /* Whether `id` is known to have ended, or to have been fenced: it wants nothing any more. */
 bool members_has_left(const struct members *m, uint64_t id);

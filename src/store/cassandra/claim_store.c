@@ -228,7 +228,7 @@ static void member_end(struct claim_store *s, enum members_act act, enum members
         break;
     case MEMBERS_LOOK: members_looked(&s->process.members, records, count, now_ns); break;
     case MEMBERS_FENCE: members_fenced(&s->process.members, fate, now_ns); break;
-    case MEMBERS_DATE: members_dated(&s->process.members); break;
+    case MEMBERS_DATE: members_dated(&s->process.members, fate, now_ns); break;
     }
 }
 
