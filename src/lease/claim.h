@@ -100,9 +100,9 @@ struct claim {
     uint64_t fresh_until_ns; /* what it said is as good as new until then */
     uint64_t others;         /* permits that others claimed then */
     bool     others_miss;    /* some, then */
+    bool     complains;      /* the row may tell the others that it misses some */
     bool     misses;         /* was denied in this period */
     uint64_t missed_ns;      /* when it was last */
-    bool     complains;      /* the row may tell the others that it misses some */
     uint64_t said_ns;        /* when the others were last told; 0: not of this shortage */
     uint64_t demand,
         demand_before; /* most that could be used in a window, in this period and the last */

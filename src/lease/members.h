@@ -19,8 +19,8 @@
  *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
  *                MEMBERS_LOOK    reads all records, no older than they were when it began
  *                MEMBERS_FENCE   fences `id` if it is not fenced and its beat is still `beat`
- *                MEMBERS_DATE    sets `fenced_for` of `id` if it is fenced, at this beat. The record is written
- *                                anew, and expires when it would have
+ *                MEMBERS_DATE    sets `fenced_for` of `id` if it is fenced, at this beat. The record is
+ *                                written anew, and expires when it would have
  *
  * No two clocks are compared: whoever beats may use what it has claimed until `valid` after the start of its
  * last beat that was done, by its own clock; who has seen the same beat for so long, by its own clock, fences
