@@ -93,9 +93,9 @@ void claim_begin(struct claim *c, struct account *account) {
     *c       = (struct claim){.account = account};
 }
 
-bool claim_is_idle(const struct claim *c, uint64_t now_ns) {
+bool claim_is_idle(const struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
-           !c->complains && (c->reset_ns == 0 || c->resets_told >= c->resets) &&
+           (!c->complains || p->is_crowded) && (c->reset_ns == 0 || c->resets_told >= c->resets) &&
            account_live(c->account, now_ns / 1000) == 0;
 }
 
@@ -127,11 +127,15 @@ static bool claim_is_roomy(const struct claim *c, const struct claim_process *p)
            c->others + c->usable <= c->limit / ROOMY_PART;
 }
 
-static uint64_t claim_period_ns(const struct claim *c, const struct claim_process *p) {
-    uint64_t usual_ns = part_ns(c, claim_is_tight(c) ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
-    if (!claim_is_roomy(c, p)) return usual_ns;
+static uint64_t roomy_period_ns(const struct claim *c) {
+    uint64_t usual_ns = part_ns(c, PERIODS_A_HOLD);
     /* It is let go after two periods in which it was not used, and so its row is renewed but once. */
     return larger(usual_ns, smaller(ROOMY_HOLDS * c->hold_us * 1000, keep_ns(c) / RENEW_PART / 4));
+}
+
+static uint64_t claim_period_ns(const struct claim *c, const struct claim_process *p) {
+    if (claim_is_roomy(c, p)) return roomy_period_ns(c);
+    return part_ns(c, claim_is_tight(c) ? TIGHT_PERIODS_A_HOLD : PERIODS_A_HOLD);
 }
 
 static void claim_end_period(struct claim *c, const struct claim_process *p, uint64_t now_ns,
@@ -310,9 +314,11 @@ void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_
 
 /* ---- errands ---- */
 
-/* Who could use more than it claims, and was denied nothing for a hold, misses none: others may keep what is
- * idle. */
-static uint64_t claim_unsays_ns(const struct claim *c) { return c->missed_ns + c->hold_us * 1000; }
+/* Who could use more than it claims, and was denied nothing for so long as others keep what is idle, misses
+ * none: sooner, and who wants much but seldom would find it kept each time. */
+static uint64_t claim_unsays_ns(const struct claim *c) {
+    return c->missed_ns + larger(c->hold_us * 1000, 2 * roomy_period_ns(c));
+}
 
 static bool claim_misses(const struct claim *c, uint64_t now_ns) {
     return c->missed_ns != 0 && now_ns < claim_unsays_ns(c);
@@ -365,10 +371,11 @@ static bool claim_ask_more(struct claim *c, struct claim_process *p, uint64_t no
     return false;
 }
 
-/* Others learn that this one misses some, or less than it did. */
+/* Others learn that this one misses some, or less than it did. It was denied in this period, and no period is
+ * longer than half of what it takes to unsay it. */
 static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
     uint64_t demand = claim_demand(c);
-    if (!claim_misses(c, now_ns) || !c->misses || demand <= c->usable) return false;
+    if (!c->misses || demand <= c->usable) return false;
     if (c->demand_told <= c->usable) return true;
     bool differs = demand > c->demand_told + c->demand_told / 4 || demand < c->demand_told / 2;
     return differs && now_ns >= c->wrote_ns + part_ns(c, WATCHES_A_HOLD);
@@ -377,8 +384,11 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
 /* Whether the row must be written though nobody misses or frees any. */
 static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
     if (c->reset_ns != 0 && c->resets_told < c->resets) return true;
-    if (c->complains && !claim_misses(c, now_ns)) return true;
     return c->usable > 0 && (c->is_lost || now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART);
+}
+
+static bool claim_must_unsay(const struct claim *c, uint64_t now_ns) {
+    return c->complains && !claim_misses(c, now_ns);
 }
 
 bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
@@ -390,9 +400,11 @@ bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
     if (c->told > c->usable) return claim_write(c, p, c->usable, now_ns, errand);
     if (c->must_look) return claim_read(c, now_ns, errand);
     if (c->want > 0 && claim_ask_more(c, p, now_ns, errand)) return true;
+    /* Who slept may have been given up, and its row is to expire. */
+    bool is_alive = now_ns < p->members.valid_until_ns;
+    if (is_alive && claim_must_unsay(c, now_ns))
+        return claim_write(c, p, c->usable, now_ns, errand);
     if (claim_must_renew(c, now_ns)) {
-        /* Who slept may have been given up, and its row is to expire. */
-        bool is_alive = now_ns < p->members.valid_until_ns;
         if (is_alive) return claim_write(c, p, c->usable, now_ns, errand);
         c->retry_at_ns = now_ns + SECOND;
         return false;
@@ -411,7 +423,10 @@ uint64_t claim_next_ns(const struct claim *c, uint64_t now_ns) {
     if (c->usable > 0) next_ns = larger(now_ns + 1, c->period_ends_ns);
     if (c->usable > 0) next_ns = smaller(next_ns, c->wrote_ns + keep_ns(c) / RENEW_PART);
     if (c->ceiling < c->usable) next_ns = smaller(next_ns, now_ns + part_ns(c, LOOKS_A_HOLD));
-    if (c->complains) next_ns = smaller(next_ns, claim_unsays_ns(c));
+    /* Who has not done that yet waits until it is alive. */
+    uint64_t unsays_ns = claim_unsays_ns(c);
+    if (now_ns >= unsays_ns) unsays_ns = now_ns + SECOND;
+    if (c->complains) next_ns = smaller(next_ns, unsays_ns);
     return next_ns;
 }
 
@@ -425,8 +440,9 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
     REQUIRE(c->out == CLAIM_WRITE);
     c->out = CLAIM_NOTHING;
     if (fate == CLAIM_DONE) {
-        c->told        = c->target;
-        c->complains   = c->demand_told > c->target;
+        c->told      = c->target;
+        c->complains = c->demand_told > c->target;
+        if (!c->complains) c->said_ns = 0; /* the next shortage is another one */
         c->done_number = c->number;
         c->wrote_ns    = c->sent_ns;
         c->must_read   = c->is_raise || c->is_lost;

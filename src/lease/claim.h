@@ -100,10 +100,10 @@ struct claim {
     uint64_t fresh_until_ns; /* what it said is as good as new until then */
     uint64_t others;         /* permits that others claimed then */
     bool     others_miss;    /* some, then */
-    bool     misses;         /* was denied in this period */
     bool     complains;      /* the row may tell the others that it misses some */
+    bool     misses;         /* was denied in this period */
     uint64_t missed_ns;      /* when it was last */
-    uint64_t said_ns;        /* when the others were last told */
+    uint64_t said_ns;        /* when the others were last told; 0: not of this shortage */
     uint64_t demand,
         demand_before; /* most that could be used in a window, in this period and the last */
     uint64_t demand_told;
@@ -152,7 +152,8 @@ void claim_give_up(struct claim *c);
 /* Claims no more than what is live: for a process that ends. */
 void claim_let_go(struct claim *c, uint64_t now_ns);
 
-/* Nothing is claimed, used or to be done, and the row says so: as good as a new one. */
-bool claim_is_idle(const struct claim *c, uint64_t now_ns);
+/* Nothing is claimed, used or to be done, and the row says so: as good as a new one. Where users crowd the
+ * row may go on saying that this process misses some. */
+bool claim_is_idle(const struct claim *c, const struct claim_process *p, uint64_t now_ns);
 
 #endif

@@ -109,12 +109,30 @@ static void members_plan(struct members *m) {
         m->fences_at_ns            = smaller(m->fences_at_ns, member_fences_at_ns(m, other));
         if (is_first) m->dates_at_ns = smaller(m->dates_at_ns, member_dates_at_ns(m, other));
     }
+    m->dates_at_ns = larger(m->dates_at_ns, m->dates_from_ns);
 }
 
+/* Where it is, or belongs. */
+static uint32_t members_place(const struct members *m, uint64_t id) {
+    uint32_t from = 0, until = m->count;
+    while (from < until) {
+        uint32_t middle = from + (until - from) / 2;
+        if (m->others[middle].id < id)
+            from = middle + 1;
+        else
+            until = middle;
+    }
+    return from;
+}
+
+/* Each begins with those that come after it: of many who see many dead not all fence the same one. */
 static struct member *members_to_fence(struct members *m, uint64_t now_ns) {
     if (m->is_fencing || now_ns < m->fences_at_ns) return NULL;
-    for (uint32_t i = 0; i < m->count; i++)
-        if (now_ns >= member_fences_at_ns(m, &m->others[i])) return &m->others[i];
+    uint32_t first = members_place(m, m->id);
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct member *other = &m->others[(first + i) % m->count];
+        if (now_ns >= member_fences_at_ns(m, other)) return other;
+    }
     return NULL;
 }
 
@@ -199,19 +217,6 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
 
 /* ---- the others ---- */
 
-/* Where it is, or belongs. */
-static uint32_t members_place(const struct members *m, uint64_t id) {
-    uint32_t from = 0, until = m->count;
-    while (from < until) {
-        uint32_t middle = from + (until - from) / 2;
-        if (m->others[middle].id < id)
-            from = middle + 1;
-        else
-            until = middle;
-    }
-    return from;
-}
-
 static struct member *members_find(const struct members *m, uint64_t id) {
     uint32_t place = members_place(m, id);
     if (place == m->count || m->others[place].id != id) return NULL;
@@ -288,8 +293,10 @@ void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns) 
     members_plan(m);
 }
 
-void members_dated(struct members *m) {
+/* Dates are in no hurry: where none is done, others are not likely to be. */
+void members_dated(struct members *m, enum members_fate fate, uint64_t now_ns) {
     m->is_dating = false;
+    if (fate != MEMBERS_DONE) m->dates_from_ns = now_ns + m->options.beat_ns;
     members_plan(m);
 }
 

@@ -18,9 +18,9 @@
  *     errand     MEMBERS_JOIN    makes the record of `id`, with beat 1, if there is none
  *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
  *                MEMBERS_LOOK    reads all records, no older than they were when it began
- *                MEMBERS_FENCE   fences `id` if its beat is still `beat`
- *                MEMBERS_DATE    sets `fenced_for` of `id` if it is fenced. The record is written anew, and
- *                                expires when it would have
+ *                MEMBERS_FENCE   fences `id` if it is not fenced and its beat is still `beat`
+ *                MEMBERS_DATE    sets `fenced_for` of `id` if it is fenced, at this beat. The record is
+ *                                written anew, and expires when it would have
  *
  * No two clocks are compared: whoever beats may use what it has claimed until `valid` after the start of its
  * last beat that was done, by its own clock; who has seen the same beat for so long, by its own clock, fences
@@ -66,6 +66,7 @@ struct members {
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
     uint64_t      fences_at_ns, dates_at_ns; /* when the first of the others is due */
+    uint64_t      dates_from_ns;             /* none before, after one that was not done */
     uint32_t      count;
     struct member others[MEMBERS_MAX]; /* by id */
 };
@@ -113,8 +114,8 @@ void members_looked(struct members *m, const struct members_record *records, uin
                     uint64_t now_ns);
 /* A FENCE has ended. */
 void members_fenced(struct members *m, enum members_fate fate, uint64_t now_ns);
-/* A DATE has ended. Whether it was done the next look tells. */
-void members_dated(struct members *m);
+/* A DATE has ended. What the record says now the next look tells. */
+void members_dated(struct members *m, enum members_fate fate, uint64_t now_ns);
 
 /* Whether `id` is known to have ended, or to have been fenced: it wants nothing any more. */
 bool members_has_left(const struct members *m, uint64_t id);

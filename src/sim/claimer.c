@@ -175,7 +175,7 @@ static void claimer_end(struct node *n, uint64_t number, const struct ring_reply
     } else if (claimer_is_out(&c->fence_errand, number)) {
         members_fenced(&c->process.members, fate_of_member(fate), now_ns);
     } else if (claimer_is_out(&c->date_errand, number)) {
-        members_dated(&c->process.members);
+        members_dated(&c->process.members, fate_of_member(fate), now_ns);
     } else if (!claimer_is_out(&c->claim_errand, number)) {
         return;
     } else if (c->claim.out == CLAIM_WRITE) {

@@ -195,6 +195,7 @@ static bool record_update(struct ring *r, const struct members_errand *e) {
     }
     if (record == NULL || record->is_fenced != (e->act == MEMBERS_DATE)) return false;
     if (e->act == MEMBERS_DATE) {
+        if (record->beat != e->beat) return false;
         record->fenced_for_ns = e->fenced_for_ns;
         world_note(r->world, "date", 0, e->id, e->fenced_for_ns);
         return true;

@@ -226,6 +226,9 @@ const struct scenario sim_scenarios[] = {
      CUTS, .tail_permille = 50},
     {RING(QUIET, "ring-greedy-slow", "the same, and half of the messages take up to 1.5 terms"), CUTS,
      .tail_permille = 500},
+    {RING(QUIET, "ring-greedy-heirs", "a ring; as ring-greedy-cuts, for who begins anew and goes by dates"),
+     CUTS, .window_ns = 6 * SIM_S, .tail_permille = 50, .crash_every_ns = 10 * SIM_S,
+     .members = {.clock_error_ppm = 1, .beat_ns = SIM_S / 4, .valid_ns = 1 * SIM_S}},
 
     {LWT(QUIET, "lwt-20", "no faults, 20 % of the limit"), .load_percent = 20,
      .use_min_permille = 970, .trips_max_permille = 2700},

@@ -212,7 +212,7 @@ static void must_let_go(struct process *p) {
         CHECK_EQ(p->claim.usable, 0); /* before anybody is told */
         written(p, CLAIM_DONE);
     }
-    CHECK(claim_is_idle(&p->claim, p->now_ms * MS));
+    CHECK(claim_is_idle(&p->claim, &p->self, p->now_ms * MS));
 }
 
 TEST(what_is_idle_is_let_go_but_never_below_what_is_live) {
@@ -438,11 +438,17 @@ static void complain(struct process *p, enum claim_fate fate) {
     written(p, fate);
 }
 
-static bool is_idle(struct process *p) { return claim_is_idle(&p->claim, p->now_ms * MS); }
+static bool is_idle(struct process *p) {
+    return claim_is_idle(&p->claim, &p->self, p->now_ms * MS);
+}
 
-/* Nothing is to be done until a hold after the last denial, and then it is said that it misses none. */
+/* Others keep what is idle for two periods of eight holds. */
+enum { UNSAYS_MS = 2 * 8 * HOLD_US / 1000 };
+
+/* Nothing is to be done until others have let go what was idle when it was last denied; then it is said that
+ * it misses none. */
 static void unsay(struct process *p, enum claim_fate fate) {
-    uint64_t unsays_ms = p->claim.missed_ns / MS + HOLD_US / 1000;
+    uint64_t unsays_ms = p->claim.missed_ns / MS + UNSAYS_MS;
     for (; p->now_ms < unsays_ms; p->now_ms += 10) {
         CHECK_EQ(poll(p).act, CLAIM_NOTHING);
         CHECK(!is_idle(p));
@@ -454,7 +460,7 @@ static void unsay(struct process *p, enum claim_fate fate) {
     written(p, fate);
 }
 
-TEST(a_shortage_is_unsaid_when_nothing_was_denied_for_a_hold) {
+TEST(a_shortage_is_unsaid_when_nothing_was_denied_for_long) {
     struct process p;
     process_begin(&p, 4);
     p.self.members.valid_until_ns = UINT64_MAX;
@@ -490,7 +496,25 @@ TEST(a_shortage_that_may_have_been_written_is_unsaid) {
     }
 }
 
-/* Also where the period in which it was denied is longer. */
+/* So long do others keep what is idle: 450 s at most; and the row stays for four holds. */
+TEST(a_shortage_in_a_long_window_is_unsaid_after_a_quarter_of_an_hour_or_a_hold) {
+    static const uint64_t hold_s[]  = {60, 600, 3600};
+    static const uint64_t after_s[] = {900, 900, 3600};
+    for (unsigned i = 0; i < 3; i++) {
+        struct process p;
+        process_begin(&p, 4);
+        p.self.members.valid_until_ns = UINT64_MAX;
+        p.hold_us                     = hold_s[i] * 1000000;
+        complain(&p, CLAIM_DONE);
+        uint64_t denied_ms = p.claim.missed_ns / MS;
+        p.now_ms           = denied_ms + after_s[i] * 1000 - 1;
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        CHECK_EQ(claim_next_ns(&p.claim, p.now_ms * MS), (p.now_ms + 1) * MS);
+        p.now_ms++;
+        must_write(&p, 0);
+    }
+}
+
 TEST(a_shortage_is_unsaid_but_once) {
     struct process     p;
     struct lease_reply reply;
@@ -498,7 +522,6 @@ TEST(a_shortage_is_unsaid_but_once) {
     p.self.members.valid_until_ns = UINT64_MAX;
     take(&p, 5, 0);
     p.now_ms += 1000;
-    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* a period begins that is as long as eight holds */
     CHECK(!serve(&p, LIMIT, &reply));
     CHECK(read(&p, 0, 0));
     CHECK(serve_again(&p, LIMIT, LIMIT, LIMIT, &reply));
@@ -506,16 +529,67 @@ TEST(a_shortage_is_unsaid_but_once) {
     struct claim_errand e = must_write(&p, 5);
     CHECK_GT(e.demand, 5);
     written(&p, CLAIM_DONE);
-    CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), p.claim.missed_ns + HOLD_US * UINT64_C(1000));
-    p.now_ms += HOLD_US / 1000;
-    e = must_write(&p, 5);
-    CHECK_EQ(e.demand, 5);
+    uint64_t unsays_ms = p.claim.missed_ns / MS + UNSAYS_MS;
+    for (; p.now_ms < unsays_ms; p.now_ms += 100) {
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+        CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), unsays_ms * MS);
+    }
+    p.now_ms = unsays_ms;
+    e        = must_write(&p, 5);
+    CHECK_LE(e.demand, 5);
     written(&p, CLAIM_DONE);
     CHECK_EQ(p.claim.usable, 5);
+    p.sequence++;
+    CHECK(serve_again(&p, 1, 2, LIMIT, &reply)); /* it could use more, and is not denied */
+    CHECK_EQ(reply.granted, 2);
     for (unsigned i = 0; i < 50; i++) {
         p.now_ms += 100;
         CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
     }
+}
+
+/* Others would not hear of it for four seconds, since they have heard of the one before. */
+TEST(a_shortage_after_one_that_is_over_is_another_one) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 5, LIMIT - 5);
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK(read(&p, LIMIT - 5, LIMIT - 5));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    must_write(&p, 5);
+    written(&p, CLAIM_DONE);
+    CHECK(tells(&p));
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK(read(&p, LIMIT - 10, LIMIT - 10)); /* they have let go */
+    CHECK(!serve_again(&p, 5, 5, LIMIT, &reply));
+    struct claim_errand e = must_write(&p, 10);
+    CHECK_EQ(e.demand, 10);
+    written(&p, CLAIM_DONE);
+    CHECK(read(&p, LIMIT - 10, LIMIT - 10));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 5);
+    CHECK(!tells(&p));
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK(read(&p, LIMIT - 10, LIMIT - 10));
+    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    e = must_write(&p, 10);
+    CHECK_EQ(e.demand, 15);
+    written(&p, CLAIM_DONE);
+    CHECK(tells(&p));
+}
+
+TEST(where_users_crowd_nobody_is_remembered_for_its_shortage) {
+    struct process p;
+    process_begin(&p, 4);
+    complain(&p, CLAIM_DONE);
+    CHECK(!is_idle(&p));
+    p.self.is_crowded = true;
+    CHECK(is_idle(&p));
 }
 
 TEST(who_raises_its_claim_misses_nothing_until_it_is_denied) {
@@ -536,13 +610,27 @@ TEST(who_may_have_been_given_up_unsays_nothing) {
     struct process p;
     process_begin(&p, 4);
     complain(&p, CLAIM_DONE);
-    p.now_ms += HOLD_US / 1000;
+    p.now_ms += UNSAYS_MS;
     p.self.members.valid_until_ns = p.now_ms * MS;
     CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
     CHECK_GT(claim_next_ns(&p.claim, p.now_ms * MS), p.now_ms * MS);
-    p.now_ms += 1000;
+    CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), (p.now_ms + 1000) * MS);
+    p.now_ms += 10; /* and as soon as it is alive */
     p.self.members.valid_until_ns = UINT64_MAX;
     must_write(&p, 0);
+}
+
+TEST(who_cannot_unsay_yet_claims_all_the_same) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    complain(&p, CLAIM_DONE);
+    p.now_ms += UNSAYS_MS;
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += 10;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
 }
 
 TEST(a_denial_is_not_asked_about_again_at_once) {

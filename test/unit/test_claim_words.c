@@ -8,7 +8,7 @@
 
 #include "support/check.h"
 
-enum { BYTES_MAX = 256 };
+enum { BYTES_MAX = 512 };
 
 struct body {
     char   bytes[BYTES_MAX];
@@ -104,7 +104,7 @@ TEST(a_beat_that_finds_no_record_was_not) {
 
 /* ---- dates ---- */
 
-enum { TTL, BEAT, KEEP, FENCED_FOR, BUCKET, ID, VALUES };
+enum { TTL, BEAT, KEEP, FENCED_FOR, BUCKET, ID, IF_BEAT, VALUES };
 
 #define SECOND UINT64_C(1000000000)
 
@@ -134,7 +134,8 @@ TEST(a_date_is_written_only_on_a_fence_and_with_all_that_a_record_says) {
     write_date(&words, 20000 * SECOND, 80 * SECOND);
     CHECK_STR_EQ(words.request.statement->text,
                  "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ?, "
-                 "shortages = 0x, fenced_for = ? WHERE bucket = ? AND id = ? IF is_fenced = true");
+                 "shortages = 0x, fenced_for = ? WHERE bucket = ? AND id = ? "
+                 "IF is_fenced = true AND beat = ?");
     CHECK(words.request.is_conditional);
     CHECK_EQ(words.request.consistency, CQL_QUORUM);
     CHECK_EQ(words.request.serial_consistency, CQL_SERIAL);
@@ -144,6 +145,7 @@ TEST(a_date_is_written_only_on_a_fence_and_with_all_that_a_record_says) {
     CHECK_EQ(int_of(&words, FENCED_FOR), 80);
     CHECK_EQ(int_of(&words, BUCKET), 83 % 8);
     CHECK_EQ(bigint_of(&words, ID), 83);
+    CHECK_EQ(bigint_of(&words, IF_BEAT), 17);
     CHECK(words.request.key.data == words.values[BUCKET].bytes.data);
 }
 
@@ -169,27 +171,66 @@ TEST(a_dated_record_expires_when_it_would_have_and_is_not_older_than_it_was) {
     }
 }
 
+/* A fence of who is fenced, and perhaps dated, would shorten the life of a part of its record. */
+TEST(a_fence_is_written_only_on_who_is_not_fenced) {
+    enum { FENCE_TTL, FENCE_BEAT, FENCE_KEEP, FENCE_BUCKET, FENCE_ID, FENCE_IF_BEAT, FENCE_VALUES };
+    struct members_errand fence = {
+        .act = MEMBERS_FENCE, .id = 83, .beat = 17, .keep_ns = 20000 * SECOND};
+    struct claim_words words;
+    claim_words_write_member(&words, &fence);
+    CHECK_STR_EQ(words.request.statement->text,
+                 "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
+                 "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat = ?");
+    CHECK(words.request.is_conditional);
+    CHECK_EQ(words.request.value_count, FENCE_VALUES);
+    CHECK_EQ(int_of(&words, FENCE_TTL), 20000);
+    CHECK_EQ(bigint_of(&words, FENCE_BEAT), 17);
+    CHECK_EQ(int_of(&words, FENCE_KEEP), 20000);
+    CHECK_EQ(int_of(&words, FENCE_BUCKET), 83 % 8);
+    CHECK_EQ(bigint_of(&words, FENCE_ID), 83);
+    CHECK_EQ(bigint_of(&words, FENCE_IF_BEAT), 17);
+}
+
+/* So many bytes, or none: -1 is NULL. */
+static void put_value(struct body *b, int bytes, uint64_t number) {
+    put_int(b, 4, (uint64_t)(uint32_t)bytes);
+    if (bytes > 0) put_int(b, (unsigned)bytes, number);
+}
+
+static void begin_records(struct body *b, unsigned count) {
+    begin(b, 6);
+    put_column(b, "id", CQL_TYPE_BIGINT);
+    put_column(b, "beat", CQL_TYPE_BIGINT);
+    put_column(b, "is_fenced", CQL_TYPE_BOOLEAN);
+    put_column(b, "keep", CQL_TYPE_INT);
+    put_column(b, "shortages", CQL_TYPE_BLOB);
+    put_column(b, "fenced_for", CQL_TYPE_INT);
+    put_int(b, 4, count);
+}
+
+/* The bytes of each column but the key and the shortages. */
+struct widths {
+    int beat, is_fenced, keep, fenced_for;
+};
+
+static const struct widths usual = {8, 1, 4, 4};
+
+static void put_record(struct body *b, uint64_t id, struct widths widths, uint64_t fenced_for) {
+    put_value(b, 8, id);
+    put_value(b, widths.beat, 17);
+    put_value(b, widths.is_fenced, true);
+    put_value(b, widths.keep, 20000);
+    put_value(b, 0, 0);
+    put_value(b, widths.fenced_for, fenced_for);
+}
+
 /* A record, and how long it says that it has been fenced: in so many bytes; -1: NULL. */
 static uint64_t read_fenced_for(int bytes, uint64_t fenced_for) {
-    struct body b;
-    begin(&b, 6);
-    put_column(&b, "id", CQL_TYPE_BIGINT);
-    put_column(&b, "beat", CQL_TYPE_BIGINT);
-    put_column(&b, "is_fenced", CQL_TYPE_BOOLEAN);
-    put_column(&b, "keep", CQL_TYPE_INT);
-    put_column(&b, "shortages", CQL_TYPE_BLOB);
-    put_column(&b, "fenced_for", CQL_TYPE_INT);
-    put_int(&b, 4, 1);
-    put_int(&b, 4, 8);
-    put_int(&b, 8, 83);
-    put_int(&b, 4, 8);
-    put_int(&b, 8, 17);
-    put_boolean(&b, true);
-    put_int(&b, 4, 4);
-    put_int(&b, 4, 20000);
-    put_int(&b, 4, 0);
-    put_int(&b, 4, (uint64_t)(uint32_t)bytes);
-    if (bytes > 0) put_int(&b, (unsigned)bytes, fenced_for);
+    struct body   b;
+    struct widths widths = usual;
+    widths.fenced_for    = bytes;
+    begin_records(&b, 1);
+    put_record(&b, 83, widths, fenced_for);
 
     struct cassandra_result result  = result_of(&b);
     struct members_record  *records = NULL;
@@ -213,4 +254,32 @@ TEST(how_long_a_member_has_been_fenced_is_read_if_it_was_written) {
     CHECK_EQ(read_fenced_for(-1, 0), 0);
     CHECK_EQ(read_fenced_for(0, 0), 0);
     CHECK_EQ(read_fenced_for(4, UINT32_MAX), 0); /* below nothing */
+}
+
+/* How many of three records are read, if those of the second are of these widths; -1: nothing is. */
+static int read_beside(struct widths widths) {
+    struct body b;
+    begin_records(&b, 3);
+    put_record(&b, 83, usual, 80);
+    put_record(&b, 84, widths, 80);
+    put_record(&b, 85, usual, 80);
+    struct cassandra_result result  = result_of(&b);
+    struct members_record  *records = NULL;
+    uint32_t                room = 0, count = 0;
+    bool                    is_read = claim_words_records(&result, &records, &room, &count);
+    if (is_read) CHECK_EQ(records[0].id, 83);
+    if (is_read) CHECK_EQ(records[count - 1].id, 85);
+    free(records);
+    return is_read ? (int)count : -1;
+}
+
+TEST(a_record_of_which_a_part_has_expired_hides_no_other) {
+    CHECK_EQ(read_beside(usual), 3);
+    CHECK_EQ(read_beside((struct widths){-1, 1, 4, 4}), 2);
+    CHECK_EQ(read_beside((struct widths){8, -1, 4, 4}), 2);
+    CHECK_EQ(read_beside((struct widths){8, 1, -1, 4}), 2);
+    CHECK_EQ(read_beside((struct widths){-1, -1, -1, 4}), 2);
+    CHECK_EQ(read_beside((struct widths){7, 1, 4, 4}), -1);
+    CHECK_EQ(read_beside((struct widths){8, 2, 4, 4}), -1);
+    CHECK_EQ(read_beside((struct widths){8, 1, 3, 4}), -1);
 }

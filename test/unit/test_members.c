@@ -208,6 +208,25 @@ TEST(a_fence_stays_as_long_as_claims_of_such_processes) {
     CHECK_EQ(e.keep_ns, 12345 * MS);
 }
 
+TEST(of_many_dead_each_of_the_living_fences_another_first) {
+    enum { COUNT = 10 };
+    struct members_record records[COUNT];
+    struct members_errand e;
+    for (uint32_t i = 0; i < COUNT; i++)
+        records[i] = (struct members_record){.id = 100 + 10 * i, .beat = 1};
+    for (uint64_t id = 95; id < 205; id += 10) {
+        struct members m;
+        members_begin(&m, &options, id, 1000 * MS);
+        members_looked(&m, records, COUNT, 1000 * MS);
+        for (uint64_t i = 0; i < COUNT; i++) { /* and then all */
+            CHECK(asks(&m, MEMBERS_FENCE, 6000, &e));
+            CHECK_EQ(e.id, 100 + (id - 95 + 10 * i) % (10 * COUNT));
+            members_fenced(&m, MEMBERS_DONE, 6000 * MS);
+        }
+        CHECK(!asks(&m, MEMBERS_FENCE, 6000, &e));
+    }
+}
+
 /* ---- dates ---- */
 
 enum { NEVER_MS = 1 << 30 };
@@ -229,7 +248,7 @@ static struct members_record fenced(uint64_t id, uint64_t for_ms) {
 static uint64_t date_ms(struct members *m, uint64_t now_ms, struct members_errand *date) {
     for (uint64_t end_ms = now_ms + 200000; now_ms < end_ms; now_ms += 100) {
         if (!asks(m, MEMBERS_DATE, now_ms, date)) continue;
-        members_dated(m);
+        members_dated(m, MEMBERS_DONE, now_ms * MS);
         return now_ms;
     }
     return NEVER_MS;
@@ -309,6 +328,21 @@ TEST(who_goes_on_under_another_name_dates_if_it_is_the_first) {
     CHECK_EQ(date_ms(&m, 2000, &date), 6000);
 }
 
+/* Nobody tells it any more how an errand of its other name has ended. */
+TEST(who_goes_on_under_another_name_has_nothing_out) {
+    struct members        m         = members_new(1000);
+    struct members_record records[] = {fenced(OTHER, 0), {.id = OTHER + 1, .beat = 1}};
+    struct members_errand e;
+    see(&m, 1000, records, 2);
+    while (members_poll(&m, 6000 * MS, &e)) continue;
+    CHECK(m.is_beating && m.is_looking && m.is_fencing && m.is_dating);
+    members_rejoin(&m, SELF - 2, 20000 * MS);
+    for (enum members_act act = MEMBERS_JOIN; act <= MEMBERS_DATE; act++) {
+        struct members one = m;
+        if (act != MEMBERS_BEAT) CHECK(asks(&one, act, 20000, &e));
+    }
+}
+
 TEST(what_a_record_says_of_its_age_counts_as_waited) {
     struct members        m      = members_new(1000);
     struct members_record record = fenced(OTHER, 8000); /* since before this clock began */
@@ -370,6 +404,39 @@ TEST(a_date_that_was_not_done_is_told_again_after_the_next_look) {
     CHECK_EQ(date.fenced_for_ns, 25000 * MS);
 }
 
+/* Else one bucket of which too few replicas are there would make as many updates as there are dead in it, as
+ * fast as they are refused. */
+TEST(after_a_date_that_was_not_done_there_is_none_for_a_beat) {
+    for (enum members_fate fate = MEMBERS_DONE; fate <= MEMBERS_UNKNOWN; fate++) {
+        struct members        m         = members_new(1000);
+        struct members_record records[] = {fenced(OTHER, 0), fenced(OTHER + 1, 0)};
+        struct members_errand date;
+        uint64_t              next_ms = fate == MEMBERS_DONE ? 6000 : 7100;
+        see(&m, 1000, records, 2);
+        CHECK(asks(&m, MEMBERS_DATE, 6000, &date));
+        CHECK_EQ(date.id, OTHER);
+        CHECK(!asks(&m, MEMBERS_DATE, 6000, &date)); /* one at a time */
+        members_dated(&m, fate, (next_ms - 1000) * MS);
+        if (fate != MEMBERS_DONE) CHECK(!asks(&m, MEMBERS_DATE, next_ms - 1, &date));
+        m.is_beating = m.is_looking = true;
+        CHECK_EQ(members_next_ns(&m), (fate == MEMBERS_DONE ? 6000 : next_ms) * MS);
+        CHECK(asks(&m, MEMBERS_DATE, next_ms, &date));
+        CHECK_EQ(date.id, OTHER + 1);
+        CHECK_EQ(date.fenced_for_ns, (next_ms - 1000) * MS);
+    }
+}
+
+TEST(who_has_dated_all_that_is_due_waits_for_the_next) {
+    struct members        m      = members_new(1000);
+    struct members_record record = fenced(OTHER, 0);
+    struct members_errand date;
+    see(&m, 1000, &record, 1);
+    CHECK(asks(&m, MEMBERS_DATE, 6000, &date));
+    members_dated(&m, MEMBERS_DONE, 6000 * MS);
+    m.is_beating = m.is_looking = true;
+    CHECK_EQ(members_next_ns(&m), 11000 * MS);
+}
+
 TEST(a_date_keeps_the_record_for_as_long_as_the_fence_did) {
     struct members        m = members_new(1000);
     struct members_errand e;
@@ -392,20 +459,20 @@ TEST(who_has_asked_for_all_that_is_due_has_time) {
         struct members_record records[COUNT];
         for (uint32_t i = 0; i < COUNT; i++)
             records[i] = (struct members_record){.id = 5 + i, .beat = 1, .keep_ns = 60000 * MS};
-        uint64_t now_ns = m.beats_at_ns;
+        uint64_t now_ns = m.beats_at_ns, fails = round % 2 == 0 ? 2 : 100; /* one in so many */
         for (unsigned turn = 0; turn < 200 && !m.is_fenced; turn++) {
             unsigned errands = 0;
             while (members_poll(&m, now_ns, &e)) {
                 CHECK_LE(++errands, 4 + 2 * COUNT);
                 if (random_below(&random, 8) == 0) continue; /* its end is late */
                 enum members_fate fate =
-                    random_below(&random, 2) == 0 ? MEMBERS_DONE : MEMBERS_UNKNOWN;
+                    random_below(&random, fails) == 0 ? MEMBERS_UNKNOWN : MEMBERS_DONE;
                 if (e.act == MEMBERS_LOOK)
                     members_looked(&m, fate == MEMBERS_DONE ? records : NULL, COUNT, now_ns);
                 else if (e.act == MEMBERS_FENCE)
                     members_fenced(&m, fate, now_ns);
                 else if (e.act == MEMBERS_DATE)
-                    members_dated(&m);
+                    members_dated(&m, fate, now_ns);
                 else
                     members_beaten(&m, fate, now_ns);
             }
@@ -419,7 +486,7 @@ TEST(who_has_asked_for_all_that_is_due_has_time) {
             if (random_below(&random, 4) != 0) continue;
             if (m.is_beating) members_beaten(&m, MEMBERS_UNKNOWN, now_ns);
             if (m.is_fencing) members_fenced(&m, MEMBERS_UNKNOWN, now_ns);
-            if (m.is_dating) members_dated(&m);
+            if (m.is_dating) members_dated(&m, MEMBERS_UNKNOWN, now_ns);
         }
     }
 }

@@ -228,7 +228,7 @@ static void member_end(struct claim_store *s, enum members_act act, enum members
         break;
     case MEMBERS_LOOK: members_looked(&s->process.members, records, count, now_ns); break;
     case MEMBERS_FENCE: members_fenced(&s->process.members, fate, now_ns); break;
-    case MEMBERS_DATE: members_dated(&s->process.members); break;
+    case MEMBERS_DATE: members_dated(&s->process.members, fate, now_ns); break;
     }
 }
 
@@ -236,7 +236,8 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
     if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
-    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns());
+    /* What was fenced long ago is kept for so much less. */
+    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns() + errand->fenced_for_ns);
     claim_words_write_member(&words, errand);
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
@@ -384,7 +385,7 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
         record_send(s, record, &errand, now_ns);
     if (claim_tells_shortage(&record->claim, now_ns))
         shortage_add(&s->process.shortages, claim_name_short(&record->name));
-    bool is_idle = claim_is_idle(&record->claim, now_ns);
+    bool is_idle = claim_is_idle(&record->claim, &s->process, now_ns);
     claim_table_take_back(&s->table, record);
     if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
         claim_table_queue(&s->table, record);

@@ -22,10 +22,10 @@ static const struct cassandra_statement
                       "SET beat = ?, is_fenced = false, keep = ?, shortages = ? "
                       "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat < ?"},
     fence     = {"UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
-                     "WHERE bucket = ? AND id = ? IF beat = ?"},
+                     "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat = ?"},
     date      = {"UPDATE weir_members USING TTL ? "
                       "SET beat = ?, is_fenced = true, keep = ?, shortages = 0x, fenced_for = ? "
-                      "WHERE bucket = ? AND id = ? IF is_fenced = true"},
+                      "WHERE bucket = ? AND id = ? IF is_fenced = true AND beat = ?"},
     look      = {"SELECT id, beat, is_fenced, keep, shortages, fenced_for FROM weir_members "
                       "WHERE bucket IN (" MEMBER_BUCKETS_TEXT ")"};
 
@@ -122,6 +122,7 @@ void claim_words_write_member(struct claim_words *words, const struct members_er
         words_add_int(words, keep_s);
         words_add_int(words, fenced_for_s);
         words_add_member(words, errand->id);
+        words_add(words, errand->beat);
         break;
     case MEMBERS_LOOK: words_begin(words, &look); return;
     }
@@ -219,6 +220,8 @@ static void read_shortages(struct cql_value value, struct shortage_list *list) {
     list->count = (uint32_t)count;
 }
 
+static bool is_null(struct cql_value value) { return value.presence != CQL_PRESENT; }
+
 bool claim_words_records(const struct cassandra_result *result, struct members_record **records,
                          uint32_t *room, uint32_t *count) {
     enum { ID, BEAT, IS_FENCED, KEEP, SHORTAGES, FENCED_FOR, COLUMNS };
@@ -233,6 +236,8 @@ bool claim_words_records(const struct cassandra_result *result, struct members_r
         int64_t                id;
         int32_t                keep_s, fenced_for_s = 0;
         *record = (struct members_record){0};
+        /* Its columns do not expire together: of who is half gone nothing is known, and so it counts. */
+        if (is_null(values[BEAT]) || is_null(values[IS_FENCED]) || is_null(values[KEEP])) continue;
         if (!cql_value_bigint(values[ID], &id) || !cql_value_int(values[KEEP], &keep_s) ||
             !read_number(values[BEAT], INT64_MAX, &record->beat) || keep_s < 0 ||
             !cql_value_boolean(values[IS_FENCED], &record->is_fenced))

@@ -50,6 +50,7 @@ bool claim_words_has_beaten(const struct cassandra_result *result, uint64_t numb
 /* Up to `room` rows, in a malloc()ed array that grows: *rows, *room. */
 bool claim_words_rows(const struct cassandra_result *result, struct claim_row **rows,
                       uint32_t *room, uint32_t *count);
+/* A record of which a part has expired is left out. */
 bool claim_words_records(const struct cassandra_result *result, struct members_record **records,
                          uint32_t *room, uint32_t *count);
 
