@@ -6,6 +6,14 @@ static void send_all(struct pace *p) {
     while (pace_has_room(p)) pace_send(p);
 }
 
+/* More often than the window can be halved. */
+static void halve_often(struct pace *p) {
+    for (unsigned i = 0; i < 20; i++) {
+        pace_send(p);
+        pace_end(p, false, 100 + 10 * i, 101 + 10 * i);
+    }
+}
+
 TEST(what_is_out_is_bounded) {
     struct pace p;
     pace_begin(&p, false);
@@ -34,10 +42,7 @@ TEST(those_that_were_out_together_halve_it_once) {
     for (unsigned i = 0; i < PACE_FIRST; i++) pace_end(&p, false, 10, 20 + i);
     CHECK_EQ(p.window, PACE_FIRST / 2);
     CHECK_EQ(p.out, 0);
-    for (unsigned i = 0; i < 20; i++) {
-        pace_send(&p);
-        pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
-    }
+    halve_often(&p);
     CHECK_EQ(p.window, 1);
 }
 
@@ -71,10 +76,7 @@ TEST(it_grows_more_slowly_near_to_where_it_was_halved) {
 TEST(it_comes_back_from_one) {
     struct pace p;
     pace_begin(&p, false);
-    for (unsigned i = 0; i < 20; i++) {
-        pace_send(&p);
-        pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
-    }
+    halve_often(&p);
     answer_windows(&p, 2 * PACE_NEAR_WINDOWS + 20);
     CHECK_GT(p.window, 16);
 }
@@ -94,10 +96,7 @@ TEST(it_is_doubled_until_it_is_halved_if_it_is_eager) {
 TEST(it_heals_where_little_is_asked) {
     struct pace p;
     pace_begin(&p, false);
-    for (unsigned i = 0; i < 20; i++) {
-        pace_send(&p);
-        pace_end(&p, false, 100 + 10 * i, 101 + 10 * i);
-    }
+    halve_often(&p);
     uint64_t now_ns = 300;
     for (unsigned i = 1; i < 64; i *= 2) {
         CHECK_EQ(p.window, i);
