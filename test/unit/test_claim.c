@@ -397,18 +397,24 @@ TEST(who_is_denied_tells_others_what_it_misses) {
     CHECK(!tells(&p));
 }
 
+/* Others have claimed all that it does not: it is denied, and writes so. */
+static void write_first_miss(struct process *p) {
+    struct lease_reply reply;
+    take(p, 5, LIMIT - 5);
+    p->now_ms += 1000;
+    CHECK(!serve(p, 5, &reply));
+    CHECK(read(p, LIMIT - 5, LIMIT - 5));
+    CHECK(serve_again(p, 5, 5, LIMIT, &reply));
+    must_write(p, 5);
+}
+
 TEST(a_shortage_that_may_not_have_been_written_is_told_again) {
     const enum claim_fate fates[] = {CLAIM_NOT_DONE, CLAIM_UNKNOWN};
     for (unsigned i = 0; i < 2; i++) {
         struct process     p;
         struct lease_reply reply;
         process_begin(&p, 4);
-        take(&p, 5, LIMIT - 5);
-        p.now_ms += 1000;
-        CHECK(!serve(&p, 5, &reply));
-        CHECK(read(&p, LIMIT - 5, LIMIT - 5));
-        CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
-        must_write(&p, 5);
+        write_first_miss(&p);
         written(&p, fates[i]);
         CHECK(!tells(&p));
         p.now_ms += 500;
@@ -553,12 +559,7 @@ TEST(a_shortage_after_one_that_is_over_is_another_one) {
     struct process     p;
     struct lease_reply reply;
     process_begin(&p, 4);
-    take(&p, 5, LIMIT - 5);
-    p.now_ms += 1000;
-    CHECK(!serve(&p, 5, &reply));
-    CHECK(read(&p, LIMIT - 5, LIMIT - 5));
-    CHECK(serve_again(&p, 5, 5, LIMIT, &reply));
-    must_write(&p, 5);
+    write_first_miss(&p);
     written(&p, CLAIM_DONE);
     CHECK(tells(&p));
     p.now_ms += 1000;
