@@ -34,7 +34,7 @@ CC = os.environ.get("WEIR_CC", "cc")
 # A race may need luck: a bug has so many tries to be convicted, each longer than the one before.
 EFFORTS = ["0.03", "0.1", "0.3", "1", "3", "3", "10"]
 # Who does not end convicts a bug, too: after so long, or so many times as long as without any bug if that is more.
-SECONDS, TIMES = 10, 20
+SECONDS, TIMES = 5, 20
 HONEST_SECONDS_MAX = 120  # without any bug
 
 
@@ -132,7 +132,7 @@ def convict(directory, program, pattern, seconds, judge="", seeds=None):
     if seeds is not None:
         return run(directory, program, pattern, EFFORTS[0], HONEST_SECONDS_MAX, judge, seeds)
     for effort in EFFORTS:
-        longest = SECONDS + TIMES * seconds * max(1, float(effort) / float(EFFORTS[1]))
+        longest = max(SECONDS, TIMES * seconds * max(1, float(effort) / float(EFFORTS[1])))
         words = run(directory, program, pattern, effort, longest, judge)
         if words is not None:
             return words
