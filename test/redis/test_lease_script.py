@@ -134,10 +134,42 @@ class World:
                 self.has_granted = True
 
 
+class FullWorld(World):
+    """One user whose permits were used in nearly every cell of a hold. Then the clock is rewound, and reports come of
+    times before these, and of those between the last: more cells than an account keeps."""
+
+    LIMIT, GRANTED = 2000, 1000
+    CELLS, FILLED, REWOUND, GAP, OLDER = 128, 134, 13, 2, 24
+
+    def __init__(self, dice):
+        super().__init__(dice)
+        self.hold, self.clamp, self.loss_share, self.step, self.used = 10**7, CLAMP, 0, 0, 0
+        self.cell = self.hold // self.CELLS + 1
+
+    def tick(self):
+        self.step += 1
+        self.server += self.cell if self.step <= self.FILLED else self.dice.randrange(self.cell // 16)
+
+    def call(self):
+        if self.step == 1:
+            return [(0, [NOBODY, 1, 1, self.GRANTED, self.LIMIT, 2 * self.hold, self.hold, 0, 0, 0, 0, 0], [])], []
+        after = self.step - self.FILLED
+        ages = range(1) if after < 0 else range(2 * self.GAP * self.cell)
+        if 0 < after < self.OLDER:
+            ages = [(self.FILLED - self.REWOUND - 3 + after) * self.cell]
+        rewind = [self.REWOUND * self.cell, self.generation] if after == 0 else [0, 0]
+        need = self.LIMIT - self.GRANTED + self.dice.randrange(2 * self.CELLS)
+        words = [NOBODY, 0, need, need, self.LIMIT, self.hold // 10, self.hold, self.era, self.grants, *rewind, 0]
+        if -self.REWOUND - self.GAP <= after < -self.REWOUND:
+            return [(0, words, [])], []
+        self.used += 1
+        return [(0, words, [[NOBODY, 1, self.used - 1, 0, 1, self.dice.choice(ages), 1]])], []
+
+
 def world(number, seed=0):
-    """One of many; one in five has a long rule."""
-    is_long = number % 5 == 4
-    return World(random.Random(seed + number - number // 5), is_long)
+    """One of many; one in five has a long rule, and one in ten a full record."""
+    dice = random.Random(seed + number - number // 5)
+    return FullWorld(dice) if number % 10 == 7 else World(dice, is_long=number % 5 == 4)
 
 
 def begin(redis, server):
@@ -649,6 +681,22 @@ PLANTED = [
     ("hold, forgot = max(its_hold, hold), its_forgot", "forgot = its_forgot"),
     ("record, forgot = nil, fresh_at - its_hold", "record = nil"),
     ("record, forgot = nil, fresh_at - its_hold", "record, forgot = nil, fresh_at"),
+    ("used = used + permits", ""),
+    ("used, cell_count = used - permits, cell_count - 1", "cell_count = cell_count - 1"),
+    ("used, cell_count = used - permits, cell_count - 1", "used = used - permits"),
+    ("cells_first, cell_count = cells_first + CELL_WORDS, cell_count - 1", "cells_first = cells_first + CELL_WORDS"),
+    ("(is_older or cell_count == CELLS_MAX)", "cell_count == CELLS_MAX"),
+    ("(is_older or cell_count == CELLS_MAX)", "is_older"),
+    ("cells_end - cells_first, older_end\n", "cells_end - cells_first, older_first\n"),
+    ("for at = older_first, older_end - 1, CELL_BYTES do", "for at = older_first, older_first, CELL_BYTES do"),
+    ("if latest > since then return sum end", ""),
+    ("if cells[at] > since then break end", ""),
+    ("if not forget(latest) then return end", "if latest + hold > now then return end"),
+    ("if part_first == 0 or at < part_first or", "if part_first == 0 or"),
+    ("or at >= part_first + CELLS_A_PART * CELL_BYTES then", "then"),
+    ("        part_first = 0\n", ""),
+    ("local last, c, older_at, at = now, 1, older_first,", "local last, c, older_at, at = now, 1, older_end,"),
+    ("local CELLS_READ = 16", "local CELLS_READ = 4"),
 ]
 
 
@@ -692,6 +740,7 @@ class LeaseScript(unittest.TestCase):
                 lines.append(["beat", world.server, world.clamp, *clock])
             expected = [self.told(driver, line) for line in lines]
             answer = redis.ask("EVALSHA", name, len(keys), *keys, world.clamp, KEEP_MS, *arguments)
+            self.assertIsInstance(answer, list, f"world {number}, step {step}: {answer}")
             world.learn(asked, answer)
             for reply in answer[len(asked):]:
                 self.assertLessEqual(reply[2] > 0, world.has_granted, "nothing is owed")

@@ -29,7 +29,7 @@
 --           day and a fortnight, less 1/64: while one is there, the server's clock has not been further ahead, or not
 --           for long enough that Redis removed what had expired
 --   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
---           cells  40 charges, then cells; see lease/account.h
+--           cells  40 charges, then, if there are cells, the sum of their counts, then cells; see lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
 --   cell    0 latest  8 count
 --
@@ -81,27 +81,29 @@ end
 -- refers to what is outside takes longer to make.
 --
 -- A record is read into two flat tables by one call each, and written so: a table and a call for each charge and
--- each cell took five times as long.
+-- each cell took five times as long. Of the cells only the latest are read, and of the others, which no report is
+-- about, a few that have aged out: the record of a user near a limit has 144, and all of them took as long as all else.
 local function make_serve_known()
-    local CHARGES_MAX, CELLS_A_HOLD, CELLS_MAX, KEEP_PARTS, KEEP = 64, 128, 144, 16, 4
-    local FULL_RETRY_MAX, NEVER = 1000000, 9007199254740991
+    local USER, CHARGE, CELL, SUM = '<ddddII', 'c8ddddB', 'dd', '<d'
     local CHARGE_WORDS, SEQUENCE, ENDS, GRANTED, SETTLED, OVER = 6, 1, 2, 3, 4, 5 -- a charge begins with its incarnation
-    local CELL_WORDS = 2 -- latest, count
-    local USER, CHARGE, CELL = '<ddddII', 'c8ddddB', 'dd'
-    local floor, min, max, rep = math.floor, math.min, math.max, string.rep
-    local call, pack, unpack_record = redis.call, struct.pack, struct.unpack
+    local CELL_WORDS, CELL_BYTES = 2, 16 -- latest, count
+    local min, max, rep, unpack_record, floor = math.min, math.max, string.rep, struct.unpack, math.floor
 
     -- The shard's clock, as the call has it. born: of this rule, or 0 if there is nothing to wait for.
     local now, era, born, generation, grants, sure
 
     -- The record of the user who is served. Charges and cells are both in the order of time; their words are
-    -- charges[1] to charges[charges_end] and cells[cells_first] to cells[cells_end]. changed: it is to be written.
-    local charges, charges_end, cells, cells_first, cells_end, hold, forgot, changed
+    -- charges[1] to charges[charges_end] and cells[cells_first] to cells[cells_end]. Older cells are left where they are,
+    -- from byte older_first of the record up to older_end. All are cell_count, and used is the sum of their counts.
+    -- changed: it is to be written.
+    local record, charges, charges_end, hold, forgot, changed
+    local cells, cells_first, cells_end, older_first, older_end, cell_count, used
+    local part, part_first -- some of the older cells, and where they begin; 0: none
     local reported -- the latest stamp that was set; 0: none
 
     -- Whether something stamped so has aged out long ago, so that it need not be kept.
     local function forget(stamp)
-        local until_us = stamp + hold
+        local KEEP_PARTS, until_us = 16, stamp + hold
         if until_us + floor(hold / KEEP_PARTS) > now then return false end
         forgot = max(forgot, until_us)
         return true
@@ -114,12 +116,31 @@ local function make_serve_known()
         end
     end
 
+    -- Latest and count of the older cell that begins at that byte.
+    local function older(at)
+        local PART, CELLS_A_PART = '<dddddddddddddddd', 8
+        if part_first == 0 or at < part_first or at >= part_first + CELLS_A_PART * CELL_BYTES then
+            part, part_first = {unpack_record(PART, record, at)}, at -- of later cells some may have been read as well
+        end
+        local word = (at - part_first) / CELL_BYTES * CELL_WORDS
+        return part[word + 1], part[word + 2]
+    end
+
     -- Counts permits that were used at `stamp` and not later.
     local function count(stamp, permits)
+        local CELLS_A_HOLD, CELLS_MAX = 128, 144
         if forget(stamp) then return end
         if stamp > reported then reported = stamp end
+        used = used + permits
         local cell_us = floor(hold / CELLS_A_HOLD) + 1
         local cell = floor(stamp / cell_us)
+        local is_older = cells_first > cells_end or floor(cells[cells_first] / cell_us) > cell
+        if older_first < older_end and (is_older or cell_count == CELLS_MAX) then -- all are read
+            local words = (older_end - older_first) / CELL_BYTES * CELL_WORDS
+            local all = {unpack_record('<' .. rep(CELL, words / CELL_WORDS), record, older_first)}
+            for i = cells_first, cells_end do all[words + 1 + i - cells_first] = cells[i] end
+            cells, cells_first, cells_end, older_first = all, 1, words + 1 + cells_end - cells_first, older_end
+        end
         local at = cells_end - 1
         while at >= cells_first and floor(cells[at] / cell_us) > cell do at = at - CELL_WORDS end
         if at >= cells_first and floor(cells[at] / cell_us) == cell then
@@ -127,15 +148,15 @@ local function make_serve_known()
             cells[at + 1] = cells[at + 1] + permits
             return
         end
-        if cells_end - cells_first + 1 == CELLS_MAX * CELL_WORDS then
+        if cell_count == CELLS_MAX then
             cells[cells_first + 3] = cells[cells_first + 3] + cells[cells_first + 1]
-            cells_first = cells_first + CELL_WORDS
+            cells_first, cell_count = cells_first + CELL_WORDS, cell_count - 1
             at = max(at, cells_first - CELL_WORDS)
         end
         at = at + CELL_WORDS
         for i = cells_end, at, -1 do cells[i + CELL_WORDS] = cells[i] end
         cells[at], cells[at + 1] = stamp, permits
-        cells_end = cells_end + CELL_WORDS
+        cells_end, cell_count = cells_end + CELL_WORDS, cell_count + 1
     end
 
     -- Moves up to `permits` of the charge at c to where they were used.
@@ -148,22 +169,29 @@ local function make_serve_known()
         changed = true
     end
 
-    -- Permits that count now. Both lists are gone through from the latest, up to what has aged out.
+    -- Permits that count now. Charges are gone through from the latest, up to what has aged out, and cells of what
+    -- has aged out alone.
     local function live()
-        local sum, since = 0, now - hold
+        local sum, since = used, now - hold
         for c = charges_end - CHARGE_WORDS + 1, 1, -CHARGE_WORDS do
             if charges[c + ENDS] <= since then break end
             sum = sum + charges[c + GRANTED] - charges[c + SETTLED]
         end
-        for at = cells_end - 1, cells_first, -CELL_WORDS do
-            if cells[at] <= since then break end
-            sum = sum + cells[at + 1]
+        for at = older_first, older_end - 1, CELL_BYTES do
+            local latest, permits = older(at)
+            if latest > since then return sum end
+            sum = sum - permits
+        end
+        for at = cells_first, cells_end, CELL_WORDS do
+            if cells[at] > since then break end
+            sum = sum - cells[at + 1]
         end
         return sum
     end
 
-    local function read(record)
-        local _, its_hold, _, its_forgot, charge_count, cell_count, at = unpack_record(USER, record)
+    local function read()
+        local CELLS_READ = 16 -- those of a term of a tenth of a hold; no fewer than are read together of the older ones
+        local _, its_hold, _, its_forgot, charge_count, count_before, at = unpack_record(USER, record)
         changed = its_hold < hold
         hold, forgot = max(its_hold, hold), its_forgot
         if charge_count > 0 then
@@ -179,13 +207,31 @@ local function make_serve_known()
                 end
             end
         end
-        if cell_count > 0 then cells = {unpack_record('<' .. rep(CELL, cell_count), record, at)} end
-        cells_end = cell_count * CELL_WORDS
-        while cells_first < cells_end and forget(cells[cells_first]) do cells_first = cells_first + CELL_WORDS end
+        if count_before == 0 then return end
+        local read_count = min(count_before, CELLS_READ)
+        used, older_first = unpack_record(SUM, record, at)
+        older_end, cell_count = older_first + (count_before - read_count) * CELL_BYTES, count_before
+        cells, cells_end = {unpack_record('<' .. rep(CELL, read_count), record, older_end)}, read_count * CELL_WORDS
+        while cell_count > 0 do
+            local latest, permits
+            if older_first < older_end then
+                latest, permits = older(older_first)
+            else
+                latest, permits = cells[cells_first], cells[cells_first + 1]
+            end
+            if not forget(latest) then return end
+            used, cell_count = used - permits, cell_count - 1
+            if older_first < older_end then
+                older_first = older_first + CELL_BYTES
+            else
+                cells_first = cells_first + CELL_WORDS
+            end
+        end
     end
 
     local function write(key, term)
-        local charge_count, cell_count = charges_end / CHARGE_WORDS, (cells_end - cells_first + 1) / CELL_WORDS
+        local KEEP, call, pack = 4, redis.call, struct.pack
+        local charge_count, read_count = charges_end / CHARGE_WORDS, (cells_end - cells_first + 1) / CELL_WORDS
         local newest = max(charge_count > 0 and charges[charges_end - CHARGE_WORDS + 1 + ENDS] or 0,
                            cell_count > 0 and cells[cells_end - 1] or 0)
         local fresh_at = max(newest > 0 and newest + 2 * hold or 0, forgot > 0 and forgot + hold or 0)
@@ -196,7 +242,8 @@ local function make_serve_known()
         local kept_ms = floor(max(fresh_at - now, term + 2 * hold) * KEEP / 1000) + 1
         call('SET', key, pack(USER, era, hold, fresh_at, forgot, charge_count, cell_count)
                  .. pack('<' .. rep(CHARGE, charge_count), unpack(charges, 1, charges_end))
-                 .. pack('<' .. rep(CELL, cell_count), unpack(cells, cells_first, cells_end)),
+                 .. (cell_count > 0 and pack(SUM, used) or '') .. string.sub(record or '', older_first, older_end - 1)
+                 .. pack('<' .. rep(CELL, read_count), unpack(cells, cells_first, cells_end)),
              'PX', kept_ms < tonumber(ARGV[2]) and ARGV[2] or kept_ms)
     end
 
@@ -225,14 +272,20 @@ local function make_serve_known()
 
     -- After how long no more than `room` are live, if nothing but time passes.
     local function retry_after(taken, room)
-        local last, c, at = now, 1, cells_first
+        local last, c, older_at, at = now, 1, older_first, cells_first
         while taken > room do
-            local stamp, permits
-            if at > cells_end or c <= charges_end and charges[c + ENDS] < cells[at] then
+            local is_older, stamp, permits = older_at < older_end, nil, nil
+            if is_older then
+                stamp, permits = older(older_at)
+            elseif at < cells_end then
+                stamp, permits = cells[at], cells[at + 1]
+            end
+            if not stamp or c <= charges_end and charges[c + ENDS] < stamp then
                 stamp, permits = charges[c + ENDS], charges[c + GRANTED] - charges[c + SETTLED]
                 c = c + CHARGE_WORDS
+            elseif is_older then
+                older_at = older_at + CELL_BYTES
             else
-                stamp, permits = cells[at], cells[at + 1]
                 at = at + CELL_WORDS
             end
             if stamp + hold > now and permits > 0 then
@@ -271,11 +324,13 @@ local function make_serve_known()
     end
 
     -- words: of reports, from the second on; nil: there are none.
-    return function(id, sequence, need, want, limit, term, asked_hold, is_reset, words, record, key, ...)
+    return function(id, sequence, need, want, limit, term, asked_hold, is_reset, words, its_record, key, ...)
+        local CHARGES_MAX, FULL_RETRY_MAX, NEVER = 64, 1000000, 9007199254740991
         now, era, born, generation, grants, sure, forgot = ...
-        charges, charges_end, cells, cells_first, cells_end = {}, 0, {}, 1, 0
-        hold, changed, reported = asked_hold, record and is_reset, 0
-        if record and not is_reset then read(record) end
+        cells, cells_first, cells_end, older_first, older_end, cell_count, used = {}, 1, 0, 1, 1, 0, 0
+        record, charges, charges_end, hold, changed, reported = its_record, {}, 0, asked_hold, its_record and is_reset, 0
+        part_first = 0
+        if record and not is_reset then read() end
 
         local reply, at = {0, 0, 0, now, era, generation, 0}, 2
         while words and words[at] do at = report(words, at, reply) end
