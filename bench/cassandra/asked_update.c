@@ -77,7 +77,7 @@ struct asked *asked_open(const char *url, uint64_t limit, uint64_t window_ns) {
     if (a == NULL) die(3, "out of memory");
     a->client = cassandra_open(view_of(url), NULL, problem);
     if (a->client == NULL) die(3, "%s", problem);
-    cassandra_ready(a->client, clock_now_ns() + ASKED_DEADLINE_MS * UINT64_C(1000000), &result);
+    cassandra_ready(a->client, clock_now_ns() + asked_deadline_ns, &result);
     if (result.status != CASSANDRA_DONE) die(3, "%s", result.problem);
     cassandra_result_clear(&result);
     pthread_mutex_init(&a->lock, NULL);
@@ -195,7 +195,7 @@ bool asked_begin(struct asked *a, const char *user, size_t user_bytes, struct as
     if (u == NULL || user_bytes > sizeof u->user) die(3, "no room for a question");
     *u = (struct update){.a           = a,
                          .ask         = ask,
-                         .deadline_ns = clock_now_ns() + ASKED_DEADLINE_MS * UINT64_C(1000000),
+                         .deadline_ns = clock_now_ns() + asked_deadline_ns,
                          .hash        = hash_of(secret, 0, user, user_bytes),
                          .user_bytes  = user_bytes};
     memcpy(u->user, user, user_bytes);

@@ -26,10 +26,8 @@ struct ask {
     weir_ticket ticket;     /* weir's */
 };
 
-enum {
-    /* A decision that comes late should be told as late, not as failed. */
-    ASKED_DEADLINE_MS = 2000,
-};
+/* Of each question; decide.c sets it before anybody is asked. */
+extern uint64_t asked_deadline_ns;
 
 extern const char asked_name[];
 

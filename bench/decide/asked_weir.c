@@ -22,7 +22,7 @@ struct asked *asked_open(const char *url, uint64_t limit, uint64_t window_ns) {
     weir_error    error;
     if (a == NULL) exit(3);
     options.policy      = WEIR_POLICY_CLOSED;
-    options.deadline_ns = ASKED_DEADLINE_MS * WEIR_MILLISECOND;
+    options.deadline_ns = (int64_t)asked_deadline_ns;
     a->w                = weir_open(url, &options, &error);
     a->rule             = weir_request_for(NULL, 0, limit, (int64_t)window_ns);
     if (a->w == NULL) {

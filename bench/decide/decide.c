@@ -93,8 +93,11 @@ static const char usage[] =
     "  --limit L          [1000]                          --window-ms W [1000]\n"
     "  --threads K        [1]                             --outstanding N a thread; 0: it waits [0]\n"
     "  --process I        of [0]                          --processes N [1]\n"
-    "  --rate R           of all processes\n"
+    "  --rate R           of all processes                --deadline-ms D [2000]\n"
     "  --admissions FILE  each, for weir judge; with --order hot\n";
+
+/* A decision that comes late should be told as late, not as failed. */
+uint64_t asked_deadline_ns = UINT64_C(2000000000);
 
 const char *option_program; /* with the name of who is asked */
 
@@ -341,12 +344,25 @@ static struct plan plan_of(int argc, char **argv) {
                                           .threads   = 1,
                                           .processes = 1};
     static const struct option known[] = {
-        {"url", 1, 0, 'U'},         {"name", 1, 0, 'N'},      {"admissions", 1, 0, 'a'},
-        {"order", 1, 0, 'o'},       {"users", 1, 0, 'u'},     {"exponent", 1, 0, 'e'},
-        {"limit", 1, 0, 'l'},       {"window-ms", 1, 0, 'W'}, {"threads", 1, 0, 'T'},
-        {"outstanding", 1, 0, 'O'}, {"process", 1, 0, 'i'},   {"processes", 1, 0, 'n'},
-        {"rate", 1, 0, 'r'},        {"begin-ns", 1, 0, 'b'},  {"from-ns", 1, 0, 'f'},
-        {"until-ns", 1, 0, 't'},    {"help", 0, 0, 'h'},      {0},
+        {"url", 1, 0, 'U'},
+        {"name", 1, 0, 'N'},
+        {"admissions", 1, 0, 'a'},
+        {"order", 1, 0, 'o'},
+        {"users", 1, 0, 'u'},
+        {"exponent", 1, 0, 'e'},
+        {"limit", 1, 0, 'l'},
+        {"window-ms", 1, 0, 'W'},
+        {"threads", 1, 0, 'T'},
+        {"outstanding", 1, 0, 'O'},
+        {"process", 1, 0, 'i'},
+        {"processes", 1, 0, 'n'},
+        {"rate", 1, 0, 'r'},
+        {"begin-ns", 1, 0, 'b'},
+        {"from-ns", 1, 0, 'f'},
+        {"until-ns", 1, 0, 't'},
+        {"deadline-ms", 1, 0, 'd'},
+        {"help", 0, 0, 'h'},
+        {0},
     };
     int index = 0;
     for (int c; (c = getopt_long(argc, argv, "", known, &index)) != -1;) {
@@ -365,6 +381,7 @@ static struct plan plan_of(int argc, char **argv) {
         case 'i': p.process = (unsigned)number_of(option, optarg, 0, 1000); break;
         case 'n': p.processes = (unsigned)number_of(option, optarg, 1, 1000); break;
         case 'r': p.rate_per_s = number_of(option, optarg, 1, 1e9); break;
+        case 'd': asked_deadline_ns = (uint64_t)number_of(option, optarg, 1, 1e6) * 1000000u; break;
         case 'b': p.begin_ns = strtoull(optarg, NULL, 10); break;
         case 'f': p.from_ns = strtoull(optarg, NULL, 10); break;
         case 't': p.until_ns = strtoull(optarg, NULL, 10); break;

@@ -68,7 +68,7 @@ def ask(program, processes, url, workload, name, way, limit, warm_s, measured_s,
              "--users", workload["users"], "--limit", limit, "--window-ms", workload["window_ms"], "--threads", way["threads"],
              "--outstanding", way["outstanding"], "--processes", processes, "--begin-ns", begin_ns,
              "--from-ns", from_ns, "--until-ns", until_ns]
-    words += [word for option in ("rate", "exponent") if option in workload for word in ("--" + option, workload[option])]
+    words += [word for option in ("rate", "exponent", "deadline-ms") if option in workload for word in ("--" + option, workload[option])]
     running = []
     try:
         for i in range(processes):

@@ -74,13 +74,12 @@ static void note(struct ask *ask, const struct redis_result *result) {
 }
 
 static struct redis_command command_of(const struct asked *a, const struct view *key) {
-    return (struct redis_command){.script     = &a->script,
-                                  .keys       = key,
-                                  .key_count  = 1,
-                                  .words      = a->words,
-                                  .word_count = WORDS,
-                                  .deadline_ns =
-                                      clock_now_ns() + ASKED_DEADLINE_MS * UINT64_C(1000000)};
+    return (struct redis_command){.script      = &a->script,
+                                  .keys        = key,
+                                  .key_count   = 1,
+                                  .words       = a->words,
+                                  .word_count  = WORDS,
+                                  .deadline_ns = clock_now_ns() + asked_deadline_ns};
 }
 
 void asked_wait(struct asked *a, const char *user, size_t user_bytes, struct ask *ask) {
