@@ -181,22 +181,22 @@ static bool holder_may_send(const struct holder *h, uint64_t now_ns) {
     return now_ns >= h->sent_ns + backoff_ns(h, h->sends);
 }
 
-bool holder_would_acquire(struct holder *h, uint64_t now_ns) {
+bool holder_would_send(struct holder *h, uint64_t now_ns) {
     holder_close(h, now_ns);
-    if (holder_find(h, LEASE_ASKED) != NULL) return holder_may_send(h, now_ns);
-    return holder_wish(h, now_ns) && holder_find(h, LEASE_NONE) != NULL;
+    bool is_asked = holder_find(h, LEASE_ASKED) != NULL;
+    bool is_wish  = !is_asked && holder_wish(h, now_ns);
+    bool is_sent =
+        is_asked ? holder_may_send(h, now_ns) : is_wish && holder_find(h, LEASE_NONE) != NULL;
+    return is_sent || holder_is_due(h, now_ns, is_wish);
 }
 
 void holder_give_up(struct holder *h) { h->waiting = 0; }
 
 bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
-    holder_close(h, now_ns);
-
-    struct holder_lease *asked   = holder_find(h, LEASE_ASKED);
-    bool                 is_wish = asked == NULL && holder_wish(h, now_ns);
-    if (is_wish) asked = holder_ask_store(h, now_ns);
+    if (!holder_would_send(h, now_ns)) return false;
+    struct holder_lease *asked = holder_find(h, LEASE_ASKED);
+    if (asked == NULL && holder_wish(h, now_ns)) asked = holder_ask_store(h, now_ns);
     bool is_sent = asked != NULL && holder_may_send(h, now_ns);
-    if (!is_sent && !holder_is_due(h, now_ns, is_wish)) return false;
 
     *q           = (struct lease_request){.limit             = h->terms->limit,
                                           .term_us           = h->terms->term_us,

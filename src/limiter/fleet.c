@@ -56,6 +56,7 @@ enum {
     NODES_DEFAULT    = 8,
     WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
     WAIT_TRIPS       = 4,
+    WAIT_PARTS       = 2, /* a trip may take one of so many parts of what callers wait */
     RETRIES_A_TRIP   = 2, /* a trip is given up after so many times the holder's retry_ns */
     SHARDS_MAX       = 4096,
     RELEASED_MAX     = 64,       /* of those who are held, at a time */
@@ -452,8 +453,8 @@ static void entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
 
 /* --- trips ----------------------------------------------------------------------------------- */
 
-static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct lease_request *q,
-                                   uint64_t now_ns) {
+/* A beat's, but for its request. */
+static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
     struct fleet_trip *t = trips_take(&f->trips);
     if (t == NULL) return NULL;
     t->fleet         = f;
@@ -463,7 +464,6 @@ static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, const struct
     t->trip.name     = (struct store_name){{0}};
     t->trip.shard    = shard;
     t->trip.is_beat  = true;
-    t->trip.request  = *q;
     t->trip.done     = trip_done;
     t->trip.context  = t;
     t->trip.reason   = NULL;
@@ -488,14 +488,13 @@ static void seat_note_lane(struct seat *seat, uint32_t watch, uint64_t now_ns) {
 /* Whether a trip has a lane: one of an account, to a store that does not pace itself. */
 static inline bool fleet_has_lanes(const struct fleet *f) { return !f->store->paces_itself; }
 
-/* True: what the holder wants to acquire waits for others' trips to come back. The end of one that is out
- * comes here again, and so do those who are held, in their order. Reports and what is given back are of use
- * however late they are, and as many as what was acquired. */
+/* True: what the holder wants sent waits for others' trips to come back. The end of one that is out comes here
+ * again, and so do those who are held, in their order. */
 static bool entry_hold_back(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct seat *seat = &f->seats[e->shard];
     if (!atomic_load_explicit(&seat->is_full[e->watch], memory_order_relaxed)) return false;
-    if (!holder_would_acquire(&e->holder, now_ns)) return false;
     if (e->is_held || e->trips_out > 0) return true;
+    if (!holder_would_send(&e->holder, now_ns)) return false;
     spin_lock(&seat->lock);
     struct lane *lane    = &seat->lanes[e->watch];
     bool         is_full = lane_is_full(lane, now_ns);
@@ -504,34 +503,35 @@ static bool entry_hold_back(struct fleet *f, struct entry *e, uint64_t now_ns) {
     return is_full;
 }
 
-/* When its shard is to be contacted next, or a lane's rest ends. The seat is locked. */
+/* When its shard is to be contacted next, or a lane wakes. The seat is locked. */
 static uint64_t seat_next_ns(const struct seat *seat) {
     uint64_t next_ns = shard_next_ns(&seat->shard);
     for (uint32_t i = 0; i < SHARD_WATCHES; i++) {
-        uint64_t until_ns = seat->lanes[i].rests_until_ns;
-        if (until_ns != 0) next_ns = smaller(next_ns, until_ns);
+        uint64_t wakes_ns = seat->lanes[i].wakes_ns;
+        if (wakes_ns != 0) next_ns = smaller(next_ns, wakes_ns);
     }
     return next_ns;
 }
 
 /* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
- * free the request is as good as lost, and the holder sends again. */
+ * free it is asked again a moment later. */
 static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint64_t now_ns) {
-    struct lease_request request;
-    struct store_trip   *list    = NULL;
-    bool                 is_lost = false;
-    bool                 is_cut  = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
-    while (!is_cut && holder_poll(&e->holder, now_ns, &request)) {
-        struct fleet_trip *t = trip_new(f, e->shard, &request, now_ns);
-        is_lost              = t == NULL;
-        if (is_lost) break;
+    struct store_trip *list     = NULL;
+    bool               is_short = false;
+    bool               is_cut   = entry_cut(f, e) != FLEET_FINE || atomic_load(&f->is_stopping);
+    while (!is_cut && holder_would_send(&e->holder, now_ns)) {
+        struct fleet_trip *t = trip_new(f, e->shard, now_ns);
+        is_short             = t == NULL;
+        if (is_short) break;
+        bool is_sent = holder_poll(&e->holder, now_ns, &t->trip.request);
+        INVARIANT(is_sent);
         struct seat *seat = &f->seats[e->shard];
         spin_lock(&seat->lock);
         if (fleet_has_lanes(f)) {
             lane_send(&seat->lanes[e->watch]);
             seat_note_lane(seat, e->watch, now_ns);
         }
-        shard_use(&seat->shard, &e->terms, trip_is_contact(f, &request), now_ns);
+        shard_use(&seat->shard, &e->terms, trip_is_contact(f, &t->trip.request), now_ns);
         shard_tell_seen(&seat->shard, &t->trip.request);
         uint64_t beat_ns = shard_next_ns(&seat->shard);
         spin_unlock(&seat->lock);
@@ -546,8 +546,9 @@ static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint6
         list         = &t->trip;
         e->trips_out++;
     }
-    if (list != NULL || is_lost || !e->is_armed)
-        entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
+    uint64_t next_ns = is_short ? now_ns : holder_next_ns(&e->holder);
+    if (list != NULL || is_short || !e->is_armed)
+        entry_arm(f, e, larger(next_ns, now_ns + TURN_NS));
     return list;
 }
 
@@ -648,8 +649,10 @@ static enum lane_end trip_lane_end(const struct fleet *f, const struct fleet_tri
                                    uint32_t watch, uint64_t now_ns) {
     const struct lease_reply *reply = &t->trip.reply;
     if (t->trip.status != STORE_DONE) return t->trip.is_alone ? LANE_SAYS_NOTHING : LANE_MISSED;
-    if (now_ns <= reply->sent_ns + f->watches.tolerance_ns[watch]) return LANE_IN_TIME;
-    return reply->granted > 0 ? LANE_LATE : LANE_SAYS_NOTHING;
+    bool is_late = now_ns > reply->sent_ns + f->watches.tolerance_ns[watch];
+    if (is_late && reply->granted > 0) return LANE_LATE;
+    if (now_ns > t->sent_ns + f->wait_ns / WAIT_PARTS) return LANE_SLOW;
+    return is_late ? LANE_SAYS_NOTHING : LANE_IN_TIME;
 }
 
 /* On the store's thread. */
@@ -716,42 +719,44 @@ static void trip_done(struct store_trip *trip) {
     trips_end(&f->trips);
 }
 
-/* Nobody waits for this one who would be answered in time by a usual trip, nor is anybody likely to come back
- * while a lease that is acquired now lasts. */
-static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint64_t now_ns) {
+/* All who waited have gone, or will have before an answer comes. */
+static bool entry_is_too_late(const struct entry *e, uint64_t margin_ns, uint64_t now_ns) {
     for (const struct fleet_ticket *t = e->first; t != NULL; t = t->next)
-        if (t->deadline_ns >= now_ns + f->lease.round_trip_ns) return false;
-    bool is_kept = e->terms.mode == LEASE_MODE_SHARE;
-    return !is_kept || now_ns >= e->holder.called_ns + e->terms.term_ns;
+        if (t->deadline_ns >= now_ns + margin_ns) return false;
+    return true;
 }
 
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
 static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t watch,
-                                    uint64_t now_ns) {
+                                    uint64_t now_ns, uint64_t *margin_ns) {
     spin_lock(&seat->lock);
     struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
+    *margin_ns =
+        lane_margin_ns(&seat->lanes[watch], f->lease.round_trip_ns, f->wait_ns / WAIT_PARTS);
     seat_note_lane(seat, watch, now_ns);
     spin_unlock(&seat->lock);
     return e;
 }
 
-/* A trip has come back, or a rest is over. Many may be passed over, so the rest is left to the timers. */
+/* A trip has come back, or the lane wakes. Many may be passed over, or no trip may be free: what is left is left
+ * to the timers. */
 static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
-    struct seat  *seat   = &f->seats[shard];
-    uint64_t      now_ns = clock_now_ns();
-    struct entry *e      = NULL;
-    for (unsigned i = 0; i < RELEASED_MAX; i++) {
-        e = seat_take_held(f, seat, watch, now_ns);
+    struct seat *seat     = &f->seats[shard];
+    uint64_t     now_ns   = clock_now_ns(), margin_ns;
+    bool         is_short = false;
+    for (unsigned i = 0; i < RELEASED_MAX && !is_short; i++) {
+        struct entry *e = seat_take_held(f, seat, watch, now_ns, &margin_ns);
         if (e == NULL) return;
         struct bucket *b = roster_lock_entry(&f->roster, e);
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
-        if (entry_is_too_late(f, e, e->newest_ns)) holder_give_up(&e->holder);
+        if (entry_is_too_late(e, margin_ns, e->newest_ns)) holder_give_up(&e->holder);
         entry_go_on(f, e, b, true);
+        is_short = trips_are_all_out(&f->trips);
     }
     spin_lock(&seat->lock);
-    lane_go_on_later(&seat->lanes[watch], now_ns);
+    lane_go_on_later(&seat->lanes[watch], is_short ? now_ns + TURN_NS : now_ns);
     uint64_t next_ns = seat_next_ns(seat);
     spin_unlock(&seat->lock);
     shard_arm(f, shard, next_ns);
@@ -872,14 +877,14 @@ static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is
                                     .is_reset = is_reset};
     uint64_t             wait_ns = question_wait_ns(f, q);
     enum fleet_why       why     = shard_cut(f, shard);
-    struct fleet_trip   *t =
-        why == FLEET_FINE && wait_ns > 0 ? trip_new(f, shard, &request, now_ns) : NULL;
+    struct fleet_trip   *t = why == FLEET_FINE && wait_ns > 0 ? trip_new(f, shard, now_ns) : NULL;
     if (t == NULL) {
         entry_degrade(f, NULL, 1, q->policy, why != FLEET_FINE ? why : FLEET_LATE, now_ns,
                       &ticket->answer);
         if (!is_reset) tally_answer(f, &ticket->answer);
         return true;
     }
+    t->trip.request = request;
     spin_lock(&seat->lock);
     shard_use(&seat->shard, &terms, trip_is_contact(f, &request), now_ns);
     shard_tell_seen(&seat->shard, &t->trip.request);
@@ -983,8 +988,11 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
     spin_lock(&seat->lock);
     struct fleet_trip *t = NULL;
     if (shard_poll(&seat->shard, now_ns, &beat)) {
-        t = trip_new(f, number, &beat, now_ns);
-        if (t == NULL) shard_unsend(&seat->shard, now_ns);
+        t = trip_new(f, number, now_ns);
+        if (t == NULL)
+            shard_unsend(&seat->shard, now_ns);
+        else
+            t->trip.request = beat;
     }
     bool wakes[SHARD_WATCHES];
     for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wake(&seat->lanes[i], now_ns);

@@ -7,7 +7,14 @@
  * more, and soon everything that it does is in vain; it would stay so when the crowd has gone. Therefore
  * what is out has a window (base/pace.h), which shrinks when answers come too late twice in a row, and who
  * finds it full is held, in order. Nothing of a request is fixed meanwhile: when its turn comes it is as
- * young as any other.
+ * young as any other. Also what is given back waits its turn: each grant in vain is followed by one, so that if
+ * they did not, a store that is late would be sent as many of these as it can be.
+ *
+ * Who is held in order has, when a crowd stays, as little time left as any who goes at all. So who has less
+ * than a trip takes does not go, or all that the store does would come after its caller has gone (of a store
+ * that is asked for 1.5 times what it can do a third did, with a usual round trip as the bound). And where
+ * rules tolerate long exchanges, a window is halved for answers that callers do not wait for, too, though not
+ * to less than it begins with: their wait may be short because they are in a hurry, and the store far.
  *
  * Where even one trip of each process is too much together, a lane rests: for a time from a range that
  * doubles with each round that was in vain (full jitter, as the probes of shard.c). */
@@ -23,7 +30,7 @@ void lane_begin(struct lane *l, uint64_t seed) {
 }
 
 static bool lane_is_open(const struct lane *l, uint64_t now_ns) {
-    return pace_has_room(&l->pace) && now_ns >= l->rests_until_ns;
+    return pace_has_room(&l->pace) && now_ns >= l->wakes_ns;
 }
 
 bool lane_is_full(const struct lane *l, uint64_t now_ns) {
@@ -50,13 +57,17 @@ struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns)
 }
 
 bool lane_wake(struct lane *l, uint64_t now_ns) {
-    if (l->rests_until_ns == 0 || now_ns < l->rests_until_ns) return false;
-    l->rests_until_ns = 0;
+    if (l->wakes_ns == 0 || now_ns < l->wakes_ns) return false;
+    l->wakes_ns = 0;
     return true;
 }
 
-void lane_go_on_later(struct lane *l, uint64_t now_ns) {
-    if (l->first != ROSTER_NOWHERE && l->rests_until_ns == 0) l->rests_until_ns = now_ns;
+void lane_go_on_later(struct lane *l, uint64_t at_ns) {
+    if (l->first != ROSTER_NOWHERE && l->wakes_ns == 0) l->wakes_ns = at_ns;
+}
+
+uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns) {
+    return between(least_ns, 2 * l->took_ns, larger(least_ns, most_ns));
 }
 
 static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {
@@ -64,7 +75,7 @@ static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {
     if (l->rests < LANE_REST_AFTER) return;
     uint64_t doublings = smaller(l->rests - LANE_REST_AFTER, LANE_REST_DOUBLINGS);
     uint64_t range_ns  = smaller(LANE_REST_NS_MAX, smaller(took_ns, LANE_REST_NS_MAX) << doublings);
-    l->rests_until_ns  = now_ns + 1 + random_below(&l->random, range_ns + 1);
+    l->wakes_ns        = now_ns + 1 + random_below(&l->random, range_ns + 1);
 }
 
 static void lane_end_late(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
@@ -83,6 +94,9 @@ static void lane_end_late(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
 }
 
 void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns) {
+    if (end != LANE_MISSED)
+        l->took_ns =
+            l->took_ns - l->took_ns / LANE_TOOK_PARTS + (now_ns - sent_ns) / LANE_TOOK_PARTS;
     switch (end) {
     case LANE_IN_TIME:
         if (sent_ns >= l->late_ns) l->late_rounds = 0;
@@ -90,6 +104,12 @@ void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_
         pace_end(&l->pace, true, sent_ns, now_ns);
         break;
     case LANE_LATE: lane_end_late(l, sent_ns, now_ns); break;
+    case LANE_SLOW:
+        if (l->pace.window > PACE_FIRST)
+            pace_end(&l->pace, false, sent_ns, now_ns);
+        else
+            pace_forget(&l->pace);
+        break;
     case LANE_MISSED: pace_end(&l->pace, false, sent_ns, now_ns); break;
     case LANE_SAYS_NOTHING: pace_forget(&l->pace); break;
     }

@@ -18,6 +18,8 @@ enum {
     LANE_REST_DOUBLINGS = 8,
     LANE_LATE_ROUNDS = 2, /* in a row; one may be by chance, since a thread waited for its turn */
     LANE_REST_AFTER  = 3, /* rounds in vain, with a window of one */
+    LANE_TOOK_PARTS =
+        8, /* one of so many of what trips are said to take is what the last one took */
 };
 
 #define LANE_REST_NS_MAX UINT64_C(100000000)
@@ -25,17 +27,19 @@ enum {
 struct lane {
     struct pace   pace;
     struct random random;
-    uint32_t first, last;    /* of those who are held, by entry; first ROSTER_NOWHERE: nobody is */
-    uint32_t held;           /* so many are */
-    uint32_t rests;          /* rounds that were in vain, less trips that were not */
-    uint32_t late_rounds;    /* in a row: of trips that were out together some came too late */
-    uint64_t late_ns;        /* when the last of these was found out */
-    uint64_t rests_until_ns; /* 0: it does not rest */
+    uint32_t first, last; /* of those who are held, by entry; first ROSTER_NOWHERE: nobody is */
+    uint32_t held;        /* so many are */
+    uint32_t rests;       /* rounds that were in vain, less trips that were not */
+    uint32_t late_rounds; /* in a row: of trips that were out together some came too late */
+    uint64_t late_ns;     /* when the last of these was found out */
+    uint64_t wakes_ns;    /* nobody goes before that; 0: there is nothing to wait for */
+    uint64_t took_ns;     /* what trips that were answered took lately, there and back */
 };
 
 enum lane_end {
     LANE_IN_TIME,
     LANE_LATE,         /* a grant that came too late to be used */
+    LANE_SLOW,         /* of use, but too late for many of those who wait */
     LANE_MISSED,       /* shard.c says when to ask again */
     LANE_SAYS_NOTHING, /* anything else that took long, but was not in vain */
 };
@@ -52,11 +56,15 @@ void lane_hold(struct lane *l, struct roster *r, struct entry *e);
  * has its lock. */
 struct entry *lane_take(struct lane *l, const struct roster *r, uint64_t now_ns);
 
-/* True: a rest is over, and those who are held may go. */
+/* True: those who are held may go. */
 bool lane_wake(struct lane *l, uint64_t now_ns);
 
-/* Not all who may go have gone: as if a rest were over now. */
-void lane_go_on_later(struct lane *l, uint64_t now_ns);
+/* Not all who may go have gone: the others may at `at_ns`, as after a rest. */
+void lane_go_on_later(struct lane *l, uint64_t at_ns);
+
+/* Who has no more time than that left is not worth a trip: what one takes is not known before, so it is twice
+ * what they took lately, between these bounds. */
+uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns);
 
 static inline void lane_send(struct lane *l) { pace_send(&l->pace); }
 

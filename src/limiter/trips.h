@@ -47,6 +47,13 @@ static inline struct fleet_trip *trips_take(struct trips *t) {
     return trip;
 }
 
+static inline bool trips_are_all_out(struct trips *t) {
+    spin_lock(&t->lock);
+    bool are_all_out = t->free == NULL && t->untouched == t->trips_max;
+    spin_unlock(&t->lock);
+    return are_all_out;
+}
+
 /* It may be taken again; trips_end() is still to come. */
 static inline void trips_put(struct trips *t, struct fleet_trip *trip) {
     spin_lock(&t->lock);

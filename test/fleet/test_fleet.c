@@ -312,6 +312,189 @@ TEST(one_who_has_no_time_left_keeps_no_trip_from_who_has) {
     close_both(f, m);
 }
 
+/* The same of one alone, whose time is less than a round trip when its turn comes. */
+TEST(no_trip_is_made_for_who_has_no_time_left) {
+    static struct crowd   crowd;
+    struct model_store   *m     = open_model();
+    struct fleet         *f     = open_fleet(m, patient);
+    struct fleet_question q     = question("ann", 1, HOUR);
+    struct seen           hasty = {.ticket = {.done = see, .context = &hasty}};
+    q.wait_ns                   = SECOND;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &hasty.ticket));
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    wait_for(&hasty);
+    CHECK_EQ(hasty.ticket.answer.why, FLEET_LATE);
+    CHECK_EQ(model_counts(m).accounts, PACE_FIRST);
+    close_both(f, m);
+}
+
+/* More than the trips that come back pass over. */
+TEST(however_many_have_gone_who_is_behind_them_goes_on) {
+    enum { GONE = 80 * PACE_FIRST };
+    static struct crowd   crowd;
+    static struct seen    gone[GONE];
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, patient);
+    struct seen           s = {.ticket = {.done = see, .context = &s}};
+    struct fleet_question q;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    for (unsigned i = 0; i < GONE; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "gone %u", i);
+        q         = question(name, 100, HOUR);
+        q.wait_ns = MS;
+        gone[i]   = (struct seen){.ticket = {.done = see, .context = &gone[i]}};
+        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &gone[i].ticket));
+    }
+    q = question("ann", 100, HOUR);
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    for (unsigned i = 0; i < GONE; i++) wait_for(&gone[i]);
+    model_hold(m, false);
+    wait_for(&s);
+    CHECK(s.ticket.answer.allowed);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    CHECK_EQ(model_counts(m).accounts, PACE_FIRST + 1);
+    close_both(f, m);
+}
+
+/* A lease that nobody asks for goes back after a while: it is tried anew with a longer one if that was before
+ * the crowd came. */
+TEST(what_is_given_back_waits_its_turn) {
+    static struct crowd crowd;
+    bool                is_told = false;
+    for (uint64_t idle_ns = 200 * MS; !is_told; idle_ns *= 4) {
+        struct model_store  *m       = open_model();
+        struct fleet_options options = patient;
+        options.lease.idle_ns        = idle_ns;
+        struct fleet *f              = open_fleet(m, options);
+        for (unsigned i = 0; i < 4; i++) CHECK(ask(f, "ann", 1000, HOUR).allowed);
+        uint64_t before = model_counts(m).served;
+        model_hold(m, true);
+        crowd_ask(&crowd, f, PACE_FIRST, 100);
+        is_told = model_counts(m).served == before + PACE_FIRST;
+        for (unsigned i = 0; is_told && statistics(f).held == 0; i++) {
+            CHECK_LT(i, LONG / MS);
+            CHECK_EQ(model_counts(m).served, before + PACE_FIRST);
+            sleep_ns(MS);
+        }
+        model_hold(m, false);
+        for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+        close_both(f, m);
+    }
+}
+
+/* Most of a lease is spent while the window is full: nobody waits, and more is acquired all the same. */
+TEST(what_is_renewed_ahead_is_renewed_when_its_turn_comes) {
+    static struct crowd   crowd;
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, patient);
+    struct fleet_question q = question("ann", 100000, HOUR);
+    for (unsigned i = 0; i < 200; i++) CHECK(decide(f, q).allowed);
+    while (model_counts(m).account_served_max == 0) sleep_ns(MS);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    uint64_t before = model_counts(m).account_served_max;
+    while (statistics(f).held == 0) {
+        CHECK_GT(statistics(f).permits_in_hand, 0);
+        CHECK_EQ(decide(f, q).how, FLEET_IN_HAND);
+    }
+    model_hold(m, false);
+    for (unsigned i = 0; model_counts(m).account_served_max == before; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    close_both(f, m);
+}
+
+static void let_go(struct fleet_ticket *t) { model_hold(t->context, false); }
+
+TEST(closing_acquires_nothing_for_those_whom_it_has_answered) {
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.lease.idle_ns        = MS;
+    struct fleet *f              = open_fleet(m, options);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    crowd.members[0].ticket.done    = let_go; /* all are unlinked before one is told */
+    crowd.members[0].ticket.context = m;
+    CHECK(fleet_close(f, LONG));
+    for (unsigned i = 1; i < CROWD_MAX; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK_EQ(crowd.members[i].ticket.answer.why, FLEET_ENDING);
+    }
+    CHECK_EQ(model_counts(m).accounts, PACE_FIRST);
+    model_close(m);
+}
+
+TEST(who_finds_no_trip_free_goes_when_there_is_one) {
+    enum { TRIPS = 4, ASKING = 40 };
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.trips_max            = TRIPS;
+    struct fleet *f              = open_fleet(m, options);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, ASKING, 100);
+    CHECK_LE(model_counts(m).served, TRIPS);
+    model_hold(m, false);
+    for (unsigned i = 0; i < ASKING; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK(crowd.members[i].ticket.answer.allowed);
+    }
+    close_both(f, m);
+}
+
+TEST(one_that_is_refused_makes_no_window_smaller) {
+    static struct crowd   crowd;
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
+    struct fleet_question q = question("ann", 100, HOUR);
+    model_refuse_alone(m, &q.name);
+    for (unsigned i = 0; i < 10; i++) CHECK_EQ(decide(f, q).how, FLEET_DEGRADED);
+    uint64_t before = model_counts(m).served;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    CHECK_EQ(model_counts(m).served, before + PACE_FIRST);
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    close_both(f, m);
+}
+
+/* Answers that are of use to the account, and come when half of what callers wait has passed. */
+TEST(a_window_does_not_grow_for_answers_that_callers_do_not_wait_for) {
+    static struct crowd  first, crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.wait_ns              = MS;
+    struct fleet         *f      = open_fleet(m, options);
+    struct fleet_question q;
+    model_hold(m, true);
+    for (unsigned i = 0; i < PACE_FIRST; i++) {
+        char         name[16];
+        struct seen *s = &first.members[i];
+        (void)snprintf(name, sizeof name, "first %u", i);
+        q         = question(name, 100, HOUR);
+        s->ticket = (struct fleet_ticket){.done = see, .context = s};
+        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s->ticket));
+    }
+    sleep_ns(2 * MS);
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&first.members[i]);
+    model_hold(m, true);
+    uint64_t before = model_counts(m).served;
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    CHECK_EQ(model_counts(m).served, before + PACE_FIRST);
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    close_both(f, m);
+}
+
 TEST(who_is_held_when_the_store_is_cut_off_is_told_so) {
     static struct crowd crowd;
     struct model_store *m = open_model();

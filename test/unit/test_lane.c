@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "limiter/lane.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/range.h"
@@ -58,7 +59,7 @@ TEST(who_was_taken_can_be_held_again) {
 /* Rounds of one trip each, all of which end so. */
 static uint64_t rounds(struct lane *l, enum lane_end end, unsigned count, uint64_t now_ns) {
     for (unsigned i = 0; i < count; i++) {
-        now_ns = larger(now_ns, l->rests_until_ns);
+        now_ns = larger(now_ns, l->wakes_ns);
         lane_send(l);
         now_ns += 4 * MS;
         lane_end(l, end, now_ns - 4 * MS, now_ns);
@@ -66,7 +67,7 @@ static uint64_t rounds(struct lane *l, enum lane_end end, unsigned count, uint64
     return now_ns;
 }
 
-static bool is_resting(const struct lane *l, uint64_t now_ns) { return now_ns < l->rests_until_ns; }
+static bool is_resting(const struct lane *l, uint64_t now_ns) { return now_ns < l->wakes_ns; }
 
 TEST(a_lane_rests_when_its_least_window_is_too_much) {
     struct lane l;
@@ -78,8 +79,8 @@ TEST(a_lane_rests_when_its_least_window_is_too_much) {
     now_ns = rounds(&l, LANE_LATE, 1, now_ns);
     CHECK(is_resting(&l, now_ns));
     CHECK(lane_is_full(&l, now_ns));
-    CHECK_LE(l.rests_until_ns, now_ns + 4 * MS + 1);
-    uint64_t until_ns = l.rests_until_ns;
+    CHECK_LE(l.wakes_ns, now_ns + 4 * MS + 1);
+    uint64_t until_ns = l.wakes_ns;
     CHECK(!lane_wake(&l, until_ns - 1));
     CHECK(!lane_is_full(&l, until_ns));
     CHECK(lane_wake(&l, until_ns));
@@ -93,8 +94,8 @@ TEST(rests_grow_and_have_an_end) {
     uint64_t now_ns = rounds(&l, LANE_LATE, 100, MS);
     for (unsigned i = 0; i < 100; i++) {
         now_ns     = rounds(&l, LANE_LATE, 1, now_ns);
-        longest_ns = larger(longest_ns, l.rests_until_ns - now_ns);
-        CHECK_LE(l.rests_until_ns, now_ns + LANE_REST_NS_MAX + 1);
+        longest_ns = larger(longest_ns, l.wakes_ns - now_ns);
+        CHECK_LE(l.wakes_ns, now_ns + LANE_REST_NS_MAX + 1);
     }
     CHECK_GT(longest_ns, LANE_REST_NS_MAX / 2);
 }
@@ -154,6 +155,52 @@ TEST(what_was_not_in_vain_says_nothing) {
     CHECK_EQ(l.pace.window, PACE_FIRST / 2);
 }
 
+TEST(what_is_slow_for_those_who_wait_makes_a_window_no_smaller_than_at_first) {
+    struct lane l;
+    lane_begin(&l, 1);
+    for (unsigned i = 0; i < 4 * PACE_FIRST; i++) {
+        fill(&l, MS);
+        lane_end(&l, LANE_IN_TIME, MS, MS);
+    }
+    while (l.pace.out > 0) lane_end(&l, LANE_SAYS_NOTHING, MS, MS);
+    uint32_t grown = l.pace.window;
+    CHECK_GT(grown, 2 * PACE_FIRST);
+    uint64_t now_ns = rounds(&l, LANE_SLOW, 1, 2 * MS);
+    CHECK_EQ(l.pace.window, grown / 2);
+    now_ns = rounds(&l, LANE_SLOW, 50, now_ns);
+    CHECK_GE(l.pace.window, PACE_FIRST / 2);
+    CHECK(!is_resting(&l, now_ns));
+    CHECK_EQ(l.pace.out, 0);
+}
+
+TEST(a_margin_is_twice_what_trips_take_lately_but_for_those_that_are_missed) {
+    struct lane l;
+    lane_begin(&l, 1);
+    CHECK_EQ(lane_margin_ns(&l, MS, 50 * MS), MS);
+    uint64_t now_ns = rounds(&l, LANE_IN_TIME, 200, MS); /* 4 ms each */
+    CHECK_GE(lane_margin_ns(&l, MS, 50 * MS), 8 * MS - 1000);
+    CHECK_LE(lane_margin_ns(&l, MS, 50 * MS), 8 * MS);
+    CHECK_EQ(lane_margin_ns(&l, MS, 5 * MS), 5 * MS);
+    CHECK_EQ(lane_margin_ns(&l, 20 * MS, 5 * MS), 20 * MS);
+    lane_send(&l);
+    lane_end(&l, LANE_MISSED, now_ns, now_ns + 1000 * MS);
+    CHECK_LE(lane_margin_ns(&l, MS, 50 * MS), 8 * MS);
+}
+
+TEST(who_goes_on_later_wakes_then) {
+    struct lane l;
+    entries_begin();
+    lane_begin(&l, 1);
+    lane_go_on_later(&l, 5 * MS); /* nobody is held */
+    CHECK(!is_resting(&l, MS));
+    lane_hold(&l, &roster, &entries[0]);
+    lane_go_on_later(&l, 5 * MS);
+    CHECK(lane_take(&l, &roster, MS) == NULL);
+    CHECK(!lane_wake(&l, MS));
+    CHECK(lane_wake(&l, 5 * MS));
+    CHECK(lane_take(&l, &roster, 5 * MS) == &entries[0]);
+}
+
 TEST(rests_are_soon_forgotten_however_many_there_were) {
     struct lane l;
     lane_begin(&l, 1);
@@ -175,12 +222,14 @@ TEST(what_is_missed_makes_nobody_rest) {
 /* Processes whose callers each want one trip after the other of a server that does one at a time; an answer
  * that comes too late is asked for again. */
 enum {
-    PROCESSES_MAX = 64,
-    TRIPS_MAX     = 8192,
-    SERVICE_US    = 50,
-    NETWORK_US    = 100,  /* to and fro */
-    TOLERANCE_US  = 2000, /* forty trips in a row */
-    CAPACITY_MS   = 1000 / SERVICE_US,
+    PROCESSES_MAX   = 64,
+    TRIPS_MAX       = 8192,
+    SERVICE_US      = 50,
+    NETWORK_US      = 100,  /* to and fro */
+    TOLERANCE_US    = 2000, /* forty trips in a row */
+    WAIT_US         = 20000,
+    MARGIN_LEAST_US = 1000,
+    CAPACITY_MS     = 1000 / SERVICE_US,
 };
 
 struct crowd_trip {
@@ -191,15 +240,33 @@ struct crowd_trip {
 struct crowd {
     struct lane       lanes[PROCESSES_MAX];
     struct roster     rosters[PROCESSES_MAX];
-    struct entry      users[PROCESSES_MAX][USERS];
-    uint64_t          now_us, free_us; /* when the server has done all that was sent */
-    uint32_t          head, tail;      /* in the order in which they come back */
+    struct entry     *users[PROCESSES_MAX];
+    uint64_t         *gone_us[PROCESSES_MAX]; /* when who waits for each goes */
+    uint64_t          now_us, free_us;        /* when the server has done all that was sent */
+    uint32_t          head, tail;             /* in the order in which they come back */
     struct crowd_trip trips[TRIPS_MAX];
-    uint64_t          in_time, late;
-    bool              has_lanes;
+    uint64_t          in_time, late, in_vain; /* a grant was; a caller had gone */
+    bool has_lanes, is_open; /* they ask anew when they are answered; or all the time */
 };
 
 static struct crowd crowd;
+static struct entry crowd_entries[PROCESSES_MAX * USERS];
+static uint64_t     crowd_gone_us[PROCESSES_MAX * USERS];
+
+static void crowd_begin(struct crowd *c, uint32_t processes, uint64_t seed) {
+    uint32_t users = PROCESSES_MAX * USERS / processes;
+    memset(c, 0, sizeof *c);
+    for (uint32_t i = 0; i < processes; i++) {
+        c->users[i]   = crowd_entries + i * users;
+        c->gone_us[i] = crowd_gone_us + i * users;
+        c->rosters[i] = (struct roster){.entries = c->users[i], .entries_max = users};
+        lane_begin(&c->lanes[i], seed + i);
+        for (uint32_t k = 0; k < users; k++) {
+            c->users[i][k]   = (struct entry){.number = k};
+            c->gone_us[i][k] = UINT64_MAX / 1000;
+        }
+    }
+}
 
 static void crowd_send(struct crowd *c, uint32_t process, uint32_t user) {
     lane_send(&c->lanes[process]);
@@ -220,19 +287,24 @@ static void crowd_ask(struct crowd *c, uint32_t process, uint32_t user) {
 static void crowd_release(struct crowd *c, uint32_t process) {
     struct entry *e;
     while ((e = lane_take(&c->lanes[process], &c->rosters[process], c->now_us * 1000)) != NULL) {
+        uint64_t margin_ns =
+            lane_margin_ns(&c->lanes[process], 1000 * MARGIN_LEAST_US, 1000 * WAIT_US / 2);
         e->is_held = false;
-        crowd_send(c, process, e->number);
+        if (c->gone_us[process][e->number] >= c->now_us + margin_ns / 1000)
+            crowd_send(c, process, e->number);
     }
 }
 
 static void crowd_come_back(struct crowd *c) {
-    struct crowd_trip t       = c->trips[c->head++ % TRIPS_MAX];
-    bool              is_late = t.done_us > t.sent_us + TOLERANCE_US;
+    struct crowd_trip t        = c->trips[c->head++ % TRIPS_MAX];
+    bool              is_late  = t.done_us > t.sent_us + TOLERANCE_US;
+    bool              has_gone = t.done_us > c->gone_us[t.process][t.user];
     c->late += is_late;
-    c->in_time += !is_late;
+    c->in_vain += !is_late && has_gone;
+    c->in_time += !is_late && !has_gone;
     lane_end(&c->lanes[t.process], is_late ? LANE_LATE : LANE_IN_TIME, t.sent_us * 1000,
              c->now_us * 1000);
-    crowd_ask(c, t.process, t.user);
+    if (!c->is_open || (is_late && !has_gone)) crowd_ask(c, t.process, t.user);
     crowd_release(c, t.process);
 }
 
@@ -240,7 +312,7 @@ static void crowd_come_back(struct crowd *c) {
 static uint64_t crowd_next_us(const struct crowd *c, uint32_t processes) {
     uint64_t next_us = c->head < c->tail ? c->trips[c->head % TRIPS_MAX].done_us : UINT64_MAX;
     for (uint32_t i = 0; i < processes; i++) {
-        uint64_t until_us = c->lanes[i].rests_until_ns / 1000 + 1;
+        uint64_t until_us = c->lanes[i].wakes_ns / 1000 + 1;
         if (until_us > c->now_us) next_us = smaller(next_us, until_us);
     }
     return next_us;
@@ -250,13 +322,8 @@ static uint64_t crowd_next_us(const struct crowd *c, uint32_t processes) {
 static uint64_t crowd_run(bool has_lanes, uint32_t processes, uint32_t users, uint64_t ms,
                           uint64_t seed) {
     struct crowd *c = &crowd;
-    memset(c, 0, sizeof *c);
+    crowd_begin(c, processes, seed);
     c->has_lanes = has_lanes;
-    for (uint32_t i = 0; i < processes; i++) {
-        lane_begin(&c->lanes[i], seed + i);
-        c->rosters[i] = (struct roster){.entries = c->users[i], .entries_max = USERS};
-        for (uint32_t k = 0; k < users; k++) c->users[i][k].number = k;
-    }
     for (uint32_t k = 0; k < users; k++)
         for (uint32_t i = 0; i < processes; i++) crowd_ask(c, i, k);
     uint64_t half = 0;
@@ -292,4 +359,47 @@ TEST(so_is_one_of_so_many_processes_that_they_must_rest) {
 TEST(one_process_alone_has_all_that_the_store_can_do) {
     CHECK_GT(crowd_run(true, 1, 16, 2000, 1), 1000 * CAPACITY_MS * 95 / 100);
     CHECK_EQ(crowd.late, 0);
+}
+
+/* Four processes whose callers come at a rate, `percent` of what the server can do, one user after the other,
+ * and wait for so long. Returns how many were answered while they waited in the second half, in
+ * percent of what the server can do. */
+static uint64_t crowd_run_open(uint64_t percent, uint64_t seed) {
+    enum { PROCESSES = 4, RUN_US = 4000000 };
+    struct crowd *c      = &crowd;
+    struct random random = {.state = seed};
+    uint64_t      half = 0, next_us = 0, count = 0;
+    crowd_begin(c, PROCESSES, seed);
+    c->has_lanes = c->is_open = true;
+    while (c->now_us < RUN_US) {
+        if (c->now_us < RUN_US / 2) half = c->in_time;
+        c->now_us = smaller(next_us, crowd_next_us(c, PROCESSES));
+        while (c->head < c->tail && c->trips[c->head % TRIPS_MAX].done_us <= c->now_us)
+            crowd_come_back(c);
+        if (c->now_us == next_us) {
+            uint32_t process = (uint32_t)random_below(&random, PROCESSES),
+                     user    = (uint32_t)(count++ / PROCESSES) % c->rosters[0].entries_max;
+            next_us += random_between(&random, 1, 2 * SERVICE_US * 100 / percent - 1);
+            c->gone_us[process][user] = c->now_us + WAIT_US;
+            if (!c->users[process][user].is_held) crowd_ask(c, process, user);
+        }
+        for (uint32_t i = 0; i < PROCESSES; i++) {
+            (void)lane_wake(&c->lanes[i], c->now_us * 1000);
+            crowd_release(c, i);
+        }
+    }
+    return (c->in_time - half) * SERVICE_US * 100 / (RUN_US / 2);
+}
+
+/* Who is asked for more than it can do does what it can for callers who are still there. */
+TEST(callers_of_a_crowd_are_answered_while_they_wait) {
+    static const uint64_t percents[] = {90, 110, 150, 300};
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
+            uint64_t share = crowd_run_open(percents[i], seed);
+            CHECK_SAYS(share >= 88,
+                       "%" PRIu64 " %% of what the server can do, asked for %" PRIu64 " %%", share,
+                       percents[i]);
+        }
+    }
 }

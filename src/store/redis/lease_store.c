@@ -30,6 +30,10 @@
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
+/* A call has so long at least once it is sent, however long it waited for this process: that its thread did not
+ * run says nothing of the server. */
+#define ANSWER_NS_MIN UINT64_C(10000000)
+
 enum {
     CALL_TRIPS_MAX   = 64, /* a script keeps its server for some microseconds a user */
     TAG_BYTES        = 8,
@@ -242,6 +246,7 @@ static void call_send(struct lease_store *s, uint32_t shard, struct store_trip *
         deadline_ns       = smaller(deadline_ns, trip->deadline_ns);
         acquires          = acquires || trip_acquires(trip);
     }
+    deadline_ns = larger(deadline_ns, call->sent_ns + ANSWER_NS_MIN);
     enum redis_status status =
         redis_submit(s->redis, &(struct redis_command){.script         = &s->script,
                                                        .keys           = s->keys,
