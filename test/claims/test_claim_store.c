@@ -504,6 +504,43 @@ TEST(one_user_too_many_is_refused_alone) {
     close_store();
 }
 
+/* ---- how a crowd is slowed ---- */
+
+enum { CROWD = 100, WINDOW = 64 };
+
+static struct ask crowd[CROWD];
+
+static void open_crowd(void) {
+    open_joined();
+    for (unsigned i = 0; i < CROWD; i++) ask_for(&crowd[i], i, 10);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW);
+}
+
+TEST(no_more_is_out_than_the_pace_allows) {
+    open_crowd();
+    answer(FAKE_WRITE);
+    CHECK_EQ(fake_count(FAKE_WRITE) + fake_count(FAKE_READ), WINDOW);
+    run(10);
+    for (unsigned i = 0; i < CROWD; i++) must_grant(&crowd[i], 10);
+    close_store();
+}
+
+TEST(what_is_late_halves_the_pace_and_what_is_refused_does_not) {
+    open_crowd();
+    keep_out(FAKE_WRITE);
+    refuse(FAKE_WRITE, CQL_ERROR_INVALID);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW);
+    fake_pass(MS);
+    fail(FAKE_WRITE, CASSANDRA_LATE, FATE_UNKNOWN);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW - 1);
+    fail(FAKE_WRITE, CASSANDRA_LATE, FATE_UNKNOWN); /* of those that were out together */
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW - 2);
+    while (fake_count(FAKE_WRITE) > WINDOW / 2) refuse(FAKE_WRITE, CQL_ERROR_INVALID);
+    refuse(FAKE_WRITE, CQL_ERROR_INVALID);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW / 2);
+    close_store();
+}
+
 /* ---- what is idle ---- */
 
 static uint64_t permits_of(unsigned user, uint64_t id) {
@@ -795,6 +832,25 @@ TEST(an_errand_of_the_old_name_may_outlast_what_it_was_for) {
     ask_for(&a, 1, 10);
     run(10);
     must_grant(&a, 10);
+    close_store();
+}
+
+/* The room of what was out comes back. */
+TEST(errands_of_the_old_name_count_as_out_until_they_end) {
+    open_joined();
+    run(800);
+    keep_out(FAKE_WRITE);
+    for (unsigned i = 0; i < CROWD; i++) ask_for(&crowd[i], i, 10);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW);
+    learn_of_the_fence(SELF);
+    answer(FAKE_JOIN);
+    CHECK_EQ(fake_count(FAKE_WRITE), WINDOW);
+    keep_none_out();
+    run(100);
+    for (unsigned i = 0; i < CROWD; i++) {
+        must_grant(&crowd[i], 10);
+        CHECK_EQ(permits_of(i, SELF + 1), 10);
+    }
     close_store();
 }
 

@@ -385,11 +385,12 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
         record_send(s, record, &errand, now_ns);
     if (claim_tells_shortage(&record->claim, now_ns))
         shortage_add(&s->process.shortages, claim_name_short(&record->name));
-    bool is_idle = claim_is_idle(&record->claim, &s->process, now_ns);
+    /* Who has trips that wait has something to do, though it claims nothing yet. */
+    bool is_idle = record->waiting == NULL && claim_is_idle(&record->claim, &s->process, now_ns);
     claim_table_take_back(&s->table, record);
     if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
         claim_table_queue(&s->table, record);
-    if (is_idle && record->waiting == NULL && !record->is_ready) {
+    if (is_idle && !record->is_ready) {
         claim_table_remove(&s->table, record);
         return;
     }
