@@ -930,6 +930,20 @@ TEST(a_look_by_the_old_name_is_not_taken_for_one_by_the_new) {
     close_store();
 }
 
+TEST(who_is_fenced_and_has_no_entropy_tries_again_by_itself) {
+    open_joined();
+    fake.has_entropy = false;
+    learn_of_the_fence(SELF);
+    CHECK_EQ(fake.member_count, 1);
+    CHECK_LE(fake_turn(), fake.now_ns + SECOND);
+    run(3000);
+    CHECK_EQ(fake.member_count, 1);
+    fake.has_entropy = true;
+    run(1000);
+    CHECK_EQ(fake_member(SELF + 1)->is_fenced, false);
+    close_store();
+}
+
 /* ---- other processes ---- */
 
 static bool says_crowd(unsigned others) {

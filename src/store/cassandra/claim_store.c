@@ -67,9 +67,10 @@ struct claim_store {
 
     /* The client's thread's. */
     struct claim_process process;
-    uint64_t             memory;     /* counts the identities of this process, from 1 */
-    bool                 has_beaten; /* so claims may be used for longer */
-    uint64_t             done_ns;    /* when an errand of whatever kind was last done */
+    uint64_t             memory;      /* counts the identities of this process, from 1 */
+    bool                 is_nameless; /* it is to have another one, and there was no entropy */
+    bool                 has_beaten;  /* so claims may be used for longer */
+    uint64_t             done_ns;     /* when an errand of whatever kind was last done */
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
     uint64_t               leaves_ns;
     const char            *refusals[KINDS]; /* since one of them was done; NULL: none was */
@@ -157,7 +158,8 @@ static bool process_begin(struct claim_store *s, uint64_t now_ns) {
  * that wait go on waiting, for the new claims. */
 static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
     uint64_t id;
-    if (!process_name(&id)) return; /* it stays fenced, and tries again */
+    s->is_nameless = !process_name(&id);
+    if (s->is_nameless) return; /* it stays fenced, and tries again with the next beat */
     claim_process_rejoin(&s->process, id, now_ns);
     s->memory++;
     for (uint32_t i = 0; i < s->table.due.count; i++) {
@@ -540,8 +542,9 @@ static uint64_t store_turn(void *context) {
         if (is_done && !s->process.members.is_beating) store_say_farewell(s, now_ns);
     }
     if (s->stage == LETTING_GO) next_ns = smaller(next_ns, larger(s->leaves_ns, now_ns + 1));
-    next_ns = smaller(next_ns, members_next_ns(&s->process.members));
-    first   = due_first(&s->table.due);
+    next_ns =
+        smaller(next_ns, s->is_nameless ? now_ns + BEAT_NS : members_next_ns(&s->process.members));
+    first = due_first(&s->table.due);
     return first != NULL ? smaller(next_ns, first->at_ns) : next_ns;
 }
 
@@ -569,9 +572,10 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
                    cassandra_status_text(CASSANDRA_NO_MEMORY));
     pace_begin(&s->pace, false);
     latch_init(&s->has_left);
-    s->stage      = STAYING;
-    s->has_beaten = false;
-    s->done_ns    = 0;
+    s->stage       = STAYING;
+    s->has_beaten  = false;
+    s->is_nameless = false;
+    s->done_ns     = 0;
     for (unsigned i = 0; i < KINDS; i++) s->refusals[i] = NULL;
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
