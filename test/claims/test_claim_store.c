@@ -1122,6 +1122,7 @@ static int child_looks(const struct ask *a, const struct ask *arriving) {
     run(1000);
     if (mine.ends != 1 || mine.trip.reply.granted != 10) return 7;
     if (fake_member(SELF + 1)->beat < 2) return 8;
+    if (fake_member(SELF + 1)->shortages.count != 0) return 9;
     close_store();
     if (arriving->ends != 0) return 10;
     return fake_member(SELF + 1)->is_fenced ? 0 : 11;

@@ -149,6 +149,8 @@ static bool process_begin(struct claim_store *s, uint64_t now_ns) {
     struct members_options options = {
         .clock_error_ppm = s->options.clock_error_ppm, .beat_ns = BEAT_NS, .valid_ns = VALID_NS};
     claim_process_begin(&s->process, &options, s->options.nodes, id, now_ns);
+    /* A child of fork() has its parent's, perhaps half written. */
+    s->process.shortages = (struct shortages){0};
     s->memory++;
     return true;
 }
