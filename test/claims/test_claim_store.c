@@ -1128,9 +1128,15 @@ static int child_looks(const struct ask *a, const struct ask *arriving) {
     return fake_member(SELF + 1)->is_fenced ? 0 : 11;
 }
 
+static void child_ends(int pid) {
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
 TEST(a_child_begins_with_nothing_of_its_parents) {
     struct ask a, arriving;
-    int        status;
     open_joined();
     claim_and_rest(1);
     miss_some_of(2);
@@ -1145,13 +1151,27 @@ TEST(a_child_begins_with_nothing_of_its_parents) {
     store->serve(store->context, &arriving.trip); /* and the client has not taken a turn since */
     int pid = fork();
     if (pid == 0) _exit(child_looks(&a, &arriving));
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status));
-    CHECK_EQ(WEXITSTATUS(status), 0);
+    child_ends(pid);
     keep_none_out();
     run(10);
     must_grant(&a, 10);
     must_grant(&arriving, 10);
+    close_store();
+}
+
+/* It would fence its parent. */
+TEST(a_child_that_asks_nothing_closes_without_a_farewell) {
+    open_joined();
+    claim_and_rest(1);
+    int pid = fork();
+    if (pid == 0) {
+        fake.is_forked = true;
+        fake.on_wake   = settle_and_hurry;
+        store->close(store->context);
+        if (permits_of(1, SELF) != 10) _exit(1);
+        _exit(fake_member(SELF)->is_fenced ? 2 : 0);
+    }
+    child_ends(pid);
     close_store();
 }
 
