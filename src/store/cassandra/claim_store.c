@@ -67,9 +67,10 @@ struct claim_store {
 
     /* The client's thread's. */
     struct claim_process process;
-    uint64_t             memory;     /* counts the identities of this process, from 1 */
-    bool                 has_beaten; /* so claims may be used for longer */
-    uint64_t             done_ns;    /* when an errand of whatever kind was last done */
+    uint64_t             memory;      /* counts the identities of this process, from 1 */
+    bool                 is_nameless; /* it is to have another one, and there was no entropy */
+    bool                 has_beaten;  /* so claims may be used for longer */
+    uint64_t             done_ns;     /* when an errand of whatever kind was last done */
     enum { STAYING, LETTING_GO, LEAVING, LEFT } stage;
     uint64_t               leaves_ns;
     const char            *refusals[KINDS]; /* since one of them was done; NULL: none was */
@@ -148,6 +149,8 @@ static bool process_begin(struct claim_store *s, uint64_t now_ns) {
     struct members_options options = {
         .clock_error_ppm = s->options.clock_error_ppm, .beat_ns = BEAT_NS, .valid_ns = VALID_NS};
     claim_process_begin(&s->process, &options, s->options.nodes, id, now_ns);
+    /* A child of fork() has its parent's, perhaps half written. */
+    s->process.shortages = (struct shortages){0};
     s->memory++;
     return true;
 }
@@ -157,7 +160,8 @@ static bool process_begin(struct claim_store *s, uint64_t now_ns) {
  * that wait go on waiting, for the new claims. */
 static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
     uint64_t id;
-    if (!process_name(&id)) return; /* it stays fenced, and tries again */
+    s->is_nameless = !process_name(&id);
+    if (s->is_nameless) return; /* it stays fenced, and tries again with the next beat */
     claim_process_rejoin(&s->process, id, now_ns);
     s->memory++;
     for (uint32_t i = 0; i < s->table.due.count; i++) {
@@ -385,11 +389,12 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
         record_send(s, record, &errand, now_ns);
     if (claim_tells_shortage(&record->claim, now_ns))
         shortage_add(&s->process.shortages, claim_name_short(&record->name));
-    bool is_idle = claim_is_idle(&record->claim, &s->process, now_ns);
+    /* Who has trips that wait has something to do, though it claims nothing yet. */
+    bool is_idle = record->waiting == NULL && claim_is_idle(&record->claim, &s->process, now_ns);
     claim_table_take_back(&s->table, record);
     if (!is_idle && record->out == NULL && !pace_has_room(&s->pace))
         claim_table_queue(&s->table, record);
-    if (is_idle && record->waiting == NULL && !record->is_ready) {
+    if (is_idle && !record->is_ready) {
         claim_table_remove(&s->table, record);
         return;
     }
@@ -539,8 +544,9 @@ static uint64_t store_turn(void *context) {
         if (is_done && !s->process.members.is_beating) store_say_farewell(s, now_ns);
     }
     if (s->stage == LETTING_GO) next_ns = smaller(next_ns, larger(s->leaves_ns, now_ns + 1));
-    next_ns = smaller(next_ns, members_next_ns(&s->process.members));
-    first   = due_first(&s->table.due);
+    next_ns =
+        smaller(next_ns, s->is_nameless ? now_ns + BEAT_NS : members_next_ns(&s->process.members));
+    first = due_first(&s->table.due);
     return first != NULL ? smaller(next_ns, first->at_ns) : next_ns;
 }
 
@@ -568,9 +574,10 @@ static bool store_begin(struct claim_store *s, char problem[CASSANDRA_PROBLEM_BY
                    cassandra_status_text(CASSANDRA_NO_MEMORY));
     pace_begin(&s->pace, false);
     latch_init(&s->has_left);
-    s->stage      = STAYING;
-    s->has_beaten = false;
-    s->done_ns    = 0;
+    s->stage       = STAYING;
+    s->has_beaten  = false;
+    s->is_nameless = false;
+    s->done_ns     = 0;
     for (unsigned i = 0; i < KINDS; i++) s->refusals[i] = NULL;
     atomic_store_explicit(&s->is_ending, false, memory_order_relaxed);
     atomic_store_explicit(&s->is_valid, false, memory_order_relaxed);
