@@ -69,8 +69,6 @@ static uint64_t part_ns(const struct claim *c, uint64_t parts) {
     return between(20 * MILLISECOND, c->hold_us * 1000 / parts, SECOND);
 }
 
-static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
 /* So long as what was used before KEEP_PART of it counts, and with half of the rest and an hour to spare for
  * a store whose own clocks step. */
 static uint64_t keep_ns(const struct claim *c) {

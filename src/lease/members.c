@@ -217,10 +217,15 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
 
 /* ---- the others ---- */
 
-static struct member *members_find(const struct members *m, uint64_t id) {
+static const struct member *members_know(const struct members *m, uint64_t id) {
     uint32_t place = members_place(m, id);
-    if (place == m->count || m->others[place].id != id) return NULL;
-    return (struct member *)&m->others[place];
+    return place < m->count && m->others[place].id == id ? &m->others[place] : NULL;
+}
+
+/* The same, to be changed. */
+static struct member *members_find(struct members *m, uint64_t id) {
+    const struct member *known = members_know(m, id);
+    return known != NULL ? &m->others[known - m->others] : NULL;
 }
 
 /* NULL: there is no room. Its claims count: members_count(). */
@@ -301,12 +306,12 @@ void members_dated(struct members *m, enum members_fate fate, uint64_t now_ns) {
 }
 
 bool members_has_left(const struct members *m, uint64_t id) {
-    const struct member *other = members_find(m, id);
+    const struct member *other = members_know(m, id);
     return other != NULL && other->is_fenced;
 }
 
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns) {
-    const struct member *other = members_find(m, id);
+    const struct member *other = members_know(m, id);
     if (other == NULL || !other->is_fenced) return true;
     return (int64_t)now_ns < other->fenced_ns + (int64_t)(hold_us * 1000);
 }
