@@ -724,6 +724,63 @@ TEST(who_may_have_been_given_up_does_not_write_its_row_anew) {
     CHECK_EQ(poll(&p).act, CLAIM_WRITE);
 }
 
+/* If its record has expired, a row that it writes counts for everybody, as that of somebody who is not
+ * known, until it expires, too. */
+TEST(who_may_have_been_given_up_raises_nothing) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += 10; /* and as soon as it is alive */
+    p.self.members.valid_until_ns = UINT64_MAX;
+    must_write(&p, 5);
+}
+
+/* A wish for more than is needed, which nobody takes back, and an outage after which all is tried at once. */
+TEST(who_was_away_for_long_takes_back_what_it_may_have_claimed_and_raises_nothing) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 5, 0);
+    age(&p);
+    p.sequence++;
+    CHECK(serve_again(&p, 1, 20, LIMIT, &reply)); /* of the twenty at most five are there */
+    CHECK_GT(reply.granted, 0);
+    CHECK_LE(reply.granted, 5);
+    CHECK_GT(poll(&p).permits, 20);
+    p.self.members.valid_until_ns = (p.now_ms + 5000) * MS;
+    while (p.now_ms * MS < 2 * KEEP) {
+        written(&p, CLAIM_UNKNOWN);
+        claim_give_up(&p.claim);
+        p.now_ms += 600000;
+        struct claim_errand e = poll(&p);
+        CHECK_EQ(e.act, CLAIM_WRITE);
+        CHECK_LE(e.permits, 5);
+    }
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(p.claim.told, 0);
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+}
+
+TEST(who_may_have_been_given_up_looks_and_lets_go) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, LIMIT - 25);
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK(read(&p, LIMIT - 25, LIMIT - 25));
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* nor does it tell that it misses some */
+    claim_let_go(&p.claim, (p.now_ms + 2 * HOLD_US / 1000) * MS);
+    must_write(&p, 0);
+}
+
 TEST(a_process_that_is_no_member_claims_nothing) {
     struct process p;
     process_begin(&p, 4);
