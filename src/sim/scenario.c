@@ -216,6 +216,10 @@ const struct scenario sim_scenarios[] = {
     {RING(CHAOS, "ring-chaos-small", "a ring; the same, 10 in 10 s"), .limit = 10,
      .repair_min_permille = 550, .trips_max_permille = 5000},
 
+    {RING(QUIET, "ring-forgotten", "a ring; an outage for longer than anything is kept there"), .limit = 5,
+     .load_percent = 200, .calm_ns = 11500 * SIM_S, .outage_ns = 11400 * SIM_S, .duration_ns = 11800 * SIM_S,
+     .repair_min_permille = 850, .trips_max_permille = 40000},
+
     {RING(CHAOS, "ring-greedy", "a ring; an adversary in chaos"), GREEDY},
     {RING(CHAOS, "ring-greedy-small", "a ring; an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
     {RING(QUIET, "ring-greedy-down", "a ring; an adversary, replicas that are slow and go down"), GREEDY,
