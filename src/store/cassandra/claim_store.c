@@ -466,7 +466,7 @@ static void store_serve_all_waiting(struct claim_store *s, uint64_t now_ns) {
 
 static void store_work_as_member(struct claim_store *s, uint64_t now_ns) {
     struct members_errand errand;
-    if (s->process.members.is_fenced) store_begin_anew(s, now_ns);
+    if (members_is_over(&s->process.members, now_ns)) store_begin_anew(s, now_ns);
     while (members_poll(&s->process.members, now_ns, &errand)) member_send(s, &errand, now_ns);
     atomic_store_explicit(&s->is_valid, store_is_valid(s, now_ns), memory_order_relaxed);
     if (s->has_beaten) store_serve_all_waiting(s, now_ns);
