@@ -233,6 +233,11 @@ const struct scenario sim_scenarios[] = {
     {RING(QUIET, "ring-greedy-heirs", "a ring; as ring-greedy-cuts, for who begins anew and goes by dates"),
      CUTS, .window_ns = 6 * SIM_S, .tail_permille = 50, .crash_every_ns = 10 * SIM_S,
      .members = {.clock_error_ppm = 1, .beat_ns = SIM_S / 4, .valid_ns = 1 * SIM_S}},
+    {RING(QUIET, "ring-greedy-rates", "a ring; as ring-greedy-cuts, clocks wrong by 5 %, and no margin"),
+     CUTS, .limit = 3, .window_ns = SIM_S / 4, .duration_ns = 300 * SIM_S, .rate_error_ppm = 50000,
+     .options = {.clock_error_ppm = 50000, .margin_ns = 1, .nodes = 3, .term_ns = SIM_S / 50,
+                 .idle_ns = 20 * SIM_S},
+     .members = {.clock_error_ppm = 50000, .beat_ns = SIM_S / 10, .valid_ns = 3 * SIM_S}},
 
     {LWT(QUIET, "lwt-20", "no faults, 20 % of the limit"), .load_percent = 20,
      .use_min_permille = 970, .trips_max_permille = 2700},
