@@ -218,7 +218,7 @@ const struct scenario sim_scenarios[] = {
 
     {RING(QUIET, "ring-forgotten", "a ring; an outage for longer than anything is kept there"), .limit = 5,
      .load_percent = 200, .calm_ns = 11500 * SIM_S, .outage_ns = 11400 * SIM_S, .duration_ns = 11800 * SIM_S,
-     .repair_min_permille = 850, .trips_max_permille = 40000},
+     .crash_every_ns = 20000 * SIM_S, .repair_min_permille = 850, .trips_max_permille = 40000},
 
     {RING(CHAOS, "ring-greedy", "a ring; an adversary in chaos"), GREEDY},
     {RING(CHAOS, "ring-greedy-small", "a ring; an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
