@@ -13,15 +13,23 @@
 static const char about[] =
     "weir cassandra schema prints the keyspace and the tables that weir init makes, with their\n"
     "version, for those who make them by themselves: as another user, with other options, or with\n"
-    "a tool that keeps schemas. All of it may be run again; what is there is left as it is. No\n"
-    "server is asked.\n";
+    "a tool that keeps schemas. All of it may be run again; what is there is left as it is.\n"
+    "\n"
+    "No server is asked, so which data centre is the local one is not known: weir init makes\n"
+    "replicas there only, and this in each data centre, unless --replication names some. Where\n"
+    "there are several, name one: a quorum of two with 3 replicas each is 4 of 6, and each write\n"
+    "and each read waits for the far one.\n";
 
 static const char epilogue[] =
     "examples:\n"
-    "  weir cassandra schema | cqlsh h1\n"
-    "  weir cassandra schema --keyspace limits --replication dc1=3 --replication dc2=3\n"
+    "  weir cassandra schema --keyspace limits --replication dc1=3   as weir init there\n"
+    "  weir cassandra schema | cqlsh h1                              where it is the only one\n"
     "\n"
     "exit codes: 0 done; 2 wrong usage; 3 trouble.\n";
+
+static const char everywhere[] =
+    "-- So many in each data centre that there is when this is run. Where there are several, name\n"
+    "-- one by --replication, as weir init does: else each trip waits for a far one.\n";
 
 enum { REPLICAS_USUAL = 3, REPLICAS_MAX = 100, NAME_BYTES_MAX = 128 };
 
@@ -83,7 +91,7 @@ int cassandra_main(int count, char **words) {
          .value  = "DC=N",
          .into   = &said,
          .text   = "N replicas in the data centre DC; may be repeated. N\n"
-                   "alone: in each data centre there is (default 3)"},
+                   "alone: so many in each that there is then (default 3)"},
     };
     struct args args = {.verb         = words[0],
                         .usage        = "schema",
@@ -112,6 +120,7 @@ int cassandra_main(int count, char **words) {
     char              names[DDL_FACTORS_MAX][NAME_BYTES_MAX];
     unsigned          factor_count = said.count > 0 ? (unsigned)said.count : 1;
     if (!factors_parse(&said, factors, names)) return COMMAND_USAGE;
+    bool is_everywhere = strcmp(factors[0].datacenter, "replication_factor") == 0;
     if (!ddl_write_keyspace(keyspace, factors, factor_count, text, sizeof text)) {
         terminal_complain("cassandra", "the names of the data centres are too long");
         return COMMAND_USAGE;
@@ -119,8 +128,8 @@ int cassandra_main(int count, char **words) {
     printf(
         "-- version %d of weir's schema. Three replicas or more: with two, no node may be away,\n"
         "-- and with one, the loss of its disk is the loss of what was used.\n"
-        "%s\n",
-        DDL_VERSION, text);
+        "%s%s\n",
+        DDL_VERSION, is_everywhere ? everywhere : "", text);
     for (unsigned i = 0; i < DDL_TABLES; i++) {
         (void)ddl_write_table(keyspace, &ddl_tables[i], text, sizeof text);
         printf("\n%s\n", text);

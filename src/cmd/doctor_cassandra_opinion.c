@@ -82,31 +82,34 @@ static void write_factors(const struct doctor_cassandra *facts, char *text, size
     }
 }
 
-/* The worst that there is to say; "": nothing. */
+/* The worst that there is to say; "": nothing. One replica more at a time, and a repair between: then each
+ * quorum of now has one of each quorum of before. From one to three it need not. Another class moves them. */
 static const char *replication_remedy(const struct doctor_cassandra *facts, const struct quorum *q,
                                       enum doctor_level *level) {
     bool is_simple  = strcmp(facts->strategy, "SimpleStrategy") == 0;
     bool is_network = strcmp(facts->strategy, "NetworkTopologyStrategy") == 0;
     *level          = DOCTOR_CAVEAT;
     if (!is_simple && !is_network)
-        return "use NetworkTopologyStrategy: what follows from this one is not known here";
+        return "use NetworkTopologyStrategy, set while no limit is in use: what follows from this one "
+               "is not known here";
     if (facts->has_odd_factor)
         return "give data centres whole numbers of replicas: transient ones were not looked into";
     if (q->replicas == 1)
-        return "ALTER KEYSPACE to three replicas, then nodetool repair: with one no node may be "
-               "away, and who loses its disk loses what was used";
+        return "ALTER KEYSPACE to two replicas, nodetool repair --full, then to three and repair "
+               "again; at once only while no limit is in use: with one no node may be away, and who "
+               "loses its disk loses what was used";
     *level = DOCTOR_IDLE;
     if (q->there < q->needed)
         return "add nodes, or ALTER KEYSPACE to fewer replicas: a quorum can never be reached, so "
                "everything is denied";
     if (q->needed == q->replicas)
-        return "ALTER KEYSPACE to three replicas, then nodetool repair: with two a quorum is both, "
+        return "ALTER KEYSPACE to three replicas, then nodetool repair --full: with two a quorum is both, "
                "so no node may be away";
     if (q->there < q->replicas)
         return "add nodes: there are fewer than replicas, and those that are missing count as away";
     if (is_simple && facts->datacenter_count > 1)
-        return "use NetworkTopologyStrategy: SimpleStrategy puts replicas into whatever data centre "
-               "comes next, so any trip may wait for a far one";
+        return "use NetworkTopologyStrategy, set while no limit is in use: SimpleStrategy puts replicas "
+               "into whatever data centre comes next, so any trip may wait for a far one";
     *level = DOCTOR_FINE;
     return "";
 }

@@ -207,7 +207,7 @@ static bool make_keyspace(const struct making *m, const struct shared_url *url, 
         printf(", which has no more nodes; %d are usual: see weir doctor", REPLICAS_USUAL);
     printf("\n");
     if (others[0] != '\0')
-        printf("none in %s: ALTER KEYSPACE gives other data centres theirs\n", others);
+        printf("none in %s: docs/cassandra.md has how data centres get replicas later\n", others);
     return true;
 }
 

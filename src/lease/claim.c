@@ -69,8 +69,6 @@ static uint64_t part_ns(const struct claim *c, uint64_t parts) {
     return between(20 * MILLISECOND, c->hold_us * 1000 / parts, SECOND);
 }
 
-static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
 /* So long as what was used before KEEP_PART of it counts, and with half of the rest and an hour to spare for
  * a store whose own clocks step. */
 static uint64_t keep_ns(const struct claim *c) {
@@ -352,6 +350,12 @@ static bool claim_read(struct claim *c, uint64_t now_ns, struct claim_errand *er
     return true;
 }
 
+/* Who is not may have been given up so long ago that its record has expired; and who is not known counts for
+ * as long as its rows are there. So it does not claim more, nor write its row anew, until it knows. */
+static bool process_is_alive(const struct claim_process *p, uint64_t now_ns) {
+    return now_ns < p->members.valid_until_ns;
+}
+
 /* Tries to have what a request waits for, and half of what is free at most beyond that, so that others
  * find some. */
 static bool claim_ask_more(struct claim *c, struct claim_process *p, uint64_t now_ns,
@@ -361,6 +365,7 @@ static bool claim_ask_more(struct claim *c, struct claim_process *p, uint64_t no
     uint64_t room     = claim_room(c);
     bool     is_fresh = claim_is_fresh(c, now_ns);
     if (wanted > 0 && c->ceiling == c->usable && room >= larger(missing, 1)) {
+        if (!process_is_alive(p, now_ns)) return false; /* the wish stays */
         uint64_t grow = c->want > c->need ? larger(wanted, c->usable / 2) : wanted;
         grow          = smaller(grow, larger(missing, room / 2));
         if (grow > 0) return claim_write(c, p, c->usable + grow, now_ns, errand);
@@ -400,8 +405,7 @@ bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
     if (c->told > c->usable) return claim_write(c, p, c->usable, now_ns, errand);
     if (c->must_look) return claim_read(c, now_ns, errand);
     if (c->want > 0 && claim_ask_more(c, p, now_ns, errand)) return true;
-    /* Who slept may have been given up, and its row is to expire. */
-    bool is_alive = now_ns < p->members.valid_until_ns;
+    bool is_alive = process_is_alive(p, now_ns);
     if (is_alive && claim_must_unsay(c, now_ns))
         return claim_write(c, p, c->usable, now_ns, errand);
     if (claim_must_renew(c, now_ns)) {
@@ -409,7 +413,7 @@ bool claim_poll(struct claim *c, struct claim_process *p, uint64_t now_ns,
         c->retry_at_ns = now_ns + SECOND;
         return false;
     }
-    if (claim_must_tell(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
+    if (is_alive && claim_must_tell(c, now_ns)) return claim_write(c, p, c->usable, now_ns, errand);
     bool is_large = c->usable > c->limit / p->nodes && !claim_is_roomy(c, p);
     if (is_large && c->is_asked && now_ns >= c->read_ns + part_ns(c, WATCHES_A_HOLD))
         return claim_read(c, now_ns, errand);

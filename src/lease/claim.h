@@ -114,7 +114,8 @@ struct claim {
 void claim_process_begin(struct claim_process *p, const struct members_options *options,
                          uint64_t nodes, uint64_t id, uint64_t now_ns);
 
-/* Others gave it up: it goes on under another name, with new claims. Its clock is the same. */
+/* Others gave it up, or may have (members_is_over()): it goes on under another name, with new claims. Its
+ * clock is the same. */
 void claim_process_rejoin(struct claim_process *p, uint64_t id, uint64_t now_ns);
 
 /* A new process, or a user that it did not know; with a new account. */

@@ -21,6 +21,12 @@
  * says less than is true. One of the living writes it, at V and at each doubling: so to whoever begins a
  * fence is half as old as it is at least, if somebody lives who has seen it begin.
  *
+ * A name is joined once. What makes its record is sent within V of when that was first sent, and while the
+ * record is there, which is for hours, it is not made again. So no fence is followed by a record of the same
+ * name that is not fenced. Without that bound, who could not reach the store for longer than records are kept
+ * might find neither its record nor its fence, and join once more; and would not count for those who know the
+ * fence. They would take that back, too, when they see it live: but not before.
+ *
  * The version that stands still, and the wait on the observer's own clock, are those of the lock client of
  * DynamoDB (Amazon, 2017); fencing is Gray and Cheriton's expiry turned round (SOSP, 1989). */
 #include "lease/members.h"
@@ -143,9 +149,15 @@ static struct member *members_to_date(struct members *m, uint64_t now_ns) {
     return NULL;
 }
 
+bool members_is_over(const struct members *m, uint64_t now_ns) {
+    bool may_have_joined = m->beat > 0 && !m->is_joined && !m->is_beating;
+    return m->is_fenced || (may_have_joined && now_ns >= m->join_ns + m->options.valid_ns);
+}
+
 bool members_poll(struct members *m, uint64_t now_ns, struct members_errand *errand) {
-    if (m->is_fenced) return false;
+    if (members_is_over(m, now_ns)) return false;
     if (!m->is_beating && now_ns >= m->beats_at_ns) {
+        if (m->beat == 0) m->join_ns = now_ns;
         m->is_beating   = true;
         m->beat_sent_ns = now_ns;
         m->beat++;
@@ -217,10 +229,15 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
 
 /* ---- the others ---- */
 
-static struct member *members_find(const struct members *m, uint64_t id) {
+static const struct member *members_know(const struct members *m, uint64_t id) {
     uint32_t place = members_place(m, id);
-    if (place == m->count || m->others[place].id != id) return NULL;
-    return (struct member *)&m->others[place];
+    return place < m->count && m->others[place].id == id ? &m->others[place] : NULL;
+}
+
+/* The same, to be changed. */
+static struct member *members_find(struct members *m, uint64_t id) {
+    const struct member *known = members_know(m, id);
+    return known != NULL ? &m->others[known - m->others] : NULL;
 }
 
 /* NULL: there is no room. Its claims count: members_count(). */
@@ -249,7 +266,11 @@ static void members_see(struct members *m, const struct members_record *record, 
         other->beat       = record->beat;
         other->changed_ns = now_ns;
     }
-    if (!record->is_fenced) return;
+    /* Whatever was known before: who is said to live counts. */
+    if (!record->is_fenced) {
+        other->is_fenced = false;
+        return;
+    }
     member_is_gone(other, (int64_t)now_ns - (int64_t)record->fenced_for_ns);
     other->dated_ns = record->fenced_for_ns;
 }
@@ -301,12 +322,12 @@ void members_dated(struct members *m, enum members_fate fate, uint64_t now_ns) {
 }
 
 bool members_has_left(const struct members *m, uint64_t id) {
-    const struct member *other = members_find(m, id);
+    const struct member *other = members_know(m, id);
     return other != NULL && other->is_fenced;
 }
 
 bool members_count(const struct members *m, uint64_t id, uint64_t hold_us, uint64_t now_ns) {
-    const struct member *other = members_find(m, id);
+    const struct member *other = members_know(m, id);
     if (other == NULL || !other->is_fenced) return true;
     return (int64_t)now_ns < other->fenced_ns + (int64_t)(hold_us * 1000);
 }

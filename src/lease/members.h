@@ -15,7 +15,7 @@
  *                keep       how long the store keeps the record after it was written last: as long as the
  *                           claims of this member at least, since claims of who is not known count
  *
- *     errand     MEMBERS_JOIN    makes the record of `id`, with beat 1, if there is none
+ *     errand     MEMBERS_JOIN    makes the record of `id` if there is none
  *                MEMBERS_BEAT    sets `beat` of `id` if it is not fenced and its beat is smaller
  *                MEMBERS_LOOK    reads all records, no older than they were when it began
  *                MEMBERS_FENCE   fences `id` if it is not fenced and its beat is still `beat`
@@ -65,6 +65,7 @@ struct members {
     bool          is_beating, is_looking, is_fencing, is_dating; /* errands that are out */
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
+    uint64_t      join_ns;                   /* when the first one of this id was sent */
     uint64_t      fences_at_ns, dates_at_ns; /* when the first of the others is due */
     uint64_t      dates_from_ns;             /* none before, after one that was not done */
     uint32_t      count;
@@ -98,7 +99,11 @@ struct members_record {
 void members_begin(struct members *m, const struct members_options *options, uint64_t id,
                    uint64_t now_ns);
 
-/* Others gave it up: it goes on under another name. What it knows of them it still knows. */
+/* To be asked before members_poll(). True: others gave it up, or may have given it up and forgotten that; it
+ * does nothing any more until members_rejoin(). */
+bool members_is_over(const struct members *m, uint64_t now_ns);
+
+/* It goes on under another name. What it knows of the others it still knows. */
 void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns);
 
 /* True: *errand is to be done; ask once more. The driver tells how it ended by one of the four below, within

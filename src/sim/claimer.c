@@ -103,7 +103,7 @@ void claimer_send(struct node *n, const struct lease_request *request) {
 
 static void claimer_go_on(struct node *n) {
     struct claimer *c = &n->claimer;
-    if (c->process.members.is_fenced) {
+    if (members_is_over(&c->process.members, node_own_now(n))) {
         world_note(n->world, "fenced", n->number, c->process.members.id, 0);
         claim_process_rejoin(&c->process, random_next(&n->random_fault), node_own_now(n));
         claim_begin(&c->claim, &c->account);

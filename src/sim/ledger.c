@@ -54,8 +54,6 @@ enum {
     BACKOFF_SHIFTS = 4,
 };
 
-static uint64_t above(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
 void ledger_begin(struct ledger *l, const struct lease_terms *terms, uint64_t id, uint64_t now_ns) {
     *l = (struct ledger){.terms = terms, .id = id, .random = {.state = id}};
     store_clock_begin(&l->clock, now_ns / 1000, true);

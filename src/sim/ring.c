@@ -11,6 +11,9 @@
  * Conditional updates of members' records happen one after the other, at some instant between request and
  * reply: or later, when nobody expects them any more, or never, and then the outcome is not known either.
  *
+ * Rows and records expire as those of store/cassandra/claim_words.c do: so long after they were written as
+ * the errand says, and records no sooner than an hour after the rows.
+ *
  * What it models is what Cassandra may do, not how: tests with a real one come beside it. */
 #include "sim/ring.h"
 
@@ -18,11 +21,12 @@
 #include <string.h>
 
 #include "base/contract.h"
+#include "base/range.h"
 
 enum {
-    CALL_MS = 300,    /* a coordinator waits so long */
-    HINT_MS = 8000,   /* what a replica missed is handed on within so long */
-    KEEP_S  = 10800,  /* what a member's record says; here nothing expires */
+    CALL_MS = 300,                     /* a coordinator waits so long */
+    HINT_MS = 8000,                    /* what a replica missed is handed on within so long */
+    KEEP_S  = CLAIM_KEEP_S_MIN + 3600, /* a member's record, at least */
     LATE_MS = 6000,   /* a conditional update that was given up may still be done within so long */
     UNKNOWN_MIL = 20, /* of 1000 conditional updates so many are given up */
     TAIL_MIL = 30, /* of 1000 messages between replicas so many take up to so many times the mean */
@@ -36,6 +40,7 @@ struct to_replica {
     uint64_t         serial;
     bool             is_read, is_hint;
     struct claim_row row;
+    uint64_t         expires_ns;
 };
 
 struct from_replica {
@@ -45,7 +50,7 @@ struct from_replica {
 };
 
 static event_fn replica_serve, call_answered, call_expire, member_update, replica_fail,
-    replica_return, replica_wipe;
+    replica_return, replica_wipe, outage_begin, outage_end;
 
 static void plan(struct ring *r, uint64_t every_ns, event_fn *run) {
     if (every_ns == 0) return;
@@ -64,6 +69,14 @@ void ring_begin(struct ring *r, struct world *w, const struct scenario *s) {
     r->quorum        = s->quorum != 0 ? (uint32_t)s->quorum : r->replica_count / 2 + 1;
     plan(r, s->failover_every_ns, replica_fail);
     plan(r, s->wipe_every_ns, replica_wipe);
+    if (s->outage_ns == 0) return;
+    REQUIRE(s->calm_ns >= s->outage_ns);
+    world_at(w, s->calm_ns - s->outage_ns, outage_begin, r, NULL, 0);
+    world_at(w, s->calm_ns, outage_end, r, NULL, 0);
+}
+
+static bool ring_is_down(const struct ring *r, uint32_t replica) {
+    return r->is_out || r->is_down[replica];
 }
 
 /* ---- rows ---- */
@@ -82,6 +95,24 @@ static void rows_merge(struct ring_rows *rows, const struct claim_row *row) {
     } else if (row->number > known->number) {
         *known = *row;
     }
+}
+
+/* What has expired is gone: of two writes of a row the later one expires later. */
+static void replica_expire(struct ring_replica *v, uint64_t now_ns) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < v->rows.count; i++) {
+        if (now_ns >= v->expires_ns[i]) continue;
+        v->rows.rows[kept]    = v->rows.rows[i];
+        v->expires_ns[kept++] = v->expires_ns[i];
+    }
+    v->rows.count = kept;
+}
+
+static void replica_write(struct ring_replica *v, const struct claim_row *row,
+                          uint64_t expires_ns) {
+    rows_merge(&v->rows, row);
+    const struct claim_row *kept = rows_find(&v->rows, row->id);
+    if (kept->number == row->number) v->expires_ns[kept - v->rows.rows] = expires_ns;
 }
 
 static size_t rows_bytes(uint32_t count) { return count * sizeof(struct claim_row); }
@@ -122,14 +153,15 @@ static void call_begin(struct ring *r, const struct ring_request *request) {
         (struct ring_call){.is_used = true, .serial = ++r->call_count, .request = *request};
 
     const struct claim_errand *e = &request->claim;
-    struct to_replica          m = {.call    = at,
-                                    .serial  = r->call_count,
-                                    .is_read = e->act == CLAIM_READ,
-                                    .row     = {.id      = request->id,
-                                                .number  = e->number,
-                                                .permits = e->permits,
-                                                .demand  = e->demand,
-                                                .resets  = e->resets}};
+    struct to_replica          m = {.call       = at,
+                                    .serial     = r->call_count,
+                                    .is_read    = e->act == CLAIM_READ,
+                                    .row        = {.id      = request->id,
+                                                   .number  = e->number,
+                                                   .permits = e->permits,
+                                                   .demand  = e->demand,
+                                                   .resets  = e->resets},
+                                    .expires_ns = r->world->now_ns + e->keep_ns};
     for (m.replica = 0; m.replica < r->replica_count; m.replica++)
         world_at(r->world, r->world->now_ns + replica_delay_ns(r), replica_serve, r, &m, sizeof m);
     world_at(r->world, r->world->now_ns + CALL_MS * SIM_MS, call_expire, r, &m, sizeof m);
@@ -138,7 +170,7 @@ static void call_begin(struct ring *r, const struct ring_request *request) {
 static void replica_serve(struct world *w, void *subject, void *cargo) {
     struct ring      *r = subject;
     struct to_replica m = *(const struct to_replica *)cargo;
-    if (r->is_down[m.replica]) {
+    if (ring_is_down(r, m.replica)) {
         bool is_hinted = !m.is_read && random_below(&r->random_fault, 2) == 0;
         m.is_hint      = true;
         if (is_hinted)
@@ -146,12 +178,11 @@ static void replica_serve(struct world *w, void *subject, void *cargo) {
                      r, &m, sizeof m);
         return;
     }
-    struct ring_rows   *rows = &r->replicas[m.replica];
-    struct from_replica f    = {.call = m.call, .serial = m.serial};
-    if (m.is_read)
-        f.rows = *rows;
-    else
-        rows_merge(rows, &m.row);
+    struct ring_replica *v = &r->replicas[m.replica];
+    struct from_replica  f = {.call = m.call, .serial = m.serial};
+    if (!m.is_read) replica_write(v, &m.row, m.expires_ns);
+    replica_expire(v, w->now_ns);
+    if (m.is_read) f.rows = v->rows;
     if (m.is_hint) return;
     world_at(w, w->now_ns + replica_delay_ns(r), call_answered, r, &f,
              offsetof(struct from_replica, rows.rows) + rows_bytes(f.rows.count));
@@ -183,20 +214,40 @@ static struct members_record *record_find(struct ring *r, uint64_t id) {
     return NULL;
 }
 
+static void records_expire(struct ring *r) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < r->record_count; i++) {
+        if (r->world->now_ns >= r->expires_ns[i]) continue;
+        r->records[kept]      = r->records[i];
+        r->expires_ns[kept++] = r->expires_ns[i];
+    }
+    r->record_count = kept;
+}
+
+/* It has been written. A date is written with what is left of the fence's time. */
+static void record_keep(struct ring *r, struct members_record *record,
+                        const struct members_errand *e) {
+    uint64_t past_ns                   = e->act == MEMBERS_DATE ? e->fenced_for_ns : 0;
+    record->keep_ns                    = larger(KEEP_S * SIM_S, e->keep_ns);
+    r->expires_ns[record - r->records] = r->world->now_ns + above(record->keep_ns, past_ns);
+}
+
 /* Whether the condition held. */
 static bool record_update(struct ring *r, const struct members_errand *e) {
     struct members_record *record = record_find(r, e->id);
     if (e->act == MEMBERS_JOIN) {
         if (record != NULL) return false;
         REQUIRE(r->record_count < RING_ROWS_MAX);
-        r->records[r->record_count++] =
-            (struct members_record){.id = e->id, .beat = e->beat, .keep_ns = KEEP_S * SIM_S};
+        record  = &r->records[r->record_count++];
+        *record = (struct members_record){.id = e->id, .beat = e->beat};
+        record_keep(r, record, e);
         return true;
     }
     if (record == NULL || record->is_fenced != (e->act == MEMBERS_DATE)) return false;
     if (e->act == MEMBERS_DATE) {
         if (record->beat != e->beat) return false;
         record->fenced_for_ns = e->fenced_for_ns;
+        record_keep(r, record, e);
         world_note(r->world, "date", 0, e->id, e->fenced_for_ns);
         return true;
     }
@@ -209,6 +260,7 @@ static bool record_update(struct ring *r, const struct members_errand *e) {
         record->beat      = e->beat;
         record->shortages = e->shortages;
     }
+    record_keep(r, record, e);
     return true;
 }
 
@@ -227,13 +279,15 @@ static void member_update(struct world *w, void *subject, void *cargo) {
     (void)w;
     struct ring               *r       = subject;
     const struct ring_request *request = cargo;
+    if (r->is_out) return;
+    records_expire(r);
     bool is_done = request->member.act == MEMBERS_LOOK || record_update(r, &request->member);
     if (request->number != 0) member_reply(r, request, is_done ? CLAIM_DONE : CLAIM_NOT_DONE);
 }
 
 static uint32_t ring_alive(const struct ring *r) {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < r->replica_count; i++) count += !r->is_down[i];
+    for (uint32_t i = 0; i < r->replica_count; i++) count += !ring_is_down(r, i);
     return count;
 }
 
@@ -288,9 +342,24 @@ static void replica_return(struct world *w, void *subject, void *cargo) {
 
 static void replica_wipe(struct world *w, void *subject, void *cargo) {
     (void)cargo;
-    struct ring *r            = subject;
-    uint32_t     number       = (uint32_t)random_below(&r->random_fault, r->replica_count);
-    r->replicas[number].count = 0;
+    struct ring *r                 = subject;
+    uint32_t     number            = (uint32_t)random_below(&r->random_fault, r->replica_count);
+    r->replicas[number].rows.count = 0;
     world_note(w, "wipe", number, 0, 0);
     plan(r, r->scenario->wipe_every_ns, replica_wipe);
+}
+
+/* All of it: what is on its way is lost, or comes late. */
+static void outage_begin(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct ring *r = subject;
+    r->is_out      = true;
+    world_note(w, "out", 0, 0, 0);
+}
+
+static void outage_end(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct ring *r = subject;
+    r->is_out      = false;
+    world_note(w, "back", 0, 0, 0);
 }

@@ -38,6 +38,11 @@ struct ring_rows {
     struct claim_row rows[RING_ROWS_MAX];
 };
 
+struct ring_replica {
+    struct ring_rows rows;
+    uint64_t         expires_ns[RING_ROWS_MAX]; /* of each row */
+};
+
 /* What a coordinator does for a node. */
 struct ring_call {
     bool                is_used;
@@ -53,9 +58,11 @@ struct ring {
     struct random          random_fault, random_link;
     uint32_t               replica_count, quorum;
     bool                   is_down[SIM_SERVERS_MAX];
-    struct ring_rows       replicas[SIM_SERVERS_MAX];
+    bool                   is_out; /* all of them are down */
+    struct ring_replica    replicas[SIM_SERVERS_MAX];
     uint32_t               record_count;
-    struct members_record  records[RING_ROWS_MAX]; /* as Paxos has them: one truth */
+    struct members_record  records[RING_ROWS_MAX];    /* as Paxos has them: one truth */
+    uint64_t               expires_ns[RING_ROWS_MAX]; /* of each record */
     uint64_t               call_count;
     struct ring_call       calls[RING_CALLS_MAX];
 

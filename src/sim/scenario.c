@@ -216,6 +216,10 @@ const struct scenario sim_scenarios[] = {
     {RING(CHAOS, "ring-chaos-small", "a ring; the same, 10 in 10 s"), .limit = 10,
      .repair_min_permille = 550, .trips_max_permille = 5000},
 
+    {RING(QUIET, "ring-forgotten", "a ring; an outage for longer than anything is kept there"), .limit = 5,
+     .load_percent = 200, .calm_ns = 11500 * SIM_S, .outage_ns = 11400 * SIM_S, .duration_ns = 11800 * SIM_S,
+     .crash_every_ns = 20000 * SIM_S, .repair_min_permille = 850, .trips_max_permille = 40000},
+
     {RING(CHAOS, "ring-greedy", "a ring; an adversary in chaos"), GREEDY},
     {RING(CHAOS, "ring-greedy-small", "a ring; an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
     {RING(QUIET, "ring-greedy-down", "a ring; an adversary, replicas that are slow and go down"), GREEDY,
@@ -229,6 +233,11 @@ const struct scenario sim_scenarios[] = {
     {RING(QUIET, "ring-greedy-heirs", "a ring; as ring-greedy-cuts, for who begins anew and goes by dates"),
      CUTS, .window_ns = 6 * SIM_S, .tail_permille = 50, .crash_every_ns = 10 * SIM_S,
      .members = {.clock_error_ppm = 1, .beat_ns = SIM_S / 4, .valid_ns = 1 * SIM_S}},
+    {RING(QUIET, "ring-greedy-rates", "a ring; as ring-greedy-cuts, clocks wrong by 5 %, and no margin"),
+     CUTS, .limit = 3, .window_ns = SIM_S / 4, .duration_ns = 300 * SIM_S, .rate_error_ppm = 50000,
+     .options = {.clock_error_ppm = 50000, .margin_ns = 1, .nodes = 3, .term_ns = SIM_S / 50,
+                 .idle_ns = 20 * SIM_S},
+     .members = {.clock_error_ppm = 50000, .beat_ns = SIM_S / 10, .valid_ns = 3 * SIM_S}},
 
     {LWT(QUIET, "lwt-20", "no faults, 20 % of the limit"), .load_percent = 20,
      .use_min_permille = 970, .trips_max_permille = 2700},

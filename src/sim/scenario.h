@@ -67,6 +67,7 @@ struct scenario {
     uint64_t step_every_ns, step_ns;
     uint64_t creep_ns, creep_every_ns; /* steps of the primary's clock, too small for the clamp */
     uint64_t wipe_every_ns, rollback_every_ns; /* in a ring: a replica loses everything */
+    uint64_t outage_ns; /* in a ring: before calm_ns no replica can be reached for so long */
     uint64_t clamp_us;
 
     uint64_t use_min_permille;    /* of what an ideal log admits, over the whole run */

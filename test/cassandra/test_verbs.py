@@ -148,8 +148,13 @@ class Schema(OnOneNode):
         self.assertEqual(code, 0)
         self.assertIn("CREATE KEYSPACE IF NOT EXISTS \"weir\"\n    WITH replication = {'class': 'NetworkTopologyStrategy', "
                       "'replication_factor': 3}", out)
+        warning = "-- So many in each data centre that there is when this is run."
+        self.assertIn(warning, out)
+        self.assertIn(warning, weir("cassandra", "schema", "-r", "2")[1])
+        self.assertIn("in each data centre, unless --replication names some", weir("cassandra", "--help")[1])
         _, out, _ = weir("cassandra", "schema", "-r", "a=3", "-r", "b'c=2")
         self.assertIn("'a': 3, 'b''c': 2}", out)
+        self.assertNotIn(warning, out)
 
     def test_what_is_not_understood(self):
         for words, text in ((("tables",), "'tables' is nothing to print; say weir cassandra schema"),

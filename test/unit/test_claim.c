@@ -166,6 +166,23 @@ TEST(a_write_of_unknown_outcome_is_not_used_and_is_taken_back) {
     must_write(&p, 5);
 }
 
+/* Forgotten, it would stay in its row until that expires: by somebody who lives, and so for everybody. */
+TEST(who_may_have_claimed_is_remembered_until_that_is_taken_back) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    CHECK(!serve(&p, 5, &reply));
+    must_write(&p, 5);
+    written(&p, CLAIM_UNKNOWN);
+    claim_give_up(&p.claim);
+    CHECK(!claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+    CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), (p.now_ms + 1000) * MS);
+    p.now_ms += 1000;
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    CHECK(claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+}
+
 TEST(a_write_that_was_not_done_is_tried_again) {
     struct process p;
     process_begin(&p, 4);
@@ -351,6 +368,24 @@ TEST(who_has_more_than_its_part_lets_go_what_others_miss) {
     struct claim_errand e = poll(&p);
     CHECK_EQ(e.act, CLAIM_WRITE);
     CHECK_LE(e.permits, 56);
+}
+
+/* Nobody asks here any more, and much is free, so that no period ends soon. */
+TEST(who_has_more_than_its_part_comes_back_to_let_go) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 60, 20);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 21, &reply));
+    CHECK(read(&p, 20, 80));
+    CHECK(serve_again(&p, 21, 21, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    must_write(&p, 60); /* that it misses some */
+    written(&p, CLAIM_DONE);
+    CHECK_LT(p.claim.ceiling, p.claim.usable);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    CHECK_LE(claim_next_ns(&p.claim, p.now_ms * MS), p.now_ms * MS + HOLD_US * UINT64_C(1000) / 64);
 }
 
 TEST(who_has_no_more_than_its_part_asks_nobody) {
@@ -690,6 +725,23 @@ TEST(nothing_is_granted_beyond_the_last_beat) {
     CHECK_EQ(reply.granted, 1);
 }
 
+/* Who is not known counts: so its record must be there for as long as its rows. */
+TEST(the_record_of_a_process_is_kept_as_long_as_its_rows) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 1);
+    p.hold_us = 36000 * UINT64_C(1000000); /* ten hours */
+    CHECK(!serve(&p, 5, &reply));
+    struct claim_errand e = must_write(&p, 5);
+    CHECK_GE(e.keep_ns, 4 * p.hold_us * 1000);
+    CHECK_GE(p.self.members.keep_ns, e.keep_ns);
+    struct members_errand beat;
+    while (members_poll(&p.self.members, (p.now_ms + 1000) * MS, &beat))
+        if (beat.act == MEMBERS_BEAT) break;
+    CHECK_EQ(beat.act, MEMBERS_BEAT);
+    CHECK_GE(beat.keep_ns, e.keep_ns);
+}
+
 TEST(rows_are_written_anew_long_before_they_expire) {
     struct process p;
     process_begin(&p, 1);
@@ -722,6 +774,63 @@ TEST(who_may_have_been_given_up_does_not_write_its_row_anew) {
     p.self.members.valid_until_ns = UINT64_MAX;
     p.now_ms += 1000;
     CHECK_EQ(poll(&p).act, CLAIM_WRITE);
+}
+
+/* If its record has expired, a row that it writes counts for everybody, as that of somebody who is not
+ * known, until it expires, too. */
+TEST(who_may_have_been_given_up_raises_nothing) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += 10; /* and as soon as it is alive */
+    p.self.members.valid_until_ns = UINT64_MAX;
+    must_write(&p, 5);
+}
+
+/* A wish for more than is needed, which nobody takes back, and an outage after which all is tried at once. */
+TEST(who_was_away_for_long_takes_back_what_it_may_have_claimed_and_raises_nothing) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 5, 0);
+    age(&p);
+    p.sequence++;
+    CHECK(serve_again(&p, 1, 20, LIMIT, &reply)); /* of the twenty at most five are there */
+    CHECK_GT(reply.granted, 0);
+    CHECK_LE(reply.granted, 5);
+    CHECK_GT(poll(&p).permits, 20);
+    p.self.members.valid_until_ns = (p.now_ms + 5000) * MS;
+    while (p.now_ms * MS < 2 * KEEP) {
+        written(&p, CLAIM_UNKNOWN);
+        claim_give_up(&p.claim);
+        p.now_ms += 600000;
+        struct claim_errand e = poll(&p);
+        CHECK_EQ(e.act, CLAIM_WRITE);
+        CHECK_LE(e.permits, 5);
+    }
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(p.claim.told, 0);
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+}
+
+TEST(who_may_have_been_given_up_looks_and_lets_go) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, LIMIT - 25);
+    p.self.members.valid_until_ns = p.now_ms * MS;
+    p.now_ms += 1000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK(read(&p, LIMIT - 25, LIMIT - 25));
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 0);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* nor does it tell that it misses some */
+    claim_let_go(&p.claim, (p.now_ms + 2 * HOLD_US / 1000) * MS);
+    must_write(&p, 0);
 }
 
 TEST(a_process_that_is_no_member_claims_nothing) {
@@ -803,6 +912,20 @@ TEST(a_reset_is_told_to_others_before_it_is_done) {
     CHECK(reset(&p, &reply));
     CHECK(serve(&p, 25, &reply));
     CHECK_EQ(reply.granted, 25);
+}
+
+/* A row that has expired may have said any number that was not above those of writes. */
+TEST(a_reset_is_above_all_that_rows_may_have_said) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, 0);
+    p.now_ms += 1000;
+    p.self.number = 1000000;
+    CHECK(!reset(&p, &reply));
+    CHECK(read_resets(&p, 3));
+    CHECK(!reset(&p, &reply));
+    CHECK_GE(must_write(&p, 25).resets, 1000000);
 }
 
 /* Tells that the last lease was used, just now. */
@@ -890,6 +1013,28 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     CHECK_EQ(reply.granted, 1);
     CHECK_EQ(p.claim.usable, 10);
     must_write(&p, 10);
+}
+
+/* Replicas that have it and such that have not may answer in turn. */
+TEST(a_row_that_is_lost_and_found_is_written_all_the_same) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    CHECK(!claim_has_read(&p.claim, &p.self, &(struct claim_row){.id = OTHER}, 1, p.now_ms * MS));
+    p.now_ms += 1000;
+    CHECK(!reset(&p, &reply)); /* which looks first */
+    CHECK(read(&p, LIMIT - 25, LIMIT - 25));
+    age(&p);
+    CHECK(!serve(&p, 1, &reply));
+    must_write(&p, 25);
+    written(&p, CLAIM_DONE);
+    CHECK(read(&p, LIMIT - 25, LIMIT - 25));
+    CHECK(serve_again(&p, 1, 1, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 1);
 }
 
 /* A process that slept, whose row has expired, and whose member record has not. */

@@ -126,7 +126,7 @@ static void write_date(struct claim_words *words, uint64_t keep_ns, uint64_t fen
                                   .beat          = 17,
                                   .keep_ns       = keep_ns,
                                   .fenced_for_ns = fenced_for_ns};
-    claim_words_write_member(words, &date);
+    claim_words_write_member(words, &date, 0);
 }
 
 TEST(a_date_is_written_only_on_a_fence_and_with_all_that_a_record_says) {
@@ -177,7 +177,7 @@ TEST(a_fence_is_written_only_on_who_is_not_fenced) {
     struct members_errand fence = {
         .act = MEMBERS_FENCE, .id = 83, .beat = 17, .keep_ns = 20000 * SECOND};
     struct claim_words words;
-    claim_words_write_member(&words, &fence);
+    claim_words_write_member(&words, &fence, 0);
     CHECK_STR_EQ(words.request.statement->text,
                  "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
                  "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat = ?");
@@ -189,6 +189,48 @@ TEST(a_fence_is_written_only_on_who_is_not_fenced) {
     CHECK_EQ(int_of(&words, FENCE_BUCKET), 83 % 8);
     CHECK_EQ(bigint_of(&words, FENCE_ID), 83);
     CHECK_EQ(bigint_of(&words, FENCE_IF_BEAT), 17);
+}
+
+/* ---- how long rows are kept ---- */
+
+#define YEAR_2038 (UINT64_C(2145916800) * SECOND)
+
+static int32_t row_keep_s(uint64_t keep_ns, uint64_t wall_ns) {
+    enum { ROW_NAME, ROW_ID, NUMBER, PERMITS, DEMAND, RESETS, ROW_TTL, ROW_VALUES };
+    const struct claim_errand errand = {.act = CLAIM_WRITE, .number = 5, .keep_ns = keep_ns};
+    const struct store_name   name   = {0};
+    struct claim_words        words;
+    claim_words_write(&words, &errand, &name, 83, wall_ns);
+    CHECK_EQ(words.request.value_count, ROW_VALUES);
+    return int_of(&words, ROW_TTL);
+}
+
+static int32_t member_keep_s(enum members_act act, uint64_t keep_ns, uint64_t fenced_for_ns,
+                             uint64_t wall_ns) {
+    enum { JOIN_TTL = 4 };
+    const struct members_errand errand = {
+        .act = act, .id = 83, .beat = 5, .keep_ns = keep_ns, .fenced_for_ns = fenced_for_ns};
+    struct claim_words words;
+    claim_words_write_member(&words, &errand, wall_ns);
+    return int_of(&words, act == MEMBERS_JOIN ? JOIN_TTL : TTL);
+}
+
+/* A server refuses what would: also what takes a claim back. */
+TEST(nothing_is_kept_beyond_2037_or_for_more_than_twenty_years) {
+    static const enum members_act acts[] = {MEMBERS_JOIN, MEMBERS_BEAT, MEMBERS_FENCE};
+    const uint64_t                soon = YEAR_2038 - 20000 * SECOND, year_ns = 31536000 * SECOND;
+    CHECK_EQ(row_keep_s(7200 * SECOND, soon), 7200);
+    CHECK_EQ(row_keep_s(year_ns, soon), 20000);
+    CHECK_EQ(row_keep_s(25 * year_ns, YEAR_2038 - 30 * year_ns), 630720000);
+    CHECK_EQ(row_keep_s(year_ns, YEAR_2038 + 1), 31536000); /* servers of then take it, or none */
+    for (unsigned i = 0; i < sizeof acts / sizeof *acts; i++) {
+        CHECK_EQ(member_keep_s(acts[i], 0, 0, soon), 10800);
+        CHECK_EQ(member_keep_s(acts[i], year_ns, 0, soon), 20000);
+        CHECK_EQ(member_keep_s(acts[i], 0, 0, YEAR_2038 - 100 * SECOND), 100);
+        CHECK_EQ(member_keep_s(acts[i], 25 * year_ns, 0, YEAR_2038 - 30 * year_ns), 630720000);
+    }
+    CHECK_EQ(member_keep_s(MEMBERS_DATE, year_ns, 5000 * SECOND, soon), 20000);
+    CHECK_EQ(member_keep_s(MEMBERS_DATE, 24000 * SECOND, 5000 * SECOND, soon), 19000);
 }
 
 /* So many bytes, or none: -1 is NULL. */

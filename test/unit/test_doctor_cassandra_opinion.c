@@ -85,9 +85,16 @@ TEST(fewer_than_three_replicas_cost_something) {
     (void)good();
     facts.factors[0].replicas = 1;
     check_level("replication", DOCTOR_CAVEAT);
+    /* Two of three that were one before the repair may both know nothing. */
+    CHECK_CONTAINS(
+        found("replication")->remedy,
+        "ALTER KEYSPACE to two replicas, nodetool repair --full, then to three and repair");
+    CHECK_CONTAINS(found("replication")->remedy, "loses what was used");
     (void)good();
     facts.factors[0].replicas = 2;
     check_level("replication", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("replication")->remedy,
+                   "ALTER KEYSPACE to three replicas, then nodetool repair --full");
     CHECK_CONTAINS(found("consistency")->value, "2 of 2 replicas; 0 of them may be away");
     (void)good();
     facts.factors[0].replicas = facts.factors[0].nodes = 5;
@@ -126,8 +133,10 @@ TEST(other_strategies) {
     check_level("replication", DOCTOR_FINE);
     facts.datacenter_count = 2;
     check_level("replication", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("replication")->remedy, "while no limit is in use");
     set(facts.strategy, "OurOwnStrategy");
     check_level("replication", DOCTOR_CAVEAT);
+    CHECK_CONTAINS(found("replication")->remedy, "while no limit is in use");
     (void)good();
     facts.has_odd_factor = true;
     check_level("replication", DOCTOR_CAVEAT);

@@ -20,16 +20,15 @@
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND      UINT64_C(1000000000)
 
-#define BEAT_NS        SECOND
-#define VALID_NS       (5 * SECOND)
-#define ERRAND_NS      (500 * MILLISECOND) /* then its outcome is not known */
-#define MEMBER_NS      (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
-#define ANSWER_NS      (2 * ERRAND_NS)       /* a write and a read */
-#define SILENT_NS      (BEAT_NS + ERRAND_NS) /* a store that is there has answered a beat */
-#define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
-#define LET_GO_NS      SECOND
-#define ROUND_TRIP_NS  MILLISECOND     /* of a trip here: most need no server */
-#define CLAMP_NS       (3600 * SECOND) /* the clock is this process's own: nobody need step it */
+#define BEAT_NS       SECOND
+#define VALID_NS      (5 * SECOND)
+#define ERRAND_NS     (500 * MILLISECOND) /* then its outcome is not known */
+#define MEMBER_NS     (2 * SECOND) /* a conditional update is four rounds, and may wait for others */
+#define ANSWER_NS     (2 * ERRAND_NS)       /* a write and a read */
+#define SILENT_NS     (BEAT_NS + ERRAND_NS) /* a store that is there has answered a beat */
+#define LET_GO_NS     SECOND
+#define ROUND_TRIP_NS MILLISECOND     /* of a trip here: most need no server */
+#define CLAMP_NS      (3600 * SECOND) /* the clock is this process's own: nobody need step it */
 
 enum {
     CLOCK_ERROR_PPM   = 1000,
@@ -175,14 +174,6 @@ static void store_begin_anew(struct claim_store *s, uint64_t now_ns) {
 
 /* ---- errands ---- */
 
-/* Rows must expire before 2038, as Cassandra with the formats of its version 4 wants it; later servers will
- * have others. */
-static uint64_t longest_keep_ns(void) {
-    uint64_t wall_ns = clock_wall_ns();
-    return wall_ns < EXPIRES_NS_MAX ? smaller(CLAIM_KEEP_NS_MAX, EXPIRES_NS_MAX - wall_ns)
-                                    : CLAIM_KEEP_NS_MAX;
-}
-
 static bool errand_send(struct claim_store *s, struct claim_words *words,
                         const struct claim_errand_out *what, uint64_t deadline_ns) {
     struct claim_errand_out *out = malloc(sizeof *out);
@@ -215,7 +206,7 @@ static void record_send(struct claim_store *s, struct claim_record *record,
     struct claim_errand_out what = {
         .store = s, .record = record, .act = errand->act, .sent_ns = now_ns};
     struct claim_words words;
-    claim_words_write(&words, errand, &record->name, s->process.members.id);
+    claim_words_write(&words, errand, &record->name, s->process.members.id, clock_wall_ns());
     if (!errand_send(s, &words, &what, now_ns + ERRAND_NS))
         record_end_errand(s, record, errand->act, CLAIM_NOT_DONE, NULL, 0, now_ns);
 }
@@ -240,9 +231,7 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
     struct claim_errand_out what = {.store = s, .memory = s->memory, .member_act = errand->act};
     struct claim_words      words;
     if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
-    /* What was fenced long ago is kept for so much less. */
-    errand->keep_ns = smaller(errand->keep_ns, longest_keep_ns() + errand->fenced_for_ns);
-    claim_words_write_member(&words, errand);
+    claim_words_write_member(&words, errand, clock_wall_ns());
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
         member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
 }
@@ -405,7 +394,8 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
 /* ---- trips that arrive ---- */
 
 static bool trip_is_kept_long(const struct store_trip *trip) {
-    return trip->request.hold_us > longest_keep_ns() / 1000 / CLAIM_KEEP_HOLDS;
+    return trip->request.hold_us >
+           claim_words_keep_ns_max(clock_wall_ns()) / 1000 / CLAIM_KEEP_HOLDS;
 }
 
 static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
@@ -471,7 +461,7 @@ static void store_serve_all_waiting(struct claim_store *s, uint64_t now_ns) {
 
 static void store_work_as_member(struct claim_store *s, uint64_t now_ns) {
     struct members_errand errand;
-    if (s->process.members.is_fenced) store_begin_anew(s, now_ns);
+    if (members_is_over(&s->process.members, now_ns)) store_begin_anew(s, now_ns);
     while (members_poll(&s->process.members, now_ns, &errand)) member_send(s, &errand, now_ns);
     atomic_store_explicit(&s->is_valid, store_is_valid(s, now_ns), memory_order_relaxed);
     if (s->has_beaten) store_serve_all_waiting(s, now_ns);
@@ -497,15 +487,13 @@ static void store_let_go(struct claim_store *s, uint64_t now_ns) {
  * count what is left for a hold more. */
 static void store_say_farewell(struct claim_store *s, uint64_t now_ns) {
     const struct members       *m      = &s->process.members;
-    const struct members_errand errand = {.act     = MEMBERS_FENCE,
-                                          .id      = m->id,
-                                          .beat    = m->beat,
-                                          .keep_ns = smaller(m->keep_ns, longest_keep_ns())};
-    struct claim_errand_out     what   = {
-              .store = s, .memory = s->memory, .member_act = errand.act, .is_farewell = true};
+    const struct members_errand errand = {
+        .act = MEMBERS_FENCE, .id = m->id, .beat = m->beat, .keep_ns = m->keep_ns};
+    struct claim_errand_out what = {
+        .store = s, .memory = s->memory, .member_act = errand.act, .is_farewell = true};
     struct claim_words words;
     s->stage = LEAVING;
-    claim_words_write_member(&words, &errand);
+    claim_words_write_member(&words, &errand, clock_wall_ns());
     if (!m->is_joined || !errand_send(s, &words, &what, now_ns + MEMBER_NS)) store_leave(s);
 }
 

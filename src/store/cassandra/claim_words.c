@@ -11,6 +11,7 @@ enum { MEMBER_BUCKETS = 8 };
 
 #define MEMBER_BUCKETS_TEXT "0, 1, 2, 3, 4, 5, 6, 7"
 #define SECOND              UINT64_C(1000000000)
+#define EXPIRES_NS_MAX      (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 
 static const struct cassandra_statement
     write_row = {"INSERT INTO weir_claims (name, id, number, permits, demand, resets) "
@@ -53,6 +54,18 @@ static void words_add_int(struct claim_words *words, int32_t number) {
     words->values[i] = cql_value_of_int(number, words->bytes[i]);
 }
 
+uint64_t claim_words_keep_ns_max(uint64_t wall_ns) {
+    if (wall_ns >= EXPIRES_NS_MAX) return CLAIM_KEEP_NS_MAX;
+    return smaller(CLAIM_KEEP_NS_MAX, EXPIRES_NS_MAX - wall_ns);
+}
+
+/* As long as an errand says, if a server takes that. What was fenced long ago is kept for so much less. */
+static uint64_t allowed_keep_ns(uint64_t keep_ns, uint64_t fenced_for_ns, uint64_t wall_ns) {
+    uint64_t past_ns = smaller(fenced_for_ns, CLAIM_KEEP_NS_MAX);
+    uint64_t max_ns  = smaller(claim_words_keep_ns_max(wall_ns) + past_ns, CLAIM_KEEP_NS_MAX);
+    return smaller(keep_ns, max_ns);
+}
+
 /* Rounded up. */
 static int32_t seconds_of(uint64_t ns) {
     REQUIRE(ns <= CLAIM_KEEP_NS_MAX);
@@ -60,7 +73,7 @@ static int32_t seconds_of(uint64_t ns) {
 }
 
 void claim_words_write(struct claim_words *words, const struct claim_errand *errand,
-                       const struct store_name *name, uint64_t id) {
+                       const struct store_name *name, uint64_t id, uint64_t wall_ns) {
     struct view key      = {(const char *)name->bytes, sizeof name->bytes};
     bool        is_write = errand->act == CLAIM_WRITE;
     words_begin(words, is_write ? &write_row : &read_rows);
@@ -72,7 +85,7 @@ void claim_words_write(struct claim_words *words, const struct claim_errand *err
     words_add(words, errand->permits);
     words_add(words, errand->demand);
     words_add(words, errand->resets);
-    words_add_int(words, seconds_of(errand->keep_ns));
+    words_add_int(words, seconds_of(allowed_keep_ns(errand->keep_ns, 0, wall_ns)));
     words->request.has_timestamp = true;
     words->request.timestamp_us  = (int64_t)errand->number;
 }
@@ -92,8 +105,10 @@ static void words_add_shortages(struct claim_words *words, const struct shortage
     words->values[words_next(words)] = (struct cql_value){CQL_PRESENT, bytes};
 }
 
-void claim_words_write_member(struct claim_words *words, const struct members_errand *errand) {
-    int32_t keep_s = seconds_of(between(MEMBER_KEEP_NS_MIN, errand->keep_ns, CLAIM_KEEP_NS_MAX));
+void claim_words_write_member(struct claim_words *words, const struct members_errand *errand,
+                              uint64_t wall_ns) {
+    uint64_t keep_ns = larger(MEMBER_KEEP_NS_MIN, errand->keep_ns);
+    int32_t  keep_s  = seconds_of(allowed_keep_ns(keep_ns, errand->fenced_for_ns, wall_ns));
     /* Rounded down: it is never older than that. */
     int32_t fenced_for_s = (int32_t)(smaller(errand->fenced_for_ns, CLAIM_KEEP_NS_MAX) / SECOND);
     switch (errand->act) {

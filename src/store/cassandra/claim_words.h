@@ -33,11 +33,16 @@ struct claim_words {
     struct shortage_list     shortages;
 };
 
-/* All but deadline, done and context of the request. `id` is the process's, keep_ns of an errand at most
- * CLAIM_KEEP_NS_MAX. `name` must stay as long as the words are there. */
+/* For how long a row may be kept that is written at this wall time: it must expire before 2038, as Cassandra
+ * with the formats of its version 4 wants it; later servers will have others. */
+uint64_t claim_words_keep_ns_max(uint64_t wall_ns);
+
+/* All but deadline, done and context of the request. `id` is the process's. `name` must stay as long as the
+ * words are there. What an errand says of how long it is kept is cut to what a server takes. */
 void claim_words_write(struct claim_words *words, const struct claim_errand *errand,
-                       const struct store_name *name, uint64_t id);
-void claim_words_write_member(struct claim_words *words, const struct members_errand *errand);
+                       const struct store_name *name, uint64_t id, uint64_t wall_ns);
+void claim_words_write_member(struct claim_words *words, const struct members_errand *errand,
+                              uint64_t wall_ns);
 
 /* Of a result that is CASSANDRA_DONE. False: that is no answer to such a statement. */
 bool claim_words_applied(const struct cassandra_result *result, bool *is_applied);
