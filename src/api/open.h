@@ -28,6 +28,11 @@ enum { OPEN_PROBLEM_BYTES_MAX = 640 };
 bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
               char problem[OPEN_PROBLEM_BYTES_MAX]);
 
+/* Whether it is for want of a past that a remote store has denied this just now: it would have denied
+ * everybody. `past` was asked after the decision. */
+bool open_wants_past(const weir *w, const weir_request *request, const weir_decision *decision,
+                     const struct lease_past *past);
+
 /* What has gone wrong with a remote store of late, as store/store.h tells it; "": nothing. */
 void open_trouble(weir *w, char *out, size_t room);
 

@@ -419,6 +419,27 @@ bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
     return false;
 }
 
+#define FORTNIGHT_US UINT64_C(1209600000000)
+
+enum { SPAN_PARTS = 256 }; /* clocks differ by less */
+
+bool open_wants_past(const weir *w, const weir_request *request, const weir_decision *decision,
+                     const struct lease_past *past) {
+    struct lease_terms terms;
+    if (w->shared.redis == NULL || decision->allowed || decision->why != WEIR_WHY_NONE ||
+        decision->retry_after_ns == WEIR_NEVER)
+        return false;
+    lease_terms_make(request->limit, (uint64_t)request->window_ns, &w->shared.lease, &terms);
+    /* As lease.lua has it: nothing is granted before its past is as long as this. */
+    bool     is_long = terms.term_us + 2 * terms.hold_us >= FORTNIGHT_US;
+    uint64_t past_us = is_long ? past->long_us : past->us;
+    uint64_t span_us = terms.term_us + terms.hold_us;
+    if (past_us >= span_us) return false;
+    /* Of a Cluster the part that knows least may be another than the user's: the wait is another, too. */
+    uint64_t wait_us = (uint64_t)decision->retry_after_ns / 1000;
+    return wait_us + past_us + span_us / SPAN_PARTS >= span_us;
+}
+
 void open_trouble(weir *w, char *out, size_t room) {
     struct store_health health = {.is_up = true};
     struct store       *store  = w->shared.store;
