@@ -81,6 +81,7 @@ void link_problem_write(const struct link *link, char out[REDIS_PROBLEM_BYTES_MA
         text = link->dial.lookup != NULL ? "its name is still being looked up"
                                          : "it does not take the connection";
     if (link->state == LINK_GREETING) text = link_silence_text(link);
+    if (link->state == LINK_UP) text = "it has not answered yet";
     url_host_write(&link->dial.host, host, sizeof host);
     (void)snprintf(out, REDIS_PROBLEM_BYTES_MAX, "%s: %s", host, text);
 }
