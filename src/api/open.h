@@ -20,13 +20,18 @@ struct limiter *open_limiter(weir *w);
  * may answer later. */
 bool open_is_remote(const weir *w);
 
-/* How far back a remote store knows what was granted, see lease_store_past(). Waits until deadline_ns at
- * most. False: it has not answered. */
-bool open_past(weir *w, uint64_t deadline_ns, struct lease_past *past);
-
-/* Whether a remote store is as this version makes it. Waits until the deadline at most. False: `problem`. */
+/* Asks a remote store whether it answers, and is as this version makes it, and how far back it knows what
+ * was granted (lease_store_past(); UINT64_MAX where nobody can lose that). Waits until deadline_ns at most,
+ * or for four of the URL's round trips if that is longer. False: `problem` says what is wrong and where,
+ * without a password. */
 enum { OPEN_PROBLEM_BYTES_MAX = 640 };
-bool open_is_sound(weir *w, uint64_t deadline_ns, char problem[OPEN_PROBLEM_BYTES_MAX]);
+bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
+              char problem[OPEN_PROBLEM_BYTES_MAX]);
+
+/* Whether it is for want of a past that a remote store has denied this just now: it would have denied
+ * everybody. `past` was asked after the decision. */
+bool open_wants_past(const weir *w, const weir_request *request, const weir_decision *decision,
+                     const struct lease_past *past);
 
 /* What has gone wrong with a remote store of late, as store/store.h tells it; "": nothing. */
 void open_trouble(weir *w, char *out, size_t room);

@@ -283,6 +283,8 @@ bool shared_open(struct shared *s, const char *url, const weir_options *o, weir_
         shared_url_clear(&s->url);
         return false;
     }
+    s->lease = options.lease; /* as fleet_open() completes them */
+    if (s->lease.round_trip_ns == 0) s->lease.round_trip_ns = s->store->round_trip_ns;
     s->remote = remote_open(s->store, &options, secret_of(said->secret));
     if (s->remote != NULL) return true;
     shared_close(s);

@@ -11,6 +11,7 @@
 
 #include <weir.h>
 
+#include "lease/terms.h"
 #include "store/cassandra/cassandra.h"
 #include "store/cassandra/contact.h"
 #include "store/redis/lease_store.h"
@@ -40,11 +41,12 @@ struct shared_url {
 };
 
 struct shared {
-    struct store       *store; /* whatever it is made of: one of the next two */
-    struct lease_store *redis;
-    struct claim_store *claims;
-    struct remote      *remote; /* NULL: opened by shared_open_redis() */
-    struct shared_url   url;
+    struct store        *store; /* whatever it is made of: one of the next two */
+    struct lease_store  *redis;
+    struct claim_store  *claims;
+    struct remote       *remote; /* NULL: opened by shared_open_redis() */
+    struct lease_options lease;  /* of the fleet */
+    struct shared_url    url;
 };
 
 /* Whether the URL names such a store; and whether that is Cassandra. */

@@ -14,6 +14,7 @@
 #include "api/shared.h"
 #include "base/contract.h"
 #include "base/login.h"
+#include "base/range.h"
 #include "base/text.h"
 #include "limit/gcra.h"
 #include "limit/window.h"
@@ -400,21 +401,43 @@ struct limiter *open_limiter(weir *w) {
 
 bool open_is_remote(const weir *w) { return w->limiter == NULL; }
 
-bool open_past(weir *w, uint64_t deadline_ns, struct lease_past *past) {
-    struct redis_result result;
+_Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)CASSANDRA_PROBLEM_BYTES_MAX, "problems fit");
+_Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)REDIS_PROBLEM_BYTES_MAX, "problems fit");
+
+bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
+              char problem[OPEN_PROBLEM_BYTES_MAX]) {
+    const struct shared *s = &w->shared;
+    struct redis_result  result;
+    deadline_ns = larger(deadline_ns, clock_now_ns() + 4 * (uint64_t)s->url.round_trip_ns);
     /* Who has lost a claim finds that out, and claims anew. */
     *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
-    if (w->shared.redis == NULL || lease_store_past(w->shared.redis, deadline_ns, past, &result))
-        return true;
+    if (s->claims != NULL)
+        return claim_store_check(s->claims, s->url.keyspace, deadline_ns, problem);
+    if (s->redis == NULL || lease_store_past(s->redis, deadline_ns, past, &result)) return true;
+    (void)snprintf(problem, OPEN_PROBLEM_BYTES_MAX, "%s", result.problem);
     redis_result_clear(&result);
     return false;
 }
 
-_Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)CASSANDRA_PROBLEM_BYTES_MAX, "problems fit");
+#define FORTNIGHT_US UINT64_C(1209600000000)
 
-bool open_is_sound(weir *w, uint64_t deadline_ns, char problem[OPEN_PROBLEM_BYTES_MAX]) {
-    const struct shared *s = &w->shared;
-    return s->claims == NULL || claim_store_check(s->claims, s->url.keyspace, deadline_ns, problem);
+enum { SPAN_PARTS = 256 }; /* clocks differ by less */
+
+bool open_wants_past(const weir *w, const weir_request *request, const weir_decision *decision,
+                     const struct lease_past *past) {
+    struct lease_terms terms;
+    if (w->shared.redis == NULL || decision->allowed || decision->why != WEIR_WHY_NONE ||
+        decision->retry_after_ns == WEIR_NEVER)
+        return false;
+    lease_terms_make(request->limit, (uint64_t)request->window_ns, &w->shared.lease, &terms);
+    /* As lease.lua has it: nothing is granted before its past is as long as this. */
+    bool     is_long = terms.term_us + 2 * terms.hold_us >= FORTNIGHT_US;
+    uint64_t past_us = is_long ? past->long_us : past->us;
+    uint64_t span_us = terms.term_us + terms.hold_us;
+    if (past_us >= span_us) return false;
+    /* Of a Cluster the part that knows least may be another than the user's: the wait is another, too. */
+    uint64_t wait_us = (uint64_t)decision->retry_after_ns / 1000;
+    return wait_us + past_us + span_us / SPAN_PARTS >= span_us;
 }
 
 void open_trouble(weir *w, char *out, size_t room) {

@@ -5,12 +5,16 @@
 
 #include <weir.h>
 
+#include "api/open.h"
 #include "api/shared.h"
 #include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/store.h"
+#include "cmd/store_past.h"
 #include "cmd/terminal.h"
+#include "os/clock.h"
+#include "store/store.h"
 #include "wire/json.h"
 
 static const char about[] =
@@ -19,7 +23,9 @@ static const char about[] =
     "\n"
     "Counts are kept in a file that any number of programs share, weir serve and programs with\n"
     "the library among them, and that survives them all: see --store. With --store memory: the\n"
-    "call begins with nothing and forgets it at the end; --times then shows the limit.\n";
+    "call begins with nothing and forgets it at the end; --times then shows the limit.\n"
+    "\n"
+    "Why a store that many hosts share does not decide, or grants nothing yet, is told on stderr.\n";
 
 static const char epilogue[] =
     "examples:\n"
@@ -38,6 +44,14 @@ static void    print_decision(const weir_request *request, const weir_decision *
 static void    print_json(struct json_writer *out, const weir_request *request,
                           const weir_decision *decision);
 static int64_t rounded_up(int64_t duration_ns);
+
+/* What was said already of a store that many hosts share. */
+struct said {
+    bool trouble, past;
+};
+
+static void explain(weir *w, const weir_request *request, const weir_decision *decision,
+                    struct said *said);
 
 int allow_main(int count, char **words) {
     uint64_t    cost = 1, burst = 0, times = 1;
@@ -127,6 +141,7 @@ int allow_main(int count, char **words) {
 static int ask(weir *w, const weir_request *request, uint64_t times, const char *rate, bool as_json,
                bool is_quiet) {
     int                code = COMMAND_DONE;
+    struct said        said = {false, false};
     char               buffer[4096];
     struct json_writer out;
     json_write_begin(&out, buffer, sizeof buffer, terminal_json_sink, NULL);
@@ -145,10 +160,64 @@ static int ask(weir *w, const weir_request *request, uint64_t times, const char 
         } else {
             print_decision(request, &decision);
         }
+        if (open_is_remote(w)) explain(w, request, &decision, &said);
     }
     json_write_end(&out);
     return code;
 }
+
+/* ---- a store that many hosts share ---- */
+
+#define ASK_WAIT_NS UINT64_C(1000000000)
+
+/* The store has not decided. It is asked itself, since it knows the cause. */
+static void explain_trouble(weir *w) {
+    struct lease_past past;
+    char              complaint[STORE_HEALTH_BYTES], problem[OPEN_PROBLEM_BYTES_MAX];
+    char              quoted[TERMINAL_QUOTE_BYTES_MAX];
+    open_trouble(w, complaint, sizeof complaint);
+    if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem))
+        terminal_complain("allow", "trouble with the store: %s; weir doctor URL looks closer",
+                          terminal_quote(view_of(problem), quoted));
+    else if (complaint[0] != '\0')
+        terminal_complain("allow",
+                          "the store answers now, but has not decided: %s; weir doctor URL looks "
+                          "closer",
+                          terminal_quote(view_of(complaint), quoted));
+    else
+        terminal_complain("allow",
+                          "the store answers now, but was too slow for this question: weir doctor "
+                          "URL says how slow it is, and with deadline=... in the URL it is waited "
+                          "for longer");
+}
+
+/* Of a limit that is used up there is nothing to say. */
+static void explain_past(weir *w, const weir_request *request, const weir_decision *decision) {
+    struct lease_past past;
+    char              problem[OPEN_PROBLEM_BYTES_MAX], text[STORE_PAST_BYTES_MAX];
+    if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem) ||
+        !open_wants_past(w, request, decision, &past) || !store_past_write(&past, text))
+        return;
+    terminal_complain(
+        "allow",
+        "denied for want of a past and not for permits that were given: this store was not said to "
+        "be new, or has lost what it knew, and %s; if it is new, say so with weir init URL",
+        text);
+}
+
+/* Says what cannot be seen in the decision; once, however many there are. */
+static void explain(weir *w, const weir_request *request, const weir_decision *decision,
+                    struct said *said) {
+    bool is_late   = decision->why == WEIR_WHY_LATE || decision->why == WEIR_WHY_CUT;
+    bool is_denied = decision->why == WEIR_WHY_NONE && !decision->allowed &&
+                     decision->retry_after_ns != WEIR_NEVER;
+    if (is_late && !said->trouble) explain_trouble(w);
+    if (is_denied && !said->past) explain_past(w, request, decision);
+    said->trouble = said->trouble || is_late;
+    said->past    = said->past || is_denied;
+}
+
+/* ---- answers ---- */
 
 static void print_decision(const weir_request *request, const weir_decision *decision) {
     uint64_t most = request->algorithm == WEIR_GCRA && request->burst != 0 && request->limit != 0

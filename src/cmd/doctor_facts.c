@@ -98,6 +98,13 @@ static bool ask_info(struct redis *r, struct doctor_server *server, struct redis
     struct view info = {"", 0};
     if (result->reply->type == REDIS_REPLY_STRING)
         info = (struct view){result->reply->str, result->reply->len};
+    if (view_equals(info_value(info, "redis_mode"), view_of("sentinel"))) {
+        redis_result_clear(result);
+        (void)snprintf(result->problem, sizeof result->problem,
+                       "the server is a Sentinel; use redis+sentinel://HOSTS/NAME, which finds the "
+                       "primary");
+        return false;
+    }
     copy_text(server->version, info_value(info, "redis_version"));
     struct view valkey = info_value(info, "valkey_version");
     if (valkey.bytes > 0) copy_text(server->version, valkey);
@@ -134,7 +141,11 @@ static const char script_text[] =
 static struct redis_script script; /* is there as long as the client is open, as it must */
 
 /* A key in a slot of this server: found by trying, one of 16384 is. */
-static void name_key(const struct doctor_server *server, char name[KEY_BYTES_MAX]) {
+static void name_key(const struct doctor_facts *facts, const struct doctor_server *server,
+                     char name[KEY_BYTES_MAX]) {
+    /* In the slot of the one shard: a server of a Cluster that is asked alone may not have it. */
+    (void)snprintf(name, KEY_BYTES_MAX, "weir:{0}:doctor");
+    if (facts->kind != URL_CLUSTER) return;
     for (unsigned i = 0; i < 1U << 20; i++) {
         (void)snprintf(name, KEY_BYTES_MAX, "weir:doctor:%u", i);
         if (slot_of(view_of(name)) == server->slot) break;
@@ -153,12 +164,14 @@ static void ask_script(struct redis *r, const char *name, bool wants_replicas,
                result);
 }
 
-static void ask_whether_scripts_run(struct redis *r, struct doctor_server *server,
-                                    const char *name) {
-    struct redis_result result;
-    ask_script(r, name, false, &result);
-    (void)snprintf(server->script_problem, sizeof server->script_problem, "%s", result.problem);
-    redis_result_clear(&result);
+/* False: not here, since this is a server of a Cluster, which sends us to another; `result`. */
+static bool ask_whether_scripts_run(struct redis *r, struct doctor_server *server, const char *name,
+                                    struct redis_result *result) {
+    ask_script(r, name, false, result);
+    bool is_elsewhere = result->status == REDIS_REFUSED && result->trouble == TROUBLE_MOVED;
+    (void)snprintf(server->script_problem, sizeof server->script_problem, "%s", result->problem);
+    redis_result_clear(result);
+    return !is_elsewhere;
 }
 
 static int compare_u64(const void *a, const void *b) {
@@ -321,8 +334,8 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         ask_config(r, server, "appendonly", server->appendonly);
         ask_config(r, server, "appendfsync", server->appendfsync);
         char name[KEY_BYTES_MAX];
-        name_key(server, name);
-        ask_whether_scripts_run(r, server, name);
+        name_key(facts, server, name);
+        if (!ask_whether_scripts_run(r, server, name, result)) return false;
         if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
         if (server->script_problem[0] == '\0') ask_trips(r, server, name, facts);
     }

@@ -11,10 +11,12 @@
 
 #include "api/open.h"
 #include "api/shared.h"
+#include "base/text.h"
 #include "cmd/args.h"
 #include "cmd/command.h"
 #include "cmd/store.h"
 #include "cmd/store_past.h"
+#include "cmd/store_watch.h"
 #include "cmd/terminal.h"
 #include "limiter/limiter.h"
 #include "os/clock.h"
@@ -32,7 +34,8 @@ static const char about[] =
     "Counts are kept in a file (see --store), which other servers of this machine, weir allow\n"
     "and programs with the library may share, and which survives them all, however they end.\n"
     "On redis://HOST, redis+sentinel://HOSTS/NAME, redis+cluster://HOSTS or cassandra://HOSTS the\n"
-    "servers of many machines share them.\n"
+    "servers of many machines share them; when a trouble with such a store begins, and when it is\n"
+    "over, that is told on stderr.\n"
     "\n"
     "Ends on SIGTERM or SIGINT, when all that it had been asked is answered; the second closes\n"
     "all connections at once.\n";
@@ -53,8 +56,10 @@ static const char epilogue[] =
     "\n"
     "exit codes: 0 stopped by a signal; 2 wrong usage; 3 trouble, such as a port in use.\n";
 
-#define PAST_WAIT_NS  UINT64_C(2000000000) /* a Cluster has 48 parts, asked one after the other */
-#define SOUND_WAIT_NS UINT64_C(2000000000)
+/* How long the store may take to answer: at first, when it may have to be connected to, and later, when a
+ * signal waits for it. */
+#define FIRST_WAIT_NS UINT64_C(2000000000)
+#define ASK_WAIT_NS   UINT64_C(1000000000)
 
 enum {
     LISTEN_MAX              = 16,
@@ -343,21 +348,61 @@ static void say_ready(const struct serve *serve, const struct server *server) {
     (void)fflush(stdout);
 }
 
-/* A store that does not answer now is told of by its decisions. */
-static void warn_of_past(weir *w) {
-    struct lease_past past;
-    char              text[STORE_PAST_BYTES_MAX];
-    if (!open_past(w, clock_now_ns() + PAST_WAIT_NS, &past) || store_past_is_fair(&past)) return;
-    if (store_past_write(&past, text))
+/* ---- how the store is ---- */
+
+struct watching {
+    weir              *w;
+    struct store_watch watch;
+};
+
+/* So that nobody has to find out why nothing is granted. It may be mended while this server runs. */
+static void warn_of_past(const struct lease_past *past) {
+    char text[STORE_PAST_BYTES_MAX];
+    if (!store_past_is_fair(past) && store_past_write(past, text))
         terminal_complain("serve", "this store %s; if it is new, say so with weir init", text);
 }
 
-/* So that nobody has to find out why nothing is granted. It may be mended while this server runs. */
-static void warn_of_store(weir *w) {
-    char problem[OPEN_PROBLEM_BYTES_MAX], quoted[TERMINAL_QUOTE_BYTES_MAX];
-    if (!open_is_sound(w, clock_now_ns() + SOUND_WAIT_NS, problem))
-        terminal_complain("serve", "%s; see weir doctor", terminal_quote(view_of(problem), quoted));
-    warn_of_past(w);
+static void say_news(const struct store_watch *watch, enum store_watch_news news, uint64_t now_ns) {
+    char        quoted[TERMINAL_QUOTE_BYTES_MAX], lasted[TEXT_DURATION_BYTES_MAX];
+    const char *text = terminal_quote(view_of(watch->text), quoted);
+    const char *more = strstr(text, "see weir doctor") != NULL ? "" : "; see weir doctor";
+    switch (news) {
+    case STORE_WATCH_NOTHING: return;
+    case STORE_WATCH_BEGUN:
+        terminal_complain("serve",
+                          "trouble with the store: %s; until it is over, --policy decides what "
+                          "permits in hand do not serve%s",
+                          text, more);
+        return;
+    case STORE_WATCH_OTHER:
+        terminal_complain("serve", "the trouble with the store goes on: %s%s", text, more);
+        return;
+    case STORE_WATCH_OVER:
+        text_duration_write_short((int64_t)((now_ns - watch->begun_ns) / WEIR_SECOND) * WEIR_SECOND,
+                                  lasted);
+        terminal_complain("serve", "the store answers again, after %s", lasted);
+        return;
+    }
+}
+
+static void ask_store(struct watching *it, const char *complaint, uint64_t wait_ns, bool is_first) {
+    struct lease_past     past;
+    char                  problem[OPEN_PROBLEM_BYTES_MAX];
+    bool                  answers = open_ask(it->w, clock_now_ns() + wait_ns, &past, problem);
+    uint64_t              now_ns  = clock_now_ns();
+    enum store_watch_news news =
+        store_watch_note(&it->watch, complaint, answers ? NULL : problem, now_ns);
+    say_news(&it->watch, news, now_ns);
+    /* It may have come back without what it had. */
+    if (answers && (is_first || news == STORE_WATCH_OVER)) warn_of_past(&past);
+}
+
+static void watch_store(void *context) {
+    struct watching *it = context;
+    char             complaint[STORE_HEALTH_BYTES];
+    open_trouble(it->w, complaint, sizeof complaint);
+    if (store_watch_wants(&it->watch, complaint, clock_now_ns()))
+        ask_store(it, complaint, ASK_WAIT_NS, false);
 }
 
 static int serve_run(struct serve *serve) {
@@ -369,17 +414,20 @@ static int serve_run(struct serve *serve) {
     uint64_t clock_error_ppm =
         open_is_remote(w) ? serve->clock_error_ppm : limiter_clock_error_ppm(open_limiter(w));
     char                        problem[SOCKET_PROBLEM_BYTES_MAX];
-    const struct server_options options = {.limiter         = open_limiter(w),
-                                           .store           = w,
-                                           .trouble         = open_trouble,
-                                           .clock_error_ppm = clock_error_ppm,
-                                           .addresses       = serve->addresses,
-                                           .address_count   = serve->address_count,
-                                           .unix_mode       = serve->mode,
-                                           .thread_count    = (unsigned)serve->thread_count,
-                                           .connections_max = serve->connections_max,
-                                           .idle_ns_max     = (uint64_t)serve->idle_ns_max};
-    struct server              *server  = server_open(&options, problem);
+    struct watching             watching = {.w = w};
+    const struct server_options options  = {.limiter         = open_limiter(w),
+                                            .store           = w,
+                                            .trouble         = open_trouble,
+                                            .clock_error_ppm = clock_error_ppm,
+                                            .addresses       = serve->addresses,
+                                            .address_count   = serve->address_count,
+                                            .unix_mode       = serve->mode,
+                                            .thread_count    = (unsigned)serve->thread_count,
+                                            .connections_max = serve->connections_max,
+                                            .idle_ns_max     = (uint64_t)serve->idle_ns_max,
+                                            .tick         = open_is_remote(w) ? watch_store : NULL,
+                                            .tick_context = &watching};
+    struct server              *server   = server_open(&options, problem);
     if (server == NULL) {
         terminal_complain("serve", "%s", problem);
         goto close_store;
@@ -387,7 +435,7 @@ static int serve_run(struct serve *serve) {
     if (!pid_file_write(serve)) goto close_server;
 
     say_ready(serve, server);
-    if (open_is_remote(w)) warn_of_store(w);
+    if (open_is_remote(w)) ask_store(&watching, "", FIRST_WAIT_NS, true);
     server_wait(server);
     code = COMMAND_DONE;
     if (serve->pid_file != NULL) (void)unlink(serve->pid_file);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/contract.h"
+#include "base/range.h"
 #include "os/clock.h"
 #include "os/signal.h"
 #include "os/thread.h"
@@ -15,7 +16,11 @@ struct server {
     struct loop loop; /* the boss's: signals, and workers that have ended */
     int         signals;
     uint64_t    started_ns;
+    void (*tick)(void *context);
+    void *tick_context;
 };
+
+#define TICK_NS UINT64_C(1000000000)
 
 static void describe(const struct service *service, struct service_facts *facts);
 
@@ -71,6 +76,8 @@ struct server *server_open(const struct server_options *options, char *problem) 
              "the system has no memory or descriptors left for %u threads", options->thread_count);
     if (s == NULL) return NULL;
     s->started_ns           = clock_now_ns();
+    s->tick                 = options->tick;
+    s->tick_context         = options->tick_context;
     s->crew.service         = (struct service){.limiter         = options->limiter,
                                                .store           = options->store,
                                                .trouble         = options->trouble,
@@ -143,12 +150,19 @@ static void server_begin_stop(struct server *s) {
     for (size_t i = 0; i < s->crew.listener_count; i++) socket_deafen(s->crew.listeners[i].socket);
 }
 
+static uint64_t left_until_ns(uint64_t at_ns) {
+    if (at_ns == UINT64_MAX) return UINT64_MAX;
+    return at_ns - smaller(clock_now_ns(), at_ns);
+}
+
 void server_wait(struct server *s) {
     struct loop_event events[LOOP_EVENTS_MAX];
-    size_t            ended = 0;
-    bool              stops = false;
+    size_t            ended   = 0;
+    bool              stops   = false;
+    uint64_t          tick_ns = s->tick != NULL ? clock_now_ns() + TICK_NS : UINT64_MAX;
     while (ended < s->crew.worker_count) {
-        size_t count = loop_wait(&s->loop, events, UINT64_MAX);
+        if (stops) tick_ns = UINT64_MAX;
+        size_t count = loop_wait(&s->loop, events, left_until_ns(tick_ns));
         for (size_t i = 0; i < count; i++) {
             if (events[i].owner == NULL) {
                 ended++;
@@ -162,6 +176,9 @@ void server_wait(struct server *s) {
                 stops = true;
             }
         }
+        if (stops || left_until_ns(tick_ns) > 0) continue;
+        s->tick(s->tick_context);
+        tick_ns = clock_now_ns() + TICK_NS;
     }
 }
 

@@ -236,6 +236,13 @@ class Doctor(unittest.TestCase):
         code, out, errors = doctor("redis://127.0.0.1:1")
         self.assertEqual((code, out), (3, ""))
         self.assertIn("127.0.0.1:1: Connection refused", errors)
+        with Single() as site:
+            here = f"127.0.0.1:{site.port}"
+            code, out, errors = doctor(f"rediss://ann:secret@{here}")
+            self.assertEqual((code, out), (3, ""))
+            self.assertEqual(errors, f"weir doctor: {here}: it takes the connection, but does not answer; is TLS spoken there?\n")
+            errors = doctor(f"redis+sentinel://{here}/x")[2]
+            self.assertIn(f"{here}: the server is no Sentinel; use redis:// or redis+cluster://", errors)
         for url in ("file:/tmp/x", "redis://u:secret@", "redis://h/x"):
             code, out, errors = doctor(url)
             self.assertEqual((code, out), (2, ""), errors)

@@ -44,6 +44,8 @@ TEST(each_error_has_its_meaning_and_its_cure) {
          TROUBLE_GIVE_UP},
         {"ERR max number of clients reached", TROUBLE_CLIENTS, TROUBLE_LATER},
         {"ERR This instance has cluster support disabled", TROUBLE_NO_CLUSTER, TROUBLE_GIVE_UP},
+        {"ERR unknown command 'EVALSHA', with args beginning with: 'a' 'b' ", TROUBLE_COMMAND,
+         TROUBLE_GIVE_UP},
         {"ERR value is not an integer or out of range", TROUBLE_SCRIPT, TROUBLE_GIVE_UP},
         {"ERR Error running script (call to f_0): no dash", TROUBLE_SCRIPT, TROUBLE_GIVE_UP},
         {"BUSYGROUP Consumer Group name already exists", TROUBLE_SCRIPT, TROUBLE_GIVE_UP},

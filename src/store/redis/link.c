@@ -63,6 +63,29 @@ bool link_is_hopeless(const struct link *link) {
     return link->state != LINK_UP && link->failures >= LINK_OPEN_MISSES;
 }
 
+static const char *link_silence_text(const struct link *link) {
+    return link->setting->tls != NULL
+               ? "it takes the connection, but does not answer; is TLS spoken there?"
+               : "it takes the connection, but does not answer";
+}
+
+void link_problem_write(const struct link *link, char out[REDIS_PROBLEM_BYTES_MAX]) {
+    char        host[REDIS_SERVER_BYTES_MAX];
+    const char *text = redis_status_text(REDIS_UNREACHABLE);
+    if (link->problem[0] != '\0') {
+        memcpy(out, link->problem, sizeof link->problem);
+        return;
+    }
+    /* The first attempt has not come to an end yet. */
+    if (link->state == LINK_DIALING)
+        text = link->dial.lookup != NULL ? "its name is still being looked up"
+                                         : "it does not take the connection";
+    if (link->state == LINK_GREETING) text = link_silence_text(link);
+    if (link->state == LINK_UP) text = "it has not answered yet";
+    url_host_write(&link->dial.host, host, sizeof host);
+    (void)snprintf(out, REDIS_PROBLEM_BYTES_MAX, "%s: %s", host, text);
+}
+
 /* Leaves nothing of a connection, or of the attempt to have one. */
 static void link_end_connection(struct link *link) {
     dial_cancel(&link->dial);
@@ -383,7 +406,10 @@ static void link_take_greeting(struct link *link, enum link_purpose purpose, red
     char problem[REDIS_PROBLEM_BYTES_MAX];
     if (reply->type == REDIS_REPLY_ERROR) {
         enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
-        (void)snprintf(problem, sizeof problem, "%s (%.120s)", trouble_text(trouble), reply->str);
+        /* Who does not know AUTH repeats what was said, with the password. */
+        bool is_said = purpose != LINK_AUTH || trouble != TROUBLE_COMMAND;
+        (void)snprintf(problem, sizeof problem, "%s%s%.120s%s", trouble_text(trouble),
+                       is_said ? " (" : "", is_said ? reply->str : "", is_said ? ")" : "");
         link_lose(link, &trouble, problem);
         return;
     }
@@ -631,10 +657,7 @@ static void link_be_due(struct link *link) {
     case LINK_DIALING: link_dialed(link, dial_give_up(&link->dial)); return;
     case LINK_GREETING:
         if (!link_is_deserted(link)) return;
-        link_lose_text(link,
-                       link->setting->tls != NULL
-                           ? "it takes the connection, but does not answer; is TLS spoken there?"
-                           : "it takes the connection, but does not answer");
+        link_lose_text(link, link_silence_text(link));
         return;
     case LINK_UP: break;
     }

@@ -161,6 +161,9 @@ void link_lose(struct link *link, const enum trouble *trouble, const char *probl
 /* Whether waiting for it is in vain: it has failed again and again. */
 bool link_is_hopeless(const struct link *link);
 
+/* Why nothing comes from there, with the address. */
+void link_problem_write(const struct link *link, char out[REDIS_PROBLEM_BYTES_MAX]);
+
 /* An event of the loop; a lookup that has ended. */
 void link_react(struct link *link, const struct loop_event *event, uint64_t now_ns);
 void link_looked_up(struct link *link, uint64_t now_ns);

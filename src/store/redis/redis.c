@@ -391,17 +391,31 @@ static void redis_end_trouble(struct redis *r, struct request *request, const ch
 /* Nothing was sent, and its link is in no state to send it. */
 static void redis_end_link(struct redis *r, struct request *request, const struct link *link) {
     enum redis_status status = REDIS_UNREACHABLE;
+    char              problem[REDIS_PROBLEM_BYTES_MAX];
+    link_problem_write(link, problem);
     if (link->has_trouble) {
         status = trouble_cure(link->trouble) == TROUBLE_GIVE_UP ? REDIS_REFUSED : REDIS_UNREADY;
         request->has_trouble = true;
         request->trouble     = link->trouble;
     }
-    redis_end(r, request, status, FATE_NOT_EXECUTED, link->problem);
+    redis_end(r, request, status, FATE_NOT_EXECUTED, problem);
 }
 
-static const char *redis_asking_problem(const struct redis *r) {
-    if (r->url.kind == URL_SENTINEL) return r->sentinel.problem;
-    return r->url.kind == URL_CLUSTER ? r->cluster.problem : "";
+/* Why it is not known whom to ask. */
+static void redis_end_asking(struct redis *r, struct request *request) {
+    char               problem[REDIS_PROBLEM_BYTES_MAX] = "";
+    const struct node *asked                            = NULL;
+    if (r->url.kind == URL_SENTINEL) {
+        memcpy(problem, r->sentinel.problem, sizeof r->sentinel.problem);
+        asked = r->sentinel.node;
+    } else if (r->url.kind == URL_CLUSTER) {
+        memcpy(problem, r->cluster.problem, sizeof r->cluster.problem);
+        asked = r->node_count > 0 ? r->nodes[0] : NULL;
+    }
+    /* The first one that was asked has not answered yet. */
+    if (problem[0] == '\0' && asked != NULL) link_problem_write(&asked->links[0], problem);
+    redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, problem);
+    redis_release(r, request);
 }
 
 /* ---- where to ---- */
@@ -451,8 +465,7 @@ static void redis_route(struct redis *r, struct request *request) {
     unsigned failures = is_cluster ? r->cluster.failures : r->sentinel.failures;
     unsigned in_vain  = r->url.host_count > HOPELESS_ASKING ? r->url.host_count : HOPELESS_ASKING;
     if (failures >= in_vain) {
-        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
-        redis_release(r, request);
+        redis_end_asking(r, request);
         return;
     }
     /* A slot that nobody has in a map that is there. */
@@ -503,8 +516,7 @@ static void redis_expired(void *owner, struct job *job) {
         return;
     case REQUEST_PARKED:
         request_list_remove(&r->parked, request);
-        redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, redis_asking_problem(r));
-        redis_release(r, request);
+        redis_end_asking(r, request);
         return;
     case REQUEST_WAITING: redis_expire_waiting(r, request); return;
     case REQUEST_HELD:

@@ -174,11 +174,15 @@ static void sentinel_answered(void *owner, struct link *link, struct request *re
         sentinel->problem[0] = '\0';
         client_set_primary(client, &host);
     } else {
-        bool is_error = reply->type == REDIS_REPLY_ERROR;
-        (void)snprintf(problem, sizeof problem,
-                       "%s:%u: the Sentinel knows no primary called %s%s%.100s",
-                       link->dial.host.name, link->dial.host.port, client->url.name,
-                       is_error ? ": " : "", is_error ? reply->str : "");
+        bool        is_error = reply->type == REDIS_REPLY_ERROR;
+        const char *said     = is_error ? reply->str : "";
+        bool        is_other =
+            is_error && trouble_of((struct view){reply->str, reply->len}) == TROUBLE_COMMAND;
+        (void)snprintf(problem, sizeof problem, "%s:%u: %s%s%s%.100s", link->dial.host.name,
+                       link->dial.host.port,
+                       is_other ? "the server is no Sentinel; use redis:// or redis+cluster://"
+                                : "the Sentinel knows no primary called ",
+                       is_other ? "" : client->url.name, is_error ? ": " : "", said);
         sentinel_leave(sentinel, problem);
     }
     freeReplyObject(reply);

@@ -44,6 +44,7 @@ enum trouble trouble_of(struct view reply) {
     if (starts_with(reply, "ERR max number of clients")) return TROUBLE_CLIENTS;
     if (starts_with(reply, "ERR This instance has cluster support disabled"))
         return TROUBLE_NO_CLUSTER;
+    if (starts_with(reply, "ERR unknown command")) return TROUBLE_COMMAND;
     /* Before Redis 6 a wrong password was a plain error, and one too many still is. */
     if (starts_with(reply, "ERR invalid password") || starts_with(reply, "ERR AUTH "))
         return TROUBLE_WRONGPASS;

@@ -58,6 +58,8 @@ enum trouble_cure {
     X(TROUBLE_CLIENTS, NULL, TROUBLE_LATER, "the server has its maxclients already")                   \
     X(TROUBLE_NO_CLUSTER, NULL, TROUBLE_GIVE_UP,                                                       \
       "the server is not part of a Cluster; use redis://")                                             \
+    X(TROUBLE_COMMAND, NULL, TROUBLE_GIVE_UP,                                                          \
+      "the server does not know the command: it may be a Sentinel (use redis+sentinel://)")            \
     X(TROUBLE_SCRIPT, NULL, TROUBLE_GIVE_UP, "the server reports an error")
 
 enum trouble {
