@@ -738,8 +738,8 @@ static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t
     return e;
 }
 
-/* A trip has come back, or the lane wakes. Many may be passed over, or no trip may be free: what is left is left
- * to the timers. */
+/* A trip has come back, or the lane wakes. Many may be passed over, or no trip may be free: what is left
+ * is left to the timers. */
 static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     struct seat *seat     = &f->seats[shard];
     uint64_t     now_ns   = clock_now_ns(), margin_ns;

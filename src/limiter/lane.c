@@ -7,8 +7,8 @@
  * more, and soon everything that it does is in vain; it would stay so when the crowd has gone. Therefore
  * what is out has a window (base/pace.h), which shrinks when answers come too late twice in a row, and who
  * finds it full is held, in order. Nothing of a request is fixed meanwhile: when its turn comes it is as
- * young as any other. Also what is given back waits its turn: each grant in vain is followed by one, so that if
- * they did not, a store that is late would be sent as many of these as it can be.
+ * young as any other. What is given back waits its turn, too: each grant in vain is followed by such a
+ * trip, so that a store that is late would be sent any number of these.
  *
  * Who is held in order has, when a crowd stays, as little time left as any who goes at all. So who has less
  * than a trip takes does not go, or all that the store does would come after its caller has gone (of a store

@@ -30,8 +30,8 @@
 
 #define ROUND_TRIP_NS UINT64_C(1000000) /* within a data centre, with a replica or two */
 
-/* A call has so long at least once it is sent, however long it waited for this process: that its thread did not
- * run says nothing of the server. */
+/* A call has so long at least once it is sent, however long it waited for this process: that its thread
+ * did not run says nothing of the server. */
 #define ANSWER_NS_MIN UINT64_C(10000000)
 
 enum {
