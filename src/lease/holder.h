@@ -114,8 +114,8 @@ struct holder_answer holder_ask_again(struct holder *h, uint64_t cost, uint64_t 
  * before until_ns. */
 void holder_keep(struct holder *h, uint64_t until_ns);
 
-/* Whether holder_poll() would have something now: for a driver that is to wait with that. Until it polls nothing
- * is fixed, neither what is asked for nor when. */
+/* Whether holder_poll() would have something now: for a driver that is to wait with that. Until it polls
+ * nothing is fixed, neither what is asked for nor when. */
 bool holder_would_send(struct holder *h, uint64_t now_ns);
 
 /* None of those who were parked waits any more: nothing is acquired for them. */

@@ -488,8 +488,8 @@ static void seat_note_lane(struct seat *seat, uint32_t watch, uint64_t now_ns) {
 /* Whether a trip has a lane: one of an account, to a store that does not pace itself. */
 static inline bool fleet_has_lanes(const struct fleet *f) { return !f->store->paces_itself; }
 
-/* True: what the holder wants sent waits for others' trips to come back. The end of one that is out comes here
- * again, and so do those who are held, in their order. */
+/* True: what the holder wants sent waits for others' trips to come back. The end of one that is out comes
+ * here again, and so do those who are held, in their order. */
 static bool entry_hold_back(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct seat *seat = &f->seats[e->shard];
     if (!atomic_load_explicit(&seat->is_full[e->watch], memory_order_relaxed)) return false;
