@@ -152,7 +152,7 @@ static void server_begin_stop(struct server *s) {
 
 static uint64_t left_until_ns(uint64_t at_ns) {
     if (at_ns == UINT64_MAX) return UINT64_MAX;
-    return at_ns - smaller(clock_now_ns(), at_ns);
+    return above(at_ns, clock_now_ns());
 }
 
 void server_wait(struct server *s) {
