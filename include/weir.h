@@ -10,18 +10,19 @@
  *
  * The strict promise. For every user and every half-open interval of time of length `window`, however
  * placed, at most `limit` is admitted, summed over all threads that share the handle, all processes
- * that share its file, and all hosts that share its Redis. A decision counts at one instant between the
- * call and the return of the function that made it. WEIR_STRICT, the default algorithm, keeps the
+ * that share its file, and all hosts that share its Redis or Cassandra. A decision counts at one instant
+ * between the call and the return of the function that made it. WEIR_STRICT, the default algorithm, keeps the
  * promise. WEIR_GCRA and WEIR_FIXED do not, and say so: weir_explain() tells the most that each admits
  * in the worst window. Nor do decisions that the fault policy makes (WEIR_HOW_OPEN, WEIR_HOW_LOCAL).
- * What a set-up of Redis keeps through a failover is told by `weir doctor` and docs/redis.md.
+ * What a set-up of Redis or Cassandra keeps when servers fail is told by `weir doctor`, docs/redis.md and
+ * docs/cassandra.md.
  *
  * The useful promise. A denial under WEIR_STRICT means that an exact log of every admission,
  * with a window longer by one time cell and a limit smaller by less than one quantum, would be
  * full too; weir_explain() tells both, and both are within 0.7 % (and a few
- * nanoseconds, which is more where the window is a few microseconds). With Redis, permits that some
- * process holds count as used until it gives them back, and each permit counts a little longer than its
- * window: see docs/leases.md for how much.
+ * nanoseconds, which is more where the window is a few microseconds). With a store that hosts share,
+ * permits that some process holds count as used until it gives them back, and each permit counts a little
+ * longer than its window: see docs/leases.md and docs/claims.md for how much.
  *
  * What is assumed. Time is what CLOCK_BOOTTIME of this host says: it never steps, and it counts
  * while the machine sleeps. If its rate may be wrong by up to e parts per million and windows
@@ -33,9 +34,9 @@
  * function says otherwise, any thread may call it at any time on the same handle (not from a signal
  * handler), it keeps nothing that the caller owns, it does not block, and it does not allocate. A
  * decision waits for the disk only with WEIR_DURABILITY_POWER, for a process that was stopped while
- * it held the same user's counter in a file, and for Redis no longer than its deadline. After fork() a
- * child's copy of a handle on a file or on Redis is a process of its own on the same counts, from its
- * first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
+ * it held the same user's counter in a file, and for a store that hosts share no longer than its deadline.
+ * After fork() a child's copy of a handle on a file or on such a store is a process of its own on the same
+ * counts, from its first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
  *
  * Structures grow. Those that callers pass in one by one begin with their own size; those that
  * come in arrays have reserved space, which must be zero. A program built with this header runs
@@ -83,22 +84,22 @@ extern "C" {
 #define WEIR_NEVER INT64_MAX
 
 /* Every outcome that is not an answer. X(name, value, text) */
-#define WEIR_STATUS_TABLE(X)                                                                          \
-    X(WEIR_OK, 0, "done")                                                                             \
-    X(WEIR_NO_MEMORY, 1, "out of memory")                                                             \
-    X(WEIR_BAD_URL, 2, "the store URL is not one that weir knows")                                    \
-    X(WEIR_BAD_OPTIONS, 3, "an option is out of range")                                               \
-    X(WEIR_BAD_USER, 4, "the user is missing or longer than 65536 bytes")                             \
-    X(WEIR_BAD_LIMIT, 5, "the limit is above 1099511627776 (2^40)")                                   \
-    X(WEIR_BAD_WINDOW, 6, "the window is outside 1us to 10 years")                                    \
-    X(WEIR_BAD_BURST, 7, "the burst is out of range, or given without WEIR_GCRA")                     \
-    X(WEIR_BAD_ALGORITHM, 8, "the algorithm is not one that weir knows")                              \
-    X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")             \
-    X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                        \
-    X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                       \
-    X(WEIR_UNSUPPORTED, 12,                                                                           \
-      "this store cannot do that (a sketch counts one window to 255, and Redis strict windows only)") \
-    X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                                  \
+#define WEIR_STATUS_TABLE(X)                                                                        \
+    X(WEIR_OK, 0, "done")                                                                           \
+    X(WEIR_NO_MEMORY, 1, "out of memory")                                                           \
+    X(WEIR_BAD_URL, 2, "the store URL is not one that weir knows")                                  \
+    X(WEIR_BAD_OPTIONS, 3, "an option is out of range")                                             \
+    X(WEIR_BAD_USER, 4, "the user is missing or longer than 65536 bytes")                           \
+    X(WEIR_BAD_LIMIT, 5, "the limit is above 1099511627776 (2^40)")                                 \
+    X(WEIR_BAD_WINDOW, 6, "the window is outside 1us to 10 years")                                  \
+    X(WEIR_BAD_BURST, 7, "the burst is out of range, or given without WEIR_GCRA")                   \
+    X(WEIR_BAD_ALGORITHM, 8, "the algorithm is not one that weir knows")                            \
+    X(WEIR_BAD_REQUEST, 9, "a reserved field is not zero, or the request makes no sense")           \
+    X(WEIR_STORE_DOWN, 10, "the store did not answer in time")                                      \
+    X(WEIR_DAMAGED, 11, "the store's content fails its checks")                                     \
+    X(WEIR_UNSUPPORTED, 12,                                                                         \
+      "this store cannot do that (a sketch: one window, to 255; Redis and Cassandra: strict only)") \
+    X(WEIR_STORE_FAILED, 13, "the store's file, or its disk, fails")                                \
     X(WEIR_FORKED, 14, "this process is a child of the one that opened the limiter")
 
 typedef enum weir_status {
@@ -191,11 +192,12 @@ typedef struct weir_error {
     char        text[252];
 } weir_error;
 
+/* "Shared" is said of stores that many hosts share: Redis and Cassandra. */
 typedef struct weir_options {
     size_t   size;            /* sizeof(weir_options); set by WEIR_OPTIONS_DEFAULT */
     uint64_t users_max;       /* counters held at once; a hard bound on memory, about 76 bytes
                                  each. 0: 10,000,000, or as an existing file has it. One user
-                                 under two windows or two algorithms is two counters. Redis: users
+                                 under two windows or two algorithms is two counters. Shared: users
                                  of whom this process has permits at once, 1.1 KiB each. 0: 65,536 */
     uint64_t clock_error_ppm; /* how wrong the rate of the host's clock may be; windows are
                                  lengthened by as much. 0 to 100,000. A file keeps what it was
@@ -213,10 +215,10 @@ typedef struct weir_options {
                                  loss. 0: 16, or as an existing file has it */
     uint64_t limit_max;   /* sketch: the largest limit that will be asked; the smaller, the more
                                  users fit. 0: 255, which is the most */
-    int64_t  deadline_ns; /* Redis: how long a decision may wait for the store if its request names
+    int64_t  deadline_ns; /* shared: how long a decision may wait for the store if its request names
                              no other time. 0: 20 ms, or four of the URL's round-trip */
-    uint32_t policy;      /* Redis: enum weir_policy, if the request names no other */
-    uint32_t nodes;       /* Redis: how many processes share limits; what one of them takes ahead,
+    uint32_t policy;      /* shared: enum weir_policy, if the request names no other */
+    uint32_t nodes;       /* shared: how many processes share limits; what one of them takes ahead,
                              and may allow under WEIR_POLICY_LOCAL, is a share of this size. 0: 8 */
     uint64_t reserved[4]; /* 0 */
 } weir_options;
@@ -340,20 +342,22 @@ WEIR_API bool weir_decide_async(weir *w, const weir_request *request, weir_ticke
 
 /* Decides `count` independent requests, in order, with one reading of the clock and with memory
  * prefetched: several times faster than one by one when users are many. Each decision has its
- * own status; returns WEIR_OK if all are WEIR_OK, else the first that is not. */
+ * own status; returns WEIR_OK if all are WEIR_OK, else the first that is not. A store that hosts share is
+ * asked for 64 at a time, who wait together, each for its own deadline. */
 WEIR_API weir_status weir_decide_many(weir *w, const weir_request *requests, size_t count,
                                       weir_decision *decisions);
 
 /* Decides up to WEIR_RULES_MAX requests together, atomically: all are admitted, or none counts
  * anything (10 a second and 1000 a day; a user and their tenant). Each decision tells what its own
  * rule said, so that when one rule denies the others say "allowed" although nothing was taken:
- * the whole passed if, and only if, all are allowed. Two requests for the same counter see each
- * other: their costs add up. Returns the first status that is not WEIR_OK; then nothing counts. */
+ * the whole passed if, and only if, all are allowed. The call waits for a store no longer than the longest
+ * deadline of its requests, however often others take what was gathered. Two requests for the same counter
+ * see each other: their costs add up. Returns the first status that is not WEIR_OK; then nothing counts. */
 WEIR_API weir_status weir_decide_all(weir *w, const weir_request *requests, size_t count,
                                      weir_decision *decisions);
 
 /* Forgets what the request's user has used under the request's window and algorithm; of its other
- * fields only the deadline is looked at. WEIR_STORE_DOWN: Redis did not confirm it in time; it may have
+ * fields only the deadline is looked at. WEIR_STORE_DOWN: the store did not confirm it in time; it may have
  * done it. Permits that other processes hold there stay with them. Permits go back at once: a reset is the
  * caller's own exception to the promise. A counter that was shared (WEIR_HOW_OVERFLOW) is not reset. */
 WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
@@ -379,14 +383,14 @@ typedef struct weir_statistics {
     bool     is_stuck;  /* file: there was no room on the disk when the table wanted to grow */
     uint8_t  reserved_bytes[3];
     uint64_t journal_bytes; /* file, WEIR_DURABILITY_POWER: of the files beside it */
-    uint64_t degraded;      /* Redis: decisions that the policy made, of both above */
-    uint64_t trips;         /* Redis: questions to the store, for decisions and reports */
-    uint64_t misses;     /* Redis: of these, and of looks at its clocks, those without an answer */
-    uint64_t permits;    /* Redis: that this process holds */
-    uint64_t shards_cut; /* Redis: parts of the store that do not answer now: of 48 in a Cluster,
+    uint64_t degraded;      /* shared: decisions that the policy made, of both above */
+    uint64_t trips;         /* shared: questions to the store, for decisions and reports */
+    uint64_t misses;     /* shared: of these, and of looks at its clocks, those without an answer */
+    uint64_t permits;    /* shared: that this process holds */
+    uint64_t shards_cut; /* shared: parts of the store that do not answer now: of 48 in a Cluster,
                                else of one */
     uint64_t
-        held; /* Redis: users who are held back now, since the store is asked for more than it can
+        held; /* shared: users who are held back now, since the store is asked for more than it can
                          answer in time */
     uint64_t reserved[2];
 } weir_statistics;

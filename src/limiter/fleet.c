@@ -357,7 +357,7 @@ static void entry_arm(struct fleet *f, struct entry *e, uint64_t due_ns) {
     if (is_first) latch_open(&f->bell);
 }
 
-static inline uint64_t question_wait_ns(const struct fleet *f, const struct fleet_question *q) {
+uint64_t fleet_wait_ns(const struct fleet *f, const struct fleet_question *q) {
     return q->wait_ns == FLEET_WAIT_DEFAULT ? f->wait_ns : q->wait_ns;
 }
 
@@ -418,7 +418,7 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
             *a = entry_denies(e, FLEET_CACHED, left, q->cost, answer.retry_after_ns);
         return true;
     }
-    uint64_t wait_ns = question_wait_ns(f, q);
+    uint64_t wait_ns = fleet_wait_ns(f, q);
     if (wait_ns == 0) {
         entry_degrade(f, e, q->cost, q->policy, FLEET_LATE, now_ns, a);
         return true;
@@ -875,7 +875,7 @@ static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is
                                     .term_us  = terms.term_us,
                                     .hold_us  = terms.hold_us,
                                     .is_reset = is_reset};
-    uint64_t             wait_ns = question_wait_ns(f, q);
+    uint64_t             wait_ns = fleet_wait_ns(f, q);
     enum fleet_why       why     = shard_cut(f, shard);
     struct fleet_trip   *t = why == FLEET_FINE && wait_ns > 0 ? trip_new(f, shard, now_ns) : NULL;
     if (t == NULL) {

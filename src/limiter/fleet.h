@@ -133,6 +133,9 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
  * False: something did not go back in this time; the store keeps it as used for a term and a window. */
 bool fleet_close(struct fleet *f, uint64_t wait_ns);
 
+/* How long a question may wait: its own time, or the fleet's. */
+uint64_t fleet_wait_ns(const struct fleet *f, const struct fleet_question *q);
+
 /* Any thread. Waits wait_ns and a moment at most; holds nothing meanwhile. */
 void fleet_decide(struct fleet *f, const struct fleet_question *q, uint64_t now_ns,
                   struct fleet_answer *answer);

@@ -231,8 +231,9 @@ static bool question_is_same(const struct fleet_question *a, const struct fleet_
     return memcmp(&a->name, &b->name, sizeof a->name) == 0 && a->limit == b->limit;
 }
 
-/* Gathers for all at the same time; true: nobody was denied. */
-static bool gather(struct remote *r, struct together *t, size_t count, uint64_t now_ns) {
+/* Gathers for all at the same time, and waits as long as is left; true: nobody was denied. */
+static bool gather(struct remote *r, struct together *t, size_t count, uint64_t begin_ns,
+                   uint64_t now_ns) {
     struct many many;
     bool        allowed = true;
     many_begin(&many, count);
@@ -241,6 +242,7 @@ static bool gather(struct remote *r, struct together *t, size_t count, uint64_t 
         for (size_t k = 0; k < i; k++)
             if (question_is_same(&sum, &t->question[k]))
                 sum.cost = smaller(sum.cost + t->question[k].cost, LIMIT_MAX);
+        sum.wait_ns  = above(fleet_wait_ns(r->fleet, &sum), above(now_ns, begin_ns));
         t->ticket[i] = many_ticket(&many);
         if (fleet_gather_async(r->fleet, &sum, now_ns, &t->ticket[i])) many_count(&many);
     }
@@ -254,9 +256,10 @@ static bool gather(struct remote *r, struct together *t, size_t count, uint64_t 
 
 /* All are allowed and taken, or none is taken. What FLEET_OPEN has allowed is not counted anywhere. */
 static void decide_together(struct remote *r, struct together *t, size_t count) {
+    uint64_t begin_ns = clock_now_ns();
     for (unsigned round = 0; round < TOGETHER_ROUNDS_MAX; round++) {
         size_t asked = 0;
-        if (!gather(r, t, count, clock_now_ns())) return;
+        if (!gather(r, t, count, begin_ns, round == 0 ? begin_ns : clock_now_ns())) return;
         for (size_t i = 0; i < count; i++) {
             if (t->answer[i].how == FLEET_DEGRADED) continue;
             t->asked[asked]     = &t->question[i];
