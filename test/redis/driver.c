@@ -8,6 +8,7 @@
  *     burst COUNT MS                 so many of it at once, on one key
  *     load THREADS KEYS MS DEADLINE_MS WINDOW      of it for MS, at most WINDOW on their way a thread
  *     leave COUNT MS                 so many of it, which nobody waits for until close
+ *     overdue TIMES                  a trip to a shard's clock, late before it is sent, until one is answered
  *     counts
  *     fork                           what a child is told
  *     close                          also at the end of the input */
@@ -17,6 +18,8 @@
 #include <string.h>
 
 #include "os/clock.h"
+#include "os/latch.h"
+#include "store/redis/lease_store.h"
 #include "store/redis/redis.h"
 #include "support/load.h"
 
@@ -24,6 +27,7 @@
 
 enum { KEYS_MAX = 256 };
 
+static struct view         url;
 static struct redis       *r;
 static struct redis_script adder;
 static bool                waits_for_replicas;
@@ -218,6 +222,33 @@ static void run_leave(char **words) {
     driver_answer_end(&w);
 }
 
+static void overdue_done(struct store_trip *trip) { latch_open(trip->context); }
+
+/* More than once, since its thread may not be run for as long as a call has in any case. */
+static void run_overdue(char **words) {
+    char                problem[REDIS_PROBLEM_BYTES_MAX];
+    struct lease_store *leases = lease_store_open(url, &(struct redis_options){0}, problem);
+    if (leases == NULL) driver_stop(problem);
+    struct store *store     = lease_store_interface(leases);
+    bool          is_served = false;
+    for (uint64_t left = driver_number(words[0]); left > 0 && !is_served; left--) {
+        struct latch      latch;
+        struct store_trip trip = {.is_beat     = true,
+                                  .deadline_ns = clock_now_ns() - 1,
+                                  .done        = overdue_done,
+                                  .context     = &latch};
+        latch_init(&latch);
+        store->serve(store->context, &trip);
+        latch_wait(&latch);
+        is_served = trip.status == STORE_DONE;
+    }
+    store->close(store->context);
+    struct json_writer w;
+    driver_answer_begin(&w);
+    driver_write_bool(&w, "served", is_served);
+    driver_answer_end(&w);
+}
+
 static void run_line(char **words, unsigned count) {
     char **rest = words + 1;
     if (strcmp(words[0], "ready") == 0 && count == 2) {
@@ -232,6 +263,8 @@ static void run_line(char **words, unsigned count) {
         run_load(rest);
     } else if (strcmp(words[0], "leave") == 0 && count == 3) {
         run_leave(rest);
+    } else if (strcmp(words[0], "overdue") == 0 && count == 2) {
+        run_overdue(rest);
     } else if (strcmp(words[0], "counts") == 0) {
         run_counts();
     } else if (strcmp(words[0], "fork") == 0) {
@@ -260,7 +293,8 @@ int main(int count, char **words) {
     driver_read_options(known, words + 2, count - 2);
     waits_for_replicas = options.replicas > 0;
     redis_script_init(&adder, "return redis.call('INCRBY', KEYS[1], ARGV[1])");
-    r = redis_open(view_of(words[1]), &options, problem);
+    url = view_of(words[1]);
+    r   = redis_open(url, &options, problem);
     if (r == NULL) driver_stop(problem);
     driver_read_lines(run_line);
     redis_close(r);

@@ -36,6 +36,10 @@ class Answers(OnOneServer):
         self.assertLess(counts["writes"], 2500, "many commands go in one write")
         self.assertEqual(counts["connects"], 1)
 
+    def test_a_trip_that_waited_too_long_for_its_process_is_answered(self):
+        with Driver(self.site.url) as driver:
+            self.assertEqual(driver.ask("overdue", 100), {"served": True})
+
     def test_threads_count_exactly(self):
         with Driver(self.site.url, connections=3) as driver:
             tally = driver.ask("load", 4, 5, 1000, SOON_MS, 200)
