@@ -11,7 +11,7 @@
 #include "os/entropy.h"
 
 enum {
-    TIMES            = 5,  /* that a clock is asked for; the quickest answer counts */
+    TIMES            = 20, /* that a clock is asked for */
     TRIPS_FIRST      = 10, /* not counted: connecting, preparing, a server that is cold */
     TRIPS            = 100,
     CONDITIONALS     = 20,
@@ -22,10 +22,10 @@ enum {
     SETTINGS_COLUMNS = 2,
 };
 
-#define READY_NS   UINT64_C(10000000000)
-#define ASK_NS     UINT64_C(5000000000)
-#define TRIPS_NS   UINT64_C(2000000000) /* all of one kind */
-#define HALF_MS_NS INT64_C(500000)
+#define READY_NS UINT64_C(10000000000)
+#define ASK_NS   UINT64_C(5000000000)
+#define TRIPS_NS UINT64_C(2000000000) /* all of one kind */
+#define RATE_NS  UINT64_C(2000000000) /* between two looks at a clock */
 
 static bool copy_problem(char out[CASSANDRA_PROBLEM_BYTES_MAX], struct cassandra_result *result) {
     cluster_text((struct cql_value){.presence = CQL_PRESENT, .bytes = view_of(result->problem)},
@@ -125,28 +125,35 @@ static void ask_settings(struct cassandra *c, struct doctor_node *n) {
     cassandra_result_clear(&result);
 }
 
-static void ask_clock(struct cassandra *c, struct doctor_node *n) {
-    uint64_t best_ns = UINT64_MAX;
+static void ask_clock(struct cassandra *c, const struct cluster_node *node,
+                      struct doctor_offset *offset) {
+    doctor_offset_begin(offset);
     for (int i = 0; i < TIMES; i++) {
         struct cassandra_result result;
         struct cql_value        value;
         int64_t                 server_ms = 0;
         uint64_t                from_ns   = clock_now_ns();
         bool                    is_told =
-            cluster_ask(c, &n->node.id, "SELECT toUnixTimestamp(now()) FROM system.local", &result);
-        uint64_t took_ns = clock_now_ns() - from_ns;
-        int64_t  wall_ns = (int64_t)(clock_wall_ns() - took_ns / 2);
-        is_told          = is_told && cql_rows_next(&result.result.rows, &value, 1) &&
+            cluster_ask(c, &node->id, "SELECT toUnixTimestamp(now()) FROM system.local", &result);
+        uint64_t to_ns = clock_now_ns();
+        is_told        = is_told && cql_rows_next(&result.result.rows, &value, 1) &&
                   cql_value_bigint(value, &server_ms);
         cassandra_result_clear(&result);
-        if (!is_told || took_ns >= best_ns) continue;
-        best_ns      = took_ns;
-        n->has_clock = true;
-        n->skew_ns   = server_ms * NS_PER_MS + HALF_MS_NS - wall_ns;
+        if (is_told) doctor_offset_take(offset, server_ms * NS_PER_MS, NS_PER_MS, from_ns, to_ns);
     }
 }
 
-static void ask_node(struct cassandra *c, struct doctor_node *n) {
+static void ask_rate(struct cassandra *c, struct doctor_node *n,
+                     const struct doctor_offset *before) {
+    struct doctor_offset after;
+    doctor_sleep_until(before->at_ns + RATE_NS);
+    ask_clock(c, &n->node, &after);
+    n->has_clock = doctor_offset_is_sound(&after);
+    if (n->has_clock) n->skew_ns = doctor_offset_skew_ns(&after);
+    n->has_rate = doctor_rate_between(before, &after, &n->rate);
+}
+
+static void ask_node(struct cassandra *c, struct doctor_node *n, struct doctor_offset *offset) {
     struct cassandra_result result;
     if (!cluster_answers(c, &n->node.id, &result)) {
         (void)copy_problem(n->problem, &result);
@@ -154,7 +161,7 @@ static void ask_node(struct cassandra *c, struct doctor_node *n) {
     }
     cassandra_result_clear(&result);
     ask_settings(c, n);
-    ask_clock(c, n);
+    ask_clock(c, &n->node, offset);
 }
 
 /* ---- trips: as a raise of a claim makes them, and a beat ---- */
@@ -249,6 +256,7 @@ static void ask_store(const struct shared_url *url, struct doctor_cassandra *fac
 bool doctor_cassandra_ask(struct cassandra *c, const struct shared_url *url,
                           struct doctor_cassandra *facts, struct cassandra_result *result) {
     static struct cluster_nodes nodes;
+    static struct doctor_offset offsets[CLUSTER_NODES_MAX];
     memcpy(facts->keyspace, url->keyspace, sizeof facts->keyspace);
     facts->deadline_ns = (uint64_t)url->deadline_ns;
     facts->trip_error  = -1;
@@ -261,7 +269,9 @@ bool doctor_cassandra_ask(struct cassandra *c, const struct shared_url *url,
     for (unsigned i = 0; i < nodes.count; i++) facts->nodes[i].node = nodes.nodes[i];
     if (!ask_keyspace(c, facts, result)) return false;
     count_nodes(facts);
+    for (unsigned i = 0; i < facts->node_count; i++) ask_node(c, &facts->nodes[i], &offsets[i]);
     if (facts->schema == DDL_READY) ask_store(url, facts);
-    for (unsigned i = 0; i < facts->node_count; i++) ask_node(c, &facts->nodes[i]);
+    for (unsigned i = 0; i < facts->node_count; i++)
+        if (offsets[i].at_ns > 0) ask_rate(c, &facts->nodes[i], &offsets[i]);
     return true;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cmd/cluster_nodes.h"
+#include "cmd/doctor_clock.h"
 #include "store/cassandra/ddl.h"
 
 struct shared_url;
@@ -17,12 +18,14 @@ enum { DOCTOR_FACTORS_MAX = DDL_FACTORS_MAX, DOCTOR_SETTING_BYTES_MAX = 32 };
 /* Texts are empty where it does not tell. */
 struct doctor_node {
     struct cluster_node node;
-    char    problem[CASSANDRA_PROBLEM_BYTES_MAX];      /* why it does not answer us; "": it does */
-    char    sync[DOCTOR_SETTING_BYTES_MAX];            /* commitlog_sync */
-    char    period[DOCTOR_SETTING_BYTES_MAX];          /* commitlog_sync_period, with its unit */
-    char    sync_problem[CASSANDRA_PROBLEM_BYTES_MAX]; /* why it does not tell them */
-    bool    has_clock;
-    int64_t skew_ns; /* its wall clock, less ours */
+    char problem[CASSANDRA_PROBLEM_BYTES_MAX];      /* why it does not answer us; "": it does */
+    char sync[DOCTOR_SETTING_BYTES_MAX];            /* commitlog_sync */
+    char period[DOCTOR_SETTING_BYTES_MAX];          /* commitlog_sync_period, with its unit */
+    char sync_problem[CASSANDRA_PROBLEM_BYTES_MAX]; /* why it does not tell them */
+
+    bool               has_clock, has_rate;
+    int64_t            skew_ns; /* its wall clock, less ours */
+    struct doctor_rate rate;    /* beside our monotonic one */
 };
 
 struct doctor_factor {
@@ -54,7 +57,7 @@ struct doctor_cassandra {
     uint64_t conditional_p50_ns;
 };
 
-/* Asks all nodes; takes a second or two. False: `result` says why none answers. Writes rows of nobody's,
+/* Asks all nodes; takes some seconds. False: `result` says why none answers. Writes rows of nobody's,
  * which claim nothing and live for a minute. */
 bool doctor_cassandra_ask(struct cassandra *c, const struct shared_url *url,
                           struct doctor_cassandra *facts, struct cassandra_result *result);

@@ -8,7 +8,11 @@
 #include "base/range.h"
 #include "base/text.h"
 
-enum { VERSION_MAJOR_MIN = 4 };
+enum {
+    VERSION_MAJOR_MIN = 4,
+    RATE_PPM_MAX =
+        1000, /* what claims allow a process's clock to be wrong in its rate by default */
+};
 
 #define DEADLINE_USUAL_NS UINT64_C(20000000)
 
@@ -176,6 +180,30 @@ static void judge_clocks(struct doctor_opinion *opinion, const struct doctor_cas
         far > CLOCK_NOTED_NS ? ": rows expire by the nodes' clocks, nothing else uses them" : "");
 }
 
+/* The servers' rates matter to nothing, and so they are a measure for ours, which does: it is wrong if all of
+ * them disagree with it, for certain, by more than strictness allows for. */
+static void judge_rates(struct doctor_opinion *opinion, const struct doctor_cassandra *facts) {
+    int64_t  least = INT64_MAX, most = INT64_MIN;
+    unsigned known = 0, slower = 0, faster = 0;
+    for (unsigned i = 0; i < facts->node_count; i++) {
+        const struct doctor_node *n = &facts->nodes[i];
+        if (!n->has_rate) continue;
+        known++;
+        if (n->rate.least_ppm < least) least = n->rate.least_ppm;
+        if (n->rate.most_ppm > most) most = n->rate.most_ppm;
+        faster += n->rate.least_ppm > RATE_PPM_MAX;
+        slower += n->rate.most_ppm < -RATE_PPM_MAX;
+    }
+    if (known == 0) return;
+    bool is_ok = slower < known && faster < known;
+    doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_CAVEAT, "", "clock rates",
+                "let this host's clock be set right, by slewing it, and look again: processes here "
+                "may use what they claim for too long or too short a time",
+                "the nodes' clocks go %+lld to %+lld ppm beside this host's%s", (long long)least,
+                (long long)most,
+                slower + faster > 0 && is_ok ? "; some are wrong, which harms nothing here" : "");
+}
+
 /* ---- trips ---- */
 
 static void judge_trips(struct doctor_opinion *opinion, const struct doctor_cassandra *facts) {
@@ -257,6 +285,7 @@ void doctor_cassandra_judge(const struct doctor_cassandra *facts, struct doctor_
     if (facts->strategy[0] != '\0') judge_replication(opinion, facts, &q);
     judge_nodes(opinion, facts);
     judge_clocks(opinion, facts);
+    judge_rates(opinion, facts);
     if (facts->schema == DDL_READY) judge_trips(opinion, facts);
     for (unsigned i = 0; i < facts->node_count; i++) judge_node(opinion, &facts->nodes[i]);
 }

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/range.h"
 #include "base/text.h"
+#include "cmd/doctor_clock.h"
 #include "os/clock.h"
 #include "store/redis/slot.h"
 
@@ -16,6 +16,7 @@ enum {
     TRIPS         = 200,
     TRIPS_MIN     = 3, /* however long they take: each may take two seconds */
     TIMES         = 20,
+    US_NS         = 1000,
     WORDS_MAX     = 8,
     KEY_BYTES_MAX = 64,
 };
@@ -23,13 +24,6 @@ enum {
 #define ASK_NS    UINT64_C(2000000000)
 #define TRIPS_NS  UINT64_C(2000000000) /* of one server */
 #define SECOND_NS UINT64_C(1000000000)
-
-/* A server's clock beside ours, at the quickest of some trips. */
-struct instant {
-    int64_t server_ns;
-    int64_t ours_ns;
-    int64_t wall_ns;
-};
 
 static bool ask(struct redis *r, uint16_t slot, const char *const *words,
                 struct redis_result *result) {
@@ -204,14 +198,6 @@ static uint64_t quickest_alone_ns(struct redis *r, const char *name) {
     return best_ns;
 }
 
-static void sleep_until_ns(uint64_t until_ns) {
-    uint64_t now_ns = clock_now_ns();
-    if (now_ns >= until_ns) return;
-    const struct timespec pause = {.tv_sec  = (time_t)((until_ns - now_ns) / SECOND_NS),
-                                   .tv_nsec = (long)((until_ns - now_ns) % SECOND_NS)};
-    (void)nanosleep(&pause, NULL);
-}
-
 /* As long as a trip for a permit takes: a write, which replicas confirm if there are as many as wanted. One
  * at a time, evenly spread: at full speed nearly all of them would fall into the moments in which replicas
  * are quick, and replicas that are late for half of the time would be hardly noticed. */
@@ -234,7 +220,7 @@ static void ask_trips(struct redis *r, struct doctor_server *server, const char 
         if (waits && !is_confirmed) server->trips_unconfirmed++;
         if (waits && is_confirmed && trip_ns > alone_ns + facts->wait_ns) server->trips_late++;
         redis_result_clear(&result);
-        sleep_until_ns(from_ns + pause_ns);
+        doctor_sleep_until(from_ns + pause_ns);
     }
     server->trips = waits ? (uint64_t)count : 0;
     if (server->trips_unconfirmed > 0) ask_why_unconfirmed(r, server, facts->replicas_wanted);
@@ -245,13 +231,14 @@ static void ask_trips(struct redis *r, struct doctor_server *server, const char 
     server->trip_p99_ns = took_ns[confirmed - confirmed / 100 - 1];
 }
 
-static bool ask_time(struct redis *r, const struct doctor_server *server, struct instant *instant) {
-    uint64_t best_ns = UINT64_MAX;
+static void ask_clock(struct redis *r, const struct doctor_server *server,
+                      struct doctor_offset *offset) {
+    doctor_offset_begin(offset);
     for (int i = 0; i < TIMES; i++) {
         struct redis_result result;
         uint64_t            from_ns = clock_now_ns();
         (void)ask(r, server->slot, (const char *const[]){"TIME", NULL}, &result);
-        uint64_t took_ns = clock_now_ns() - from_ns, seconds = 0, us = 0;
+        uint64_t to_ns = clock_now_ns(), seconds = 0, us = 0;
         bool     is_time = result.status == REDIS_DONE && result.reply->type == REDIS_REPLY_ARRAY &&
                        result.reply->elements == 2 &&
                        result.reply->element[0]->type == REDIS_REPLY_STRING &&
@@ -259,13 +246,10 @@ static bool ask_time(struct redis *r, const struct doctor_server *server, struct
                        text_number_parse(view_of(result.reply->element[0]->str), &seconds) &&
                        text_number_parse(view_of(result.reply->element[1]->str), &us);
         redis_result_clear(&result);
-        if (!is_time || took_ns >= best_ns) continue;
-        best_ns  = took_ns;
-        *instant = (struct instant){.server_ns = (int64_t)(seconds * SECOND_NS + us * 1000),
-                                    .ours_ns   = (int64_t)(from_ns + took_ns / 2),
-                                    .wall_ns   = (int64_t)(clock_wall_ns() - took_ns / 2)};
+        if (!is_time) continue;
+        doctor_offset_take(offset, (int64_t)(seconds * SECOND_NS + us * US_NS), US_NS, from_ns,
+                           to_ns);
     }
-    return best_ns != UINT64_MAX;
 }
 
 static void add_server(struct doctor_facts *facts, const struct url_host *host, uint16_t slot,
@@ -323,7 +307,7 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         return false;
     }
     redis_script_init(&script, script_text);
-    struct instant before[DOCTOR_SERVERS_MAX], after;
+    struct doctor_offset before[DOCTOR_SERVERS_MAX], after;
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];
         if (!ask_info(r, server, result)) return false;
@@ -336,18 +320,18 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         char name[KEY_BYTES_MAX];
         name_key(facts, server, name);
         if (!ask_whether_scripts_run(r, server, name, result)) return false;
-        if (!ask_time(r, server, &before[i])) before[i] = (struct instant){0};
+        ask_clock(r, server, &before[i]);
         if (server->script_problem[0] == '\0') ask_trips(r, server, name, facts);
     }
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];
-        if (before[i].ours_ns == 0) continue;
-        sleep_until_ns((uint64_t)before[i].ours_ns + SECOND_NS);
-        if (!ask_time(r, server, &after)) continue;
-        int64_t ours_ns   = after.ours_ns - before[i].ours_ns;
-        int64_t theirs_ns = after.server_ns - before[i].server_ns;
-        server->skew_ns   = after.server_ns - after.wall_ns;
-        server->rate_ppm  = (theirs_ns - ours_ns) * 1000000 / ours_ns;
+        struct doctor_rate    rate;
+        if (before[i].at_ns == 0) continue;
+        doctor_sleep_until(before[i].at_ns + SECOND_NS);
+        ask_clock(r, server, &after);
+        if (doctor_offset_is_sound(&after)) server->skew_ns = doctor_offset_skew_ns(&after);
+        if (doctor_rate_between(&before[i], &after, &rate))
+            server->rate_ppm = (rate.least_ppm + rate.most_ppm) / 2;
     }
     return true;
 }

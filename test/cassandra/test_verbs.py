@@ -187,6 +187,7 @@ class Doctor(OnOneNode):
         self.assertRegex(findings["version"]["value"], r"^5\.0")
         self.assertEqual(findings["nodes"]["value"], "1 of 1 answer, in 1 data centre")
         self.assertRegex(findings["clocks"]["value"], "^0s apart, .* from ours")
+        self.assertRegex(findings["clock rates"]["value"], r"^the nodes' clocks go [+-]\d+ to [+-]\d+ ppm beside this host's$")
         self.assertRegex(findings["round trip"]["value"], "^a write and a read at QUORUM: p50 .* ms, p99 .* ms$")
         code, out, errors = weir("doctor", self.url(keyspace="looked"))
         self.assertEqual((code, errors), (1, ""))

@@ -37,7 +37,8 @@ static struct doctor_node *good(void) {
         set(n->node.rack, "r1");
         set(n->node.version, "5.0.9");
         set(n->sync, "batch");
-        n->has_clock = true;
+        n->has_clock = n->has_rate = true;
+        n->rate                    = (struct doctor_rate){-400, 300};
     }
     return facts.nodes;
 }
@@ -197,6 +198,25 @@ TEST(clocks_matter_when_rows_would_expire_too_early) {
         facts.nodes[i].skew_ns = 3600 * SECOND_NS; /* then ours is wrong */
     check_level("clocks", DOCTOR_FINE);
     CHECK_CONTAINS(found("clocks")->value, "1h from ours: rows expire by the nodes' clocks");
+}
+
+TEST(the_rate_of_our_clock_is_doubted_if_all_nodes_disagree_for_certain) {
+    (void)good();
+    check_level("clock rates", DOCTOR_FINE);
+    CHECK_CONTAINS(found("clock rates")->value, "go -400 to +300 ppm");
+    for (unsigned i = 0; i < 2; i++) facts.nodes[i].rate = (struct doctor_rate){1001, 1500};
+    check_level("clock rates", DOCTOR_FINE);
+    CHECK_CONTAINS(found("clock rates")->value, "go -400 to +1500 ppm beside this host's; some");
+    facts.nodes[2].rate = (struct doctor_rate){1000, 1500};
+    check_level("clock rates", DOCTOR_FINE);
+    facts.nodes[2].rate = (struct doctor_rate){1001, 1500};
+    check_level("clock rates", DOCTOR_CAVEAT);
+    CHECK_CONTAINS(found("clock rates")->remedy, "this host's clock");
+    for (unsigned i = 0; i < 3; i++) facts.nodes[i].rate = (struct doctor_rate){-3000, -1001};
+    check_level("clock rates", DOCTOR_CAVEAT);
+    for (unsigned i = 0; i < 3; i++) facts.nodes[i].has_rate = false;
+    doctor_cassandra_judge(&facts, &opinion);
+    CHECK_EQ(opinion_of(&opinion, "clock rates"), NULL);
 }
 
 TEST(old_servers_were_not_looked_into) {
