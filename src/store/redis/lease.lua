@@ -29,9 +29,10 @@
 --           day and a fortnight, less 1/64: while one is there, the server's clock has not been further ahead, or not
 --           for long enough that Redis removed what had expired
 --   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
---           cells  40 charges, then, if there are cells, the sum of their counts, then cells; see lease/account.h
+--           cells  40 charges, then, if there are cells, the sum of their counts and a base, then cells; see
+--           lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
---   cell    0 latest  8 count
+--   cell    0 (latest - base) * COUNTS + count; or, if base is -1, 0 latest  8 count
 --
 -- What is served here most is a user who is new or was away for long, and asks for one permit. So that is done by
 -- straight code with as few tables and functions as can be: it was 2.4 times the CPU of a minimal GCRA script and
@@ -84,20 +85,24 @@ end
 -- each cell took five times as long. Of the cells only the latest are read, and of the others, which no report is
 -- about, a few that have aged out: the record of a user near a limit has 144, and all of them took as long as all else.
 local function make_serve_known()
-    local USER, CHARGE, CELL, SUM = '<ddddII', 'c8ddddB', 'dd', '<d'
+    local USER, CHARGE, SUM_AND_BASE = '<ddddII', 'c8ddddB', '<dd'
     local CHARGE_WORDS, SEQUENCE, ENDS, GRANTED, SETTLED, OVER = 6, 1, 2, 3, 4, 5 -- a charge begins with its incarnation
-    local CELL_WORDS, CELL_BYTES = 2, 16 -- latest, count
-    local min, max, rep, unpack_record, floor = math.min, math.max, string.rep, struct.unpack, math.floor
+    -- A cell is one double if it can be, since Redis and Lua take a microsecond and more for each 500 bytes: its latest
+    -- is less than six days from the base, and its count below 16,384. The product is 2^53.
+    local SPAN, COUNTS, UNPACKED = 549755813888, 16384, -1
+    local min, max, floor, rep, unpack, pack, unpack_record =
+        math.min, math.max, math.floor, string.rep, unpack, struct.pack, struct.unpack
 
     -- The shard's clock, as the call has it. born: of this rule, or 0 if there is nothing to wait for.
     local now, era, born, generation, grants, sure
 
-    -- The record of the user who is served. Charges and cells are both in the order of time; their words are
-    -- charges[1] to charges[charges_end] and cells[cells_first] to cells[cells_end]. Older cells are left where they are,
-    -- from byte older_first of the record up to older_end. All are cell_count, and used is the sum of their counts.
-    -- changed: it is to be written.
+    -- The record of the user who is served. Charges and cells are both in the order of time. The words of charges are
+    -- charges[1] to charges[charges_end]; cells from cells_first to cells_end have their latest in stamps[] and their
+    -- permits in counts[]. Older cells are left where they are, from byte older_first of the record up to older_end, and
+    -- have that base and so many bytes each. All are cell_count, and used is the sum of their counts. changed: it is to be
+    -- written.
     local record, charges, charges_end, hold, forgot, changed
-    local cells, cells_first, cells_end, older_first, older_end, cell_count, used
+    local stamps, counts, cells_first, cells_end, older_first, older_end, base, cell_bytes, cell_count, used
     local part, part_first -- some of the older cells, and where they begin; 0: none
     local reported -- the latest stamp that was set; 0: none
 
@@ -116,14 +121,43 @@ local function make_serve_known()
         end
     end
 
+    -- Stamps and counts of so many cells of the record, the first of which begins at that byte.
+    local function cells_at(first, n)
+        local words = {unpack_record('<' .. rep(base == UNPACKED and 'dd' or 'd', n), record, first)}
+        local permits = {unpack(words, 1, n)} -- a table of that size
+        for i = 1, n do
+            if base == UNPACKED then
+                words[i], permits[i] = words[2 * i - 1], words[2 * i]
+            else
+                permits[i] = words[i] % COUNTS
+                words[i] = base + (words[i] - permits[i]) / COUNTS
+            end
+        end
+        return words, permits
+    end
+
     -- Latest and count of the older cell that begins at that byte.
     local function older(at)
-        local PART, CELLS_A_PART = '<dddddddddddddddd', 8
-        if part_first == 0 or at < part_first or at >= part_first + CELLS_A_PART * CELL_BYTES then
-            part, part_first = {unpack_record(PART, record, at)}, at -- of later cells some may have been read as well
+        local CELLS_A_PART, PART, PART_UNPACKED = 8, '<dddddddd', '<dddddddddddddddd'
+        if part_first == 0 or at < part_first or at >= part_first + CELLS_A_PART * cell_bytes then
+            part = {unpack_record(base == UNPACKED and PART_UNPACKED or PART, record, at)}
+            part_first = at -- of later cells some may have been read as well
         end
-        local word = (at - part_first) / CELL_BYTES * CELL_WORDS
-        return part[word + 1], part[word + 2]
+        local i = (at - part_first) / cell_bytes + 1
+        if base == UNPACKED then return part[2 * i - 1], part[2 * i] end
+        local permits = part[i] % COUNTS
+        return base + (part[i] - permits) / COUNTS, permits
+    end
+
+    -- Reads all of them: there are no older ones any more.
+    local function read_older()
+        local n = (older_end - older_first) / cell_bytes
+        local all_stamps, all_counts = cells_at(older_first, n)
+        for i = cells_first, cells_end do
+            n = n + 1
+            all_stamps[n], all_counts[n] = stamps[i], counts[i]
+        end
+        stamps, counts, cells_first, cells_end, older_first = all_stamps, all_counts, 1, n, older_end
     end
 
     -- Counts permits that were used at `stamp` and not later.
@@ -133,30 +167,25 @@ local function make_serve_known()
         if stamp > reported then reported = stamp end
         used = used + permits
         local cell_us = floor(hold / CELLS_A_HOLD) + 1
-        local cell = floor(stamp / cell_us)
-        local is_older = cells_first > cells_end or floor(cells[cells_first] / cell_us) > cell
-        if older_first < older_end and (is_older or cell_count == CELLS_MAX) then -- all are read
-            local words = (older_end - older_first) / CELL_BYTES * CELL_WORDS
-            local all = {unpack_record('<' .. rep(CELL, words / CELL_WORDS), record, older_first)}
-            for i = cells_first, cells_end do all[words + 1 + i - cells_first] = cells[i] end
-            cells, cells_first, cells_end, older_first = all, 1, words + 1 + cells_end - cells_first, older_end
-        end
-        local at = cells_end - 1
-        while at >= cells_first and floor(cells[at] / cell_us) > cell do at = at - CELL_WORDS end
-        if at >= cells_first and floor(cells[at] / cell_us) == cell then
-            if cells[at] < stamp then cells[at] = stamp end
-            cells[at + 1] = cells[at + 1] + permits
+        local cell_first = stamp - stamp % cell_us
+        local is_older = cells_first > cells_end or stamps[cells_first] >= cell_first + cell_us
+        if older_first < older_end and (is_older or cell_count == CELLS_MAX) then read_older() end
+        local at = cells_end
+        while at >= cells_first and stamps[at] >= cell_first + cell_us do at = at - 1 end
+        if at >= cells_first and stamps[at] >= cell_first then
+            if stamps[at] < stamp then stamps[at] = stamp end
+            counts[at] = counts[at] + permits
             return
         end
         if cell_count == CELLS_MAX then
-            cells[cells_first + 3] = cells[cells_first + 3] + cells[cells_first + 1]
-            cells_first, cell_count = cells_first + CELL_WORDS, cell_count - 1
-            at = max(at, cells_first - CELL_WORDS)
+            counts[cells_first + 1] = counts[cells_first + 1] + counts[cells_first]
+            cells_first, cell_count = cells_first + 1, cell_count - 1
+            at = max(at, cells_first - 1)
         end
-        at = at + CELL_WORDS
-        for i = cells_end, at, -1 do cells[i + CELL_WORDS] = cells[i] end
-        cells[at], cells[at + 1] = stamp, permits
-        cells_end, cell_count = cells_end + CELL_WORDS, cell_count + 1
+        at = at + 1
+        for i = cells_end, at, -1 do stamps[i + 1], counts[i + 1] = stamps[i], counts[i] end
+        stamps[at], counts[at] = stamp, permits
+        cells_end, cell_count = cells_end + 1, cell_count + 1
     end
 
     -- Moves up to `permits` of the charge at c to where they were used.
@@ -177,14 +206,14 @@ local function make_serve_known()
             if charges[c + ENDS] <= since then break end
             sum = sum + charges[c + GRANTED] - charges[c + SETTLED]
         end
-        for at = older_first, older_end - 1, CELL_BYTES do
+        for at = older_first, older_end - 1, cell_bytes do
             local latest, permits = older(at)
             if latest > since then return sum end
             sum = sum - permits
         end
-        for at = cells_first, cells_end, CELL_WORDS do
-            if cells[at] > since then break end
-            sum = sum - cells[at + 1]
+        for i = cells_first, cells_end do
+            if stamps[i] > since then break end
+            sum = sum - counts[i]
         end
         return sum
     end
@@ -209,31 +238,58 @@ local function make_serve_known()
         end
         if count_before == 0 then return end
         local read_count = min(count_before, CELLS_READ)
-        used, older_first = unpack_record(SUM, record, at)
-        older_end, cell_count = older_first + (count_before - read_count) * CELL_BYTES, count_before
-        cells, cells_end = {unpack_record('<' .. rep(CELL, read_count), record, older_end)}, read_count * CELL_WORDS
+        used, base, older_first = unpack_record(SUM_AND_BASE, record, at)
+        cell_bytes, cell_count = base == UNPACKED and 16 or 8, count_before
+        older_end = older_first + (count_before - read_count) * cell_bytes
+        stamps, counts = cells_at(older_end, read_count)
+        cells_end = read_count
         while cell_count > 0 do
             local latest, permits
             if older_first < older_end then
                 latest, permits = older(older_first)
             else
-                latest, permits = cells[cells_first], cells[cells_first + 1]
+                latest, permits = stamps[cells_first], counts[cells_first]
             end
             if not forget(latest) then return end
             used, cell_count = used - permits, cell_count - 1
             if older_first < older_end then
-                older_first = older_first + CELL_BYTES
+                older_first = older_first + cell_bytes
             else
-                cells_first = cells_first + CELL_WORDS
+                cells_first = cells_first + 1
             end
         end
     end
 
+    -- Those that were read are packed beside the older ones, or with them if not all fit, or on a base of their own if
+    -- there are none; if they do not fit then, or the older ones are not packed, none is.
+    local function written_cells()
+        local is_packed, is_alone
+        repeat
+            is_alone = older_first == older_end
+            if is_alone then base = stamps[cells_first] end
+            is_packed = base ~= UNPACKED and stamps[cells_end] - base < SPAN
+            for i = cells_first, cells_end do is_packed = is_packed and counts[i] < COUNTS end
+            if not is_packed and not is_alone and base ~= UNPACKED then read_older() end
+        until is_packed or is_alone or base == UNPACKED
+        local words, n = {unpack(stamps, cells_first, cells_end)}, cells_end - cells_first + 1
+        for i = 1, n do
+            local permits = counts[cells_first + i - 1]
+            if is_packed then
+                words[i] = (words[i] - base) * COUNTS + permits
+            else
+                words[2 * i - 1], words[2 * i] = stamps[cells_first + i - 1], permits
+            end
+        end
+        if not is_packed then base, n = UNPACKED, 2 * n end
+        return pack(SUM_AND_BASE, used, base) .. string.sub(record or '', older_first, older_end - 1)
+            .. pack('<' .. rep('d', n), unpack(words, 1, n))
+    end
+
     local function write(key, term)
-        local KEEP, call, pack = 4, redis.call, struct.pack
-        local charge_count, read_count = charges_end / CHARGE_WORDS, (cells_end - cells_first + 1) / CELL_WORDS
+        local KEEP, call = 4, redis.call
+        local charge_count = charges_end / CHARGE_WORDS
         local newest = max(charge_count > 0 and charges[charges_end - CHARGE_WORDS + 1 + ENDS] or 0,
-                           cell_count > 0 and cells[cells_end - 1] or 0)
+                           cell_count > 0 and stamps[cells_end] or 0)
         local fresh_at = max(newest > 0 and newest + 2 * hold or 0, forgot > 0 and forgot + hold or 0)
         if fresh_at == 0 then
             call('DEL', key)
@@ -242,8 +298,7 @@ local function make_serve_known()
         local kept_ms = floor(max(fresh_at - now, term + 2 * hold) * KEEP / 1000) + 1
         call('SET', key, pack(USER, era, hold, fresh_at, forgot, charge_count, cell_count)
                  .. pack('<' .. rep(CHARGE, charge_count), unpack(charges, 1, charges_end))
-                 .. (cell_count > 0 and pack(SUM, used) or '') .. string.sub(record or '', older_first, older_end - 1)
-                 .. pack('<' .. rep(CELL, read_count), unpack(cells, cells_first, cells_end)),
+                 .. (cell_count > 0 and written_cells() or ''),
              'PX', kept_ms < tonumber(ARGV[2]) and ARGV[2] or kept_ms)
     end
 
@@ -277,16 +332,16 @@ local function make_serve_known()
             local is_older, stamp, permits = older_at < older_end, nil, nil
             if is_older then
                 stamp, permits = older(older_at)
-            elseif at < cells_end then
-                stamp, permits = cells[at], cells[at + 1]
+            elseif at <= cells_end then
+                stamp, permits = stamps[at], counts[at]
             end
             if not stamp or c <= charges_end and charges[c + ENDS] < stamp then
                 stamp, permits = charges[c + ENDS], charges[c + GRANTED] - charges[c + SETTLED]
                 c = c + CHARGE_WORDS
             elseif is_older then
-                older_at = older_at + CELL_BYTES
+                older_at = older_at + cell_bytes
             else
-                at = at + CELL_WORDS
+                at = at + 1
             end
             if stamp + hold > now and permits > 0 then
                 taken, last = taken - permits, stamp + hold
@@ -327,7 +382,7 @@ local function make_serve_known()
     return function(id, sequence, need, want, limit, term, asked_hold, is_reset, words, its_record, key, ...)
         local CHARGES_MAX, FULL_RETRY_MAX, NEVER = 64, 1000000, 9007199254740991
         now, era, born, generation, grants, sure, forgot = ...
-        cells, cells_first, cells_end, older_first, older_end, cell_count, used = {}, 1, 0, 1, 1, 0, 0
+        stamps, counts, cells_first, cells_end, older_first, older_end, cell_bytes, cell_count, used = {}, {}, 1, 0, 1, 1, 8, 0, 0
         record, charges, charges_end, hold, changed, reported = its_record, {}, 0, asked_hold, its_record and is_reset, 0
         part_first = 0
         if record and not is_reset then read() end
