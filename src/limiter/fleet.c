@@ -651,7 +651,8 @@ static enum lane_end trip_lane_end(const struct fleet *f, const struct fleet_tri
     if (t->trip.status != STORE_DONE) return t->trip.is_alone ? LANE_SAYS_NOTHING : LANE_MISSED;
     bool is_late = now_ns > reply->sent_ns + f->watches.tolerance_ns[watch];
     if (is_late && reply->granted > 0) return LANE_LATE;
-    if (now_ns > t->sent_ns + f->wait_ns / WAIT_PARTS) return LANE_SLOW;
+    bool is_slow = now_ns > t->sent_ns + f->wait_ns / WAIT_PARTS;
+    if (is_slow) return is_late ? LANE_SLOW_WORD : LANE_SLOW;
     return is_late ? LANE_SAYS_NOTHING : LANE_IN_TIME;
 }
 
@@ -1048,7 +1049,7 @@ static bool fleet_begin(struct fleet *f) {
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
         for (uint32_t k = 0; k < SHARD_WATCHES; k++) {
-            lane_begin(&seat->lanes[k], random_next(&f->random));
+            lane_begin(&seat->lanes[k], f->lease.round_trip_ns, random_next(&f->random));
             atomic_store(&seat->is_full[k], false);
         }
         shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));
