@@ -727,6 +727,13 @@ static bool entry_is_too_late(const struct entry *e, uint64_t margin_ns, uint64_
     return true;
 }
 
+/* Or others will come for it, as long as anybody may. */
+static bool entry_is_worth_a_trip(struct fleet *f, const struct entry *e, uint64_t margin_ns) {
+    if (!entry_is_too_late(e, margin_ns, e->newest_ns)) return true;
+    bool is_open = atomic_load_explicit(&f->state, memory_order_relaxed) == FLEET_IS_OPEN;
+    return is_open && holder_is_in_demand(&e->holder, e->newest_ns);
+}
+
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
 static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t watch,
                                     uint64_t now_ns, uint64_t *margin_ns) {
@@ -752,7 +759,7 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
-        if (entry_is_too_late(e, margin_ns, e->newest_ns)) holder_give_up(&e->holder);
+        if (!entry_is_worth_a_trip(f, e, margin_ns)) holder_give_up(&e->holder);
         entry_go_on(f, e, b, true);
         is_short = trips_are_all_out(&f->trips);
     }
