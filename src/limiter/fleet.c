@@ -513,8 +513,21 @@ static uint64_t seat_next_ns(const struct seat *seat) {
     return next_ns;
 }
 
-/* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
- * free it is asked again a moment later. */
+/* No trip is free: it waits for one behind those who do so already, and they are looked at when one has come
+ * back, or a moment later. Each of thousands would else be looked at in each of these. */
+static void entry_hold_for_trip(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    struct seat *seat = &f->seats[e->shard];
+    if (e->is_held || e->trips_out > 0) return;
+    spin_lock(&seat->lock);
+    struct lane *lane = &seat->lanes[e->watch];
+    lane_hold(lane, &f->roster, e);
+    lane->lacks_trip = true;
+    seat_note_lane(seat, e->watch, now_ns);
+    spin_unlock(&seat->lock);
+    shard_arm(f, e->shard, now_ns + TURN_NS);
+}
+
+/* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. */
 static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct store_trip *list     = NULL;
     bool               is_short = false;
@@ -546,9 +559,9 @@ static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint6
         list         = &t->trip;
         e->trips_out++;
     }
-    uint64_t next_ns = is_short ? now_ns : holder_next_ns(&e->holder);
-    if (list != NULL || is_short || !e->is_armed)
-        entry_arm(f, e, larger(next_ns, now_ns + TURN_NS));
+    if (is_short) entry_hold_for_trip(f, e, now_ns);
+    if (!e->is_held && (list != NULL || !e->is_armed))
+        entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
     return list;
 }
 
@@ -680,8 +693,8 @@ static void trip_done(struct store_trip *trip) {
     if (e != NULL && fleet_has_lanes(f)) {
         lane_end(&seat->lanes[watch], trip_lane_end(f, t, watch, now_ns), t->sent_ns, now_ns);
         seat_note_lane(seat, watch, now_ns);
-        has_held = seat->lanes[watch].held > 0;
     }
+    if (e != NULL) has_held = seat->lanes[watch].held > 0;
     uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
@@ -741,6 +754,8 @@ static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t
     struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
     *margin_ns =
         lane_margin_ns(&seat->lanes[watch], f->lease.round_trip_ns, f->wait_ns / WAIT_PARTS);
+    if (!fleet_has_lanes(f))
+        *margin_ns = f->lease.round_trip_ns; /* how long they take it alone knows */
     seat_note_lane(seat, watch, now_ns);
     spin_unlock(&seat->lock);
     return e;
@@ -752,7 +767,9 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     struct seat *seat     = &f->seats[shard];
     uint64_t     now_ns   = clock_now_ns(), margin_ns;
     bool         is_short = false;
-    for (unsigned i = 0; i < RELEASED_MAX && !is_short; i++) {
+    for (unsigned i = 0; i < RELEASED_MAX; i++) {
+        is_short = trips_are_all_out(&f->trips);
+        if (is_short) break; /* nobody loses their place */
         struct entry *e = seat_take_held(f, seat, watch, now_ns, &margin_ns);
         if (e == NULL) return;
         struct bucket *b = roster_lock_entry(&f->roster, e);
@@ -761,11 +778,13 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
         e->newest_ns = larger(e->newest_ns, now_ns);
         if (!entry_is_worth_a_trip(f, e, margin_ns)) holder_give_up(&e->holder);
         entry_go_on(f, e, b, true);
-        is_short = trips_are_all_out(&f->trips);
     }
     spin_lock(&seat->lock);
-    lane_go_on_later(&seat->lanes[watch], is_short ? now_ns + TURN_NS : now_ns);
+    struct lane *lane = &seat->lanes[watch];
+    lane->lacks_trip  = is_short && lane->held > 0;
+    if (!is_short) lane_go_on_later(lane, now_ns);
     uint64_t next_ns = seat_next_ns(seat);
+    if (lane->lacks_trip) next_ns = smaller(next_ns, now_ns + TURN_NS);
     spin_unlock(&seat->lock);
     shard_arm(f, shard, next_ns);
 }
@@ -1003,7 +1022,8 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
             t->trip.request = beat;
     }
     bool wakes[SHARD_WATCHES];
-    for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wake(&seat->lanes[i], now_ns);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++)
+        wakes[i] = lane_wake(&seat->lanes[i], now_ns) || seat->lanes[i].lacks_trip;
     uint64_t next_ns = seat_next_ns(seat);
     spin_unlock(&seat->lock);
     shard_arm(f, number, next_ns);

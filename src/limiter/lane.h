@@ -34,6 +34,7 @@ struct lane {
     uint32_t rests;       /* rounds that were in vain, less trips that were not */
     uint32_t late_rounds; /* in a row: of trips that were out together some came too late */
     uint64_t late_ns;     /* when the last of these was found out */
+    bool     lacks_trip;  /* who is held waits for one that is free, and not for room */
     uint64_t wakes_ns;    /* nobody goes before that; 0: there is nothing to wait for */
     uint64_t took_ns;     /* what trips took lately that were not missed, there and back */
     uint64_t least_ns;    /* the least of that, until it is learned that it is more now */

@@ -513,6 +513,27 @@ TEST(who_finds_no_trip_free_goes_when_there_is_one) {
     close_both(f, m);
 }
 
+/* And is not looked at meanwhile, also where the store paces itself. */
+TEST(who_finds_no_trip_free_is_held_until_one_comes_back) {
+    enum { TRIPS = 4 };
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.trips_max            = TRIPS;
+    model_store(m)->paces_itself = true;
+    struct fleet *f              = open_fleet(m, options);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    CHECK_GE(statistics(f).held, CROWD_MAX - TRIPS);
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK(crowd.members[i].ticket.answer.allowed);
+    }
+    CHECK_EQ(statistics(f).held, 0);
+    close_both(f, m);
+}
+
 TEST(one_that_is_refused_makes_no_window_smaller) {
     static struct crowd   crowd;
     struct model_store   *m = open_model();
