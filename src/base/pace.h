@@ -34,6 +34,9 @@ static inline void pace_send(struct pace *p) { p->out++; }
 /* One has come back of which nothing is to be learnt. */
 static inline void pace_forget(struct pace *p) { p->out--; }
 
+/* What made it small was no crowd: if it is eager it is doubled until it is halved again. */
+static inline void pace_excuse(struct pace *p) { p->halved = 0; }
+
 /* One that went out at `sent_ns` has come back, or is given up. */
 void pace_end(struct pace *p, bool is_in_time, uint64_t sent_ns, uint64_t now_ns);
 

@@ -192,6 +192,12 @@ bool holder_would_send(struct holder *h, uint64_t now_ns) {
 
 void holder_give_up(struct holder *h) { h->waiting = 0; }
 
+bool holder_is_in_demand(const struct holder *h, uint64_t now_ns) {
+    if (h->terms->mode != LEASE_MODE_SHARE) return false; /* nothing of it would be kept */
+    if (now_ns >= h->called_ns + h->terms->term_ns) return false;
+    return larger(h->demand, h->part_asked) >= AHEAD_PERMITS;
+}
+
 bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *q) {
     if (!holder_would_send(h, now_ns)) return false;
     struct holder_lease *asked = holder_find(h, LEASE_ASKED);

@@ -121,6 +121,10 @@ bool holder_would_send(struct holder *h, uint64_t now_ns);
 /* None of those who were parked waits any more: nothing is acquired for them. */
 void holder_give_up(struct holder *h);
 
+/* Whether what is acquired is of use also if none of those who wait is there when it comes: so many asked
+ * lately that others will. */
+bool holder_is_in_demand(const struct holder *h, uint64_t now_ns);
+
 /* True: *request is to be sent to the store; ask once more. The driver notes now_ns as the time of
  * sending, for `sent_ns` of the reply, and sends now or never. */
 bool holder_poll(struct holder *h, uint64_t now_ns, struct lease_request *request);

@@ -513,8 +513,21 @@ static uint64_t seat_next_ns(const struct seat *seat) {
     return next_ns;
 }
 
-/* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. If no trip is
- * free it is asked again a moment later. */
+/* No trip is free: it waits for one behind those who do so already, and they are looked at when one has come
+ * back, or a moment later. Each of thousands would else be looked at in each of these. */
+static void entry_hold_for_trip(struct fleet *f, struct entry *e, uint64_t now_ns) {
+    struct seat *seat = &f->seats[e->shard];
+    if (e->is_held || e->trips_out > 0) return;
+    spin_lock(&seat->lock);
+    struct lane *lane = &seat->lanes[e->watch];
+    lane_hold(lane, &f->roster, e);
+    lane->lacks_trip = true;
+    seat_note_lane(seat, e->watch, now_ns);
+    spin_unlock(&seat->lock);
+    shard_arm(f, e->shard, now_ns + TURN_NS);
+}
+
+/* What the holder wants sent, as a list; fleet_send() takes it when the bucket is unlocked. */
 static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint64_t now_ns) {
     struct store_trip *list     = NULL;
     bool               is_short = false;
@@ -546,9 +559,9 @@ static struct store_trip *entry_poll_now(struct fleet *f, struct entry *e, uint6
         list         = &t->trip;
         e->trips_out++;
     }
-    uint64_t next_ns = is_short ? now_ns : holder_next_ns(&e->holder);
-    if (list != NULL || is_short || !e->is_armed)
-        entry_arm(f, e, larger(next_ns, now_ns + TURN_NS));
+    if (is_short) entry_hold_for_trip(f, e, now_ns);
+    if (!e->is_held && (list != NULL || !e->is_armed))
+        entry_arm(f, e, larger(holder_next_ns(&e->holder), now_ns + TURN_NS));
     return list;
 }
 
@@ -651,7 +664,8 @@ static enum lane_end trip_lane_end(const struct fleet *f, const struct fleet_tri
     if (t->trip.status != STORE_DONE) return t->trip.is_alone ? LANE_SAYS_NOTHING : LANE_MISSED;
     bool is_late = now_ns > reply->sent_ns + f->watches.tolerance_ns[watch];
     if (is_late && reply->granted > 0) return LANE_LATE;
-    if (now_ns > t->sent_ns + f->wait_ns / WAIT_PARTS) return LANE_SLOW;
+    bool is_slow = now_ns > t->sent_ns + f->wait_ns / WAIT_PARTS;
+    if (is_slow) return is_late ? LANE_SLOW_WORD : LANE_SLOW;
     return is_late ? LANE_SAYS_NOTHING : LANE_IN_TIME;
 }
 
@@ -679,8 +693,8 @@ static void trip_done(struct store_trip *trip) {
     if (e != NULL && fleet_has_lanes(f)) {
         lane_end(&seat->lanes[watch], trip_lane_end(f, t, watch, now_ns), t->sent_ns, now_ns);
         seat_note_lane(seat, watch, now_ns);
-        has_held = seat->lanes[watch].held > 0;
     }
+    if (e != NULL) has_held = seat->lanes[watch].held > 0;
     uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
@@ -726,6 +740,13 @@ static bool entry_is_too_late(const struct entry *e, uint64_t margin_ns, uint64_
     return true;
 }
 
+/* Or others will come for it, as long as anybody may. */
+static bool entry_is_worth_a_trip(struct fleet *f, const struct entry *e, uint64_t margin_ns) {
+    if (!entry_is_too_late(e, margin_ns, e->newest_ns)) return true;
+    bool is_open = atomic_load_explicit(&f->state, memory_order_relaxed) == FLEET_IS_OPEN;
+    return is_open && holder_is_in_demand(&e->holder, e->newest_ns);
+}
+
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
 static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t watch,
                                     uint64_t now_ns, uint64_t *margin_ns) {
@@ -733,6 +754,8 @@ static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t
     struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
     *margin_ns =
         lane_margin_ns(&seat->lanes[watch], f->lease.round_trip_ns, f->wait_ns / WAIT_PARTS);
+    if (!fleet_has_lanes(f))
+        *margin_ns = f->lease.round_trip_ns; /* how long they take it alone knows */
     seat_note_lane(seat, watch, now_ns);
     spin_unlock(&seat->lock);
     return e;
@@ -744,20 +767,24 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     struct seat *seat     = &f->seats[shard];
     uint64_t     now_ns   = clock_now_ns(), margin_ns;
     bool         is_short = false;
-    for (unsigned i = 0; i < RELEASED_MAX && !is_short; i++) {
+    for (unsigned i = 0; i < RELEASED_MAX; i++) {
+        is_short = trips_are_all_out(&f->trips);
+        if (is_short) break; /* nobody loses their place */
         struct entry *e = seat_take_held(f, seat, watch, now_ns, &margin_ns);
         if (e == NULL) return;
         struct bucket *b = roster_lock_entry(&f->roster, e);
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
-        if (entry_is_too_late(e, margin_ns, e->newest_ns)) holder_give_up(&e->holder);
+        if (!entry_is_worth_a_trip(f, e, margin_ns)) holder_give_up(&e->holder);
         entry_go_on(f, e, b, true);
-        is_short = trips_are_all_out(&f->trips);
     }
     spin_lock(&seat->lock);
-    lane_go_on_later(&seat->lanes[watch], is_short ? now_ns + TURN_NS : now_ns);
+    struct lane *lane = &seat->lanes[watch];
+    lane->lacks_trip  = is_short && lane->held > 0;
+    if (!is_short) lane_go_on_later(lane, now_ns);
     uint64_t next_ns = seat_next_ns(seat);
+    if (lane->lacks_trip) next_ns = smaller(next_ns, now_ns + TURN_NS);
     spin_unlock(&seat->lock);
     shard_arm(f, shard, next_ns);
 }
@@ -995,7 +1022,8 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
             t->trip.request = beat;
     }
     bool wakes[SHARD_WATCHES];
-    for (uint32_t i = 0; i < SHARD_WATCHES; i++) wakes[i] = lane_wake(&seat->lanes[i], now_ns);
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++)
+        wakes[i] = lane_wake(&seat->lanes[i], now_ns) || seat->lanes[i].lacks_trip;
     uint64_t next_ns = seat_next_ns(seat);
     spin_unlock(&seat->lock);
     shard_arm(f, number, next_ns);
@@ -1048,7 +1076,7 @@ static bool fleet_begin(struct fleet *f) {
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
         for (uint32_t k = 0; k < SHARD_WATCHES; k++) {
-            lane_begin(&seat->lanes[k], random_next(&f->random));
+            lane_begin(&seat->lanes[k], f->lease.round_trip_ns, random_next(&f->random));
             atomic_store(&seat->is_full[k], false);
         }
         shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));

@@ -13,8 +13,12 @@
  * Who is held in order has, when a crowd stays, as little time left as any who goes at all. So who has less
  * than a trip takes does not go, or all that the store does would come after its caller has gone (of a store
  * that is asked for 1.5 times what it can do a third did, with a usual round trip as the bound). And where
- * rules tolerate long exchanges, a window is halved for answers that callers do not wait for, too, though not
- * to less than it begins with: their wait may be short because they are in a hurry, and the store far.
+ * rules tolerate long exchanges, a window is halved for answers that callers do not wait for, too: if the
+ * store is full and not far, which shows in what trips take against the least that they took. If it is far
+ * a window shrinks to no less than it begins with, and heals up to that: callers may be in a hurry. A store
+ * that has moved away looks full until a window of one makes no difference for some rounds. Others' trips do
+ * not fill it for so long, since they have such windows by then, too: as long as one trip of each process is
+ * done in half of what callers wait.
  *
  * Where even one trip of each process is too much together, a lane rests: for a time from a range that
  * doubles with each round that was in vain (full jitter, as the probes of shard.c). */
@@ -24,8 +28,11 @@
 
 #include "base/range.h"
 
-void lane_begin(struct lane *l, uint64_t seed) {
-    *l = (struct lane){.random = {.state = seed}, .first = ROSTER_NOWHERE};
+void lane_begin(struct lane *l, uint64_t round_trip_ns, uint64_t seed) {
+    *l = (struct lane){.random   = {.state = seed},
+                       .first    = ROSTER_NOWHERE,
+                       .took_ns  = round_trip_ns,
+                       .least_ns = round_trip_ns};
     pace_begin(&l->pace, true);
 }
 
@@ -80,6 +87,7 @@ static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {
 
 static void lane_end_late(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
     bool is_round = sent_ns >= l->late_ns; /* and not out with the one before */
+    l->far_rounds = 0;
     if (is_round) {
         l->late_rounds++;
         l->late_ns = now_ns;
@@ -93,19 +101,60 @@ static void lane_end_late(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
     if (is_round && is_least) lane_rest(l, now_ns - sent_ns, now_ns);
 }
 
+/* A grant could be used. */
+static void lane_excuse(struct lane *l, uint64_t sent_ns) {
+    if (sent_ns >= l->late_ns) l->late_rounds = 0;
+    if (l->rests > 0) l->rests--;
+}
+
+/* The store is full: trips take longer than they need to. */
+static void lane_end_full(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
+    bool is_round = sent_ns >= l->pace.halved_ns, is_least = l->pace.window == 1;
+    pace_end(&l->pace, false, sent_ns, now_ns);
+    if (!is_round || !is_least || ++l->far_rounds < LANE_FAR_AFTER) return;
+    l->least_ns   = l->took_ns;
+    l->far_rounds = 0;
+    pace_excuse(&l->pace);
+}
+
+static void lane_end_far(struct lane *l, uint64_t sent_ns, uint64_t now_ns) {
+    uint32_t window = l->pace.window;
+    l->far_rounds   = 0;
+    if (window == PACE_FIRST) {
+        pace_forget(&l->pace);
+        return;
+    }
+    pace_end(&l->pace, window < PACE_FIRST, sent_ns, now_ns);
+    if (window > PACE_FIRST) l->pace.window = (uint32_t)larger(PACE_FIRST, l->pace.window);
+}
+
+static void lane_note_trip(struct lane *l, uint64_t took_ns) {
+    l->took_ns  = l->took_ns - l->took_ns / LANE_TOOK_PARTS + took_ns / LANE_TOOK_PARTS;
+    l->least_ns = smaller(l->least_ns, l->took_ns);
+}
+
+static bool lane_store_is_full(const struct lane *l) {
+    return l->took_ns > LANE_FULL_TRIPS * l->least_ns;
+}
+
 void lane_end(struct lane *l, enum lane_end end, uint64_t sent_ns, uint64_t now_ns) {
-    if (end != LANE_MISSED)
-        l->took_ns =
-            l->took_ns - l->took_ns / LANE_TOOK_PARTS + (now_ns - sent_ns) / LANE_TOOK_PARTS;
+    if (end != LANE_MISSED) lane_note_trip(l, now_ns - sent_ns);
     switch (end) {
     case LANE_IN_TIME:
-        if (sent_ns >= l->late_ns) l->late_rounds = 0;
-        if (l->rests > 0) l->rests--;
+        lane_excuse(l, sent_ns);
+        l->far_rounds = 0;
         pace_end(&l->pace, true, sent_ns, now_ns);
         break;
     case LANE_LATE: lane_end_late(l, sent_ns, now_ns); break;
     case LANE_SLOW:
-        if (l->pace.window > PACE_FIRST)
+        lane_excuse(l, sent_ns);
+        if (lane_store_is_full(l))
+            lane_end_full(l, sent_ns, now_ns);
+        else
+            lane_end_far(l, sent_ns, now_ns);
+        break;
+    case LANE_SLOW_WORD:
+        if (lane_store_is_full(l))
             pace_end(&l->pace, false, sent_ns, now_ns);
         else
             pace_forget(&l->pace);

@@ -20,6 +20,8 @@ enum {
     LANE_REST_AFTER  = 3, /* rounds in vain, with a window of one */
     LANE_TOOK_PARTS =
         8, /* one of so many of what trips are said to take is what the last one took */
+    LANE_FULL_TRIPS = 2, /* of a full store trips take more than so many of the least */
+    LANE_FAR_AFTER  = 8, /* rounds, with a window of one, that took as long as if it were full */
 };
 
 #define LANE_REST_NS_MAX UINT64_C(100000000)
@@ -32,19 +34,24 @@ struct lane {
     uint32_t rests;       /* rounds that were in vain, less trips that were not */
     uint32_t late_rounds; /* in a row: of trips that were out together some came too late */
     uint64_t late_ns;     /* when the last of these was found out */
+    bool     lacks_trip;  /* who is held waits for one that is free, and not for room */
     uint64_t wakes_ns;    /* nobody goes before that; 0: there is nothing to wait for */
-    uint64_t took_ns;     /* what trips that were answered took lately, there and back */
+    uint64_t took_ns;     /* what trips took lately that were not missed, there and back */
+    uint64_t least_ns;    /* the least of that, until it is learned that it is more now */
+    uint32_t far_rounds;  /* in a row, see LANE_FAR_AFTER */
 };
 
 enum lane_end {
     LANE_IN_TIME,
     LANE_LATE,         /* a grant that came too late to be used */
-    LANE_SLOW,         /* of use, but too late for many of those who wait */
+    LANE_SLOW,         /* in time for the clock, but too late for many of those who wait */
+    LANE_SLOW_WORD,    /* no grant, in time for neither */
     LANE_MISSED,       /* shard.c says when to ask again */
     LANE_SAYS_NOTHING, /* anything else that took long, but was not in vain */
 };
 
-void lane_begin(struct lane *l, uint64_t seed);
+/* A trip takes so long, there and back, until it is known better. */
+void lane_begin(struct lane *l, uint64_t round_trip_ns, uint64_t seed);
 
 /* Whether who comes now is held. */
 bool lane_is_full(const struct lane *l, uint64_t now_ns);

@@ -291,6 +291,24 @@ TEST(no_trip_is_made_for_those_who_have_gone_while_they_were_held) {
     close_both(f, m);
 }
 
+/* What comes when they have gone serves those who come next. */
+TEST(a_trip_is_made_for_who_is_asked_for_often_by_those_who_do_not_wait) {
+    static struct crowd   crowd;
+    struct model_store   *m = open_model();
+    struct fleet         *f = open_fleet(m, patient);
+    struct fleet_question q = question("ann", 100, HOUR);
+    q.wait_ns               = 0;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    for (unsigned i = 0; i < 4; i++) CHECK_EQ(decide(f, q).why, FLEET_LATE);
+    CHECK_EQ(statistics(f).held, 1);
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    for (unsigned i = 0; i < 5000 && model_counts(m).accounts == PACE_FIRST; i++) sleep_ns(MS);
+    CHECK_EQ(model_counts(m).accounts, PACE_FIRST + 1);
+    close_both(f, m);
+}
+
 TEST(one_who_has_no_time_left_keeps_no_trip_from_who_has) {
     static struct crowd   crowd;
     struct model_store   *m = open_model();
@@ -329,6 +347,51 @@ TEST(no_trip_is_made_for_who_has_no_time_left) {
     CHECK_EQ(hasty.ticket.answer.why, FLEET_LATE);
     CHECK_EQ(model_counts(m).accounts, PACE_FIRST);
     close_both(f, m);
+}
+
+/* Whether a trip is made for one who has so long left when their turn comes, a moment after they asked. */
+static bool is_served_who_waits(uint64_t round_trip_ns, uint64_t usual_wait_ns, uint64_t wait_ns) {
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.lease.round_trip_ns  = round_trip_ns;
+    options.lease.term_ns        = 10 * round_trip_ns;
+    options.wait_ns              = usual_wait_ns;
+    struct fleet         *f      = open_fleet(m, options);
+    struct fleet_question q      = question("ann", 1, HOUR);
+    struct seen           s      = {.ticket = {.done = see, .context = &s}};
+    q.wait_ns                    = wait_ns;
+    model_hold(m, true);
+    crowd_ask(&crowd, f, PACE_FIRST, 100);
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    model_hold(m, false);
+    for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&crowd.members[i]);
+    (void)fleet_close(f, LONG); /* when all that was acquired has come */
+    bool is_served = model_counts(m).accounts > PACE_FIRST;
+    model_close(m);
+    return is_served;
+}
+
+TEST(who_has_less_time_than_two_trips_may_take_is_not_served_but_for_half_of_the_usual_wait) {
+    CHECK(!is_served_who_waits(10 * SECOND, 80 * SECOND, 15 * SECOND));
+    CHECK(is_served_who_waits(20 * SECOND, 40 * SECOND, 35 * SECOND));
+}
+
+/* However far the store is, and callers in a hurry. */
+TEST(grants_in_vain_shrink_a_window_also_if_they_are_slow) {
+    static struct crowd crowd;
+    struct model_store *m =
+        model_open(&(struct model_options){.seed = check_seed(), .delay_ns = 20 * MS});
+    struct fleet_options options = patient;
+    options.lease.tolerance_ns   = MS;
+    options.wait_ns              = MS;
+    struct fleet *f              = open_fleet(m, options);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    for (unsigned i = 0; i < 10000 && statistics(f).held < CROWD_MAX - 8; i++) sleep_ns(MS);
+    CHECK_GE(statistics(f).held, CROWD_MAX - 16);
+    (void)fleet_close(f, 0);
+    for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    model_close(m);
 }
 
 /* More than the trips that come back pass over. */
@@ -450,6 +513,27 @@ TEST(who_finds_no_trip_free_goes_when_there_is_one) {
     close_both(f, m);
 }
 
+/* And is not looked at meanwhile, also where the store paces itself. */
+TEST(who_finds_no_trip_free_is_held_until_one_comes_back) {
+    enum { TRIPS = 4 };
+    static struct crowd  crowd;
+    struct model_store  *m       = open_model();
+    struct fleet_options options = patient;
+    options.trips_max            = TRIPS;
+    model_store(m)->paces_itself = true;
+    struct fleet *f              = open_fleet(m, options);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    CHECK_GE(statistics(f).held, CROWD_MAX - TRIPS);
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) {
+        wait_for(&crowd.members[i]);
+        CHECK(crowd.members[i].ticket.answer.allowed);
+    }
+    CHECK_EQ(statistics(f).held, 0);
+    close_both(f, m);
+}
+
 TEST(one_that_is_refused_makes_no_window_smaller) {
     static struct crowd   crowd;
     struct model_store   *m = open_model();
@@ -471,7 +555,7 @@ TEST(a_window_does_not_grow_for_answers_that_callers_do_not_wait_for) {
     static struct crowd  first, crowd;
     struct model_store  *m       = open_model();
     struct fleet_options options = patient;
-    options.wait_ns              = MS;
+    options.wait_ns              = 400 * MS;
     struct fleet         *f      = open_fleet(m, options);
     struct fleet_question q;
     model_hold(m, true);
@@ -483,7 +567,7 @@ TEST(a_window_does_not_grow_for_answers_that_callers_do_not_wait_for) {
         s->ticket = (struct fleet_ticket){.done = see, .context = s};
         CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s->ticket));
     }
-    sleep_ns(2 * MS);
+    sleep_ns(220 * MS);
     model_hold(m, false);
     for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&first.members[i]);
     model_hold(m, true);

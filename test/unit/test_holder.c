@@ -419,3 +419,26 @@ TEST(grants_that_were_seen_are_those_of_the_present_era) {
     CHECK_EQ(holder.era_seen_us, 6);
     CHECK_EQ(holder.grants_seen, 0);
 }
+
+static bool is_in_demand(uint64_t at_ms) {
+    return holder_is_in_demand(&holder, start + at_ms * MS);
+}
+
+TEST(who_was_asked_for_often_within_a_term_is_in_demand) {
+    begin(100);
+    for (unsigned i = 0; i < 3; i++) CHECK_EQ(ask(i), HOLDER_WAIT);
+    CHECK(!is_in_demand(3));
+    CHECK_EQ(ask(3), HOLDER_WAIT);
+    CHECK(is_in_demand(3));
+    CHECK(is_in_demand(900));
+    CHECK(!is_in_demand(1100));
+    CHECK_EQ(ask(20000), HOLDER_WAIT); /* and that is long ago */
+    CHECK(!is_in_demand(20000));
+}
+
+TEST(who_keeps_nothing_is_not_in_demand) {
+    begin(4);
+    for (unsigned i = 0; i < 8; i++) CHECK_EQ(ask(i), HOLDER_WAIT);
+    CHECK_EQ(terms.mode, LEASE_MODE_EACH);
+    CHECK(!is_in_demand(8));
+}
