@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -617,6 +618,118 @@ TEST(what_is_missed_is_said_by_some_beats) {
     CHECK_EQ(fake_member(SELF)->shortages.users[0], short_name_of(2));
     run(1000 * (SHORTAGE_BEATS + 1));
     CHECK_EQ(fake_member(SELF)->shortages.count, 0);
+    close_store();
+}
+
+/* ---- resets ---- */
+
+static void others_claim(unsigned user, uint64_t permits) {
+    (void)fake_member_add(500);
+    fake.rows[fake.row_count++] = (struct fake_row){
+        .name = name_of(user), .id = 500, .number = 1, .permits = permits, .demand = permits};
+}
+
+static struct fake_row *row_of(uint64_t id) {
+    unsigned i = 0;
+    while (i < fake.row_count && fake.rows[i].id != id) i++;
+    CHECK_LT(i, fake.row_count);
+    return &fake.rows[i];
+}
+
+/* As the API asks: with no limit. */
+static void ask_reset(struct ask *a, unsigned user) {
+    ask_begin(a, user, 0, HOLD_MS);
+    a->trip.request.id       = (struct lease_id){0};
+    a->trip.request.limit    = 0;
+    a->trip.request.is_reset = true;
+}
+
+static void reset_user(unsigned user) {
+    struct ask a;
+    ask_reset(&a, user);
+    ask(&a);
+    run(20);
+    must_end(&a, STORE_DONE, false);
+}
+
+/* Tells that the last lease was used, just now. */
+static void use_all(unsigned user, uint64_t count) {
+    struct ask a;
+    ask_begin(&a, user, 0, HOLD_MS);
+    a.trip.request.id           = (struct lease_id){0};
+    a.trip.request.report_count = 1;
+    a.trip.request.reports[0]   = (struct lease_report){
+          .id = {7, sequences - 1}, .is_final = true, .use_count = 1, .uses = {{0, count}}};
+    ask(&a);
+    must_end(&a, STORE_DONE, false);
+    CHECK(a.trip.reply.receipts[0].is_over);
+}
+
+static void look_at(unsigned user) {
+    struct ask a;
+    ask_begin(&a, user, LIMIT, HOLD_MS);
+    a.trip.request.id = (struct lease_id){0};
+    ask(&a);
+    run(50);
+    must_end(&a, STORE_DONE, false);
+}
+
+TEST(a_user_who_comes_back_still_has_the_reset_in_its_row) {
+    struct ask a;
+    open_joined();
+    others_claim(1, 50);
+    reset_user(1);
+    uint64_t resets = row_of(SELF)->resets;
+    CHECK_GT(resets, 0);
+    for (unsigned i = 0; i < 30; i++, fake_member(500)->beat++) run(1000); /* it is forgotten */
+    ask_for(&a, 1, 50);
+    run(50);
+    must_grant(&a, 50);
+    CHECK_EQ(row_of(SELF)->resets, resets);
+    use_all(1, 50);
+    run(300);
+    look_at(1);
+    ask_for(&a, 1, 50);
+    run(50);
+    must_grant(&a, 0); /* nothing that was used after the reset is forgotten */
+    close_store();
+}
+
+TEST(many_resets_at_once_are_one) {
+    open_joined();
+    others_claim(1, 50);
+    for (unsigned i = 0; i < CROWD; i++) {
+        ask_reset(&crowd[i], 1);
+        store->serve(store->context, &crowd[i].trip);
+    }
+    (void)fake_turn();
+    answer(FAKE_READ);
+    answer(FAKE_WRITE);
+    for (unsigned i = 0; i < CROWD; i++) must_end(&crowd[i], STORE_DONE, false);
+    CHECK_EQ(fake_count(FAKE_READ) + fake_count(FAKE_WRITE), 0);
+    close_store();
+}
+
+/* Each that arrives is served once, and not each time that another one does: in a turn of seconds beats would
+ * be late. The time that it takes says so, since nothing else does. */
+TEST(a_crowd_that_looks_at_one_user_is_served_in_little_time) {
+    enum { LOOKS = 20000 };
+    static struct ask looks[LOOKS];
+    open_joined();
+    keep_out(FAKE_READ);
+    struct timespec begin, end;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    for (unsigned i = 0; i < LOOKS; i++) {
+        ask_begin(&looks[i], 1, 1, HOLD_MS);
+        looks[i].trip.request.id = (struct lease_id){0};
+        store->serve(store->context, &looks[i].trip);
+    }
+    (void)fake_turn();
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    CHECK_LT(end.tv_sec - begin.tv_sec, 5);
+    keep_none_out();
+    run(10);
+    for (unsigned i = 0; i < LOOKS; i++) must_end(&looks[i], STORE_DONE, false);
     close_store();
 }
 
