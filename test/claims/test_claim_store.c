@@ -703,6 +703,7 @@ TEST(many_resets_at_once_are_one) {
         store->serve(store->context, &crowd[i].trip);
     }
     (void)fake_turn();
+    fake_pass(2 * MS);
     answer(FAKE_READ);
     answer(FAKE_WRITE);
     for (unsigned i = 0; i < CROWD; i++) must_end(&crowd[i], STORE_DONE, false);
@@ -1128,6 +1129,24 @@ TEST(a_date_near_2038_is_kept_as_long_as_it_can_be) {
     CHECK_GE(date->fenced_for_s, 2000);
     CHECK_LE(wall_s + (uint64_t)date->ttl_s, YEAR_2038_S + 1);
     CHECK_GE(wall_s + (uint64_t)date->ttl_s + 2, YEAR_2038_S);
+    close_store();
+}
+
+/* A short window's rows are kept for two hours, and used for one. */
+TEST(nothing_is_granted_that_is_kept_for_less_than_it_is_used) {
+    struct ask a;
+    open_joined();
+    fake.wall_ns = (YEAR_2038_S - UINT64_C(10700)) * SECOND;
+    ask_for(&a, 1, 10);
+    must_end(&a, STORE_REFUSED, true);
+    fake.wall_ns = (YEAR_2038_S - UINT64_C(10900)) * SECOND;
+    ask_for(&a, 1, 10);
+    run(10);
+    must_grant(&a, 10);
+    fake.wall_ns = (YEAR_2038_S + UINT64_C(10)) * SECOND;
+    ask_for(&a, 2, 10);
+    run(10);
+    must_grant(&a, 10);
     close_store();
 }
 

@@ -417,9 +417,10 @@ static void record_take_trip(struct claim_store *s, struct claim_record *record,
 
 /* ---- trips that arrive ---- */
 
+/* Longer than a server keeps a row, or this process's record: which would be cut, and used all the same. */
 static bool trip_is_kept_long(const struct store_trip *trip) {
-    return trip->request.hold_us >
-           claim_words_keep_ns_max(clock_wall_ns()) / 1000 / CLAIM_KEEP_HOLDS;
+    uint64_t keep_ns = trip->request.hold_us * 1000 * CLAIM_KEEP_HOLDS;
+    return larger(keep_ns, MEMBER_KEEP_NS_MIN) > claim_words_keep_ns_max(clock_wall_ns());
 }
 
 static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
