@@ -1321,13 +1321,16 @@ TEST(a_check_says_what_the_client_says) {
 
 /* ---- whatever happens ---- */
 
-enum { USERS = 3, ASKS = 200, OTHER = 500, OTHERS_PERMITS = 40, LATER_MAX = 64, NAMES_MAX = 64 };
+enum { USERS = 3, ASKS = 400, OTHER = 500, OTHERS_PERMITS = 40, LATER_MAX = 64, NAMES_MAX = 64 };
 
 static struct {
     struct random      random;
     struct ask         asks[ASKS];
     uint64_t           granted_ns[ASKS]; /* 0: it was not */
     uint64_t           ids[ASKS];        /* of the process, then */
+    size_t             reports_of[ASKS]; /* which lease it tells of */
+    bool               is_reported[ASKS];
+    uint64_t           resets[USERS]; /* that its row was seen to tell of */
     unsigned           ask_count;
     struct fake_errand later[LATER_MAX]; /* ended, and may be done yet */
     unsigned           later_count;
@@ -1340,11 +1343,23 @@ static bool is_likely(unsigned percent) { return random_below(&chance.random, 10
 
 static uint64_t own_id(void) { return fake.next_id - 1; }
 
+/* What was used of a user before counts no more. */
+static void chance_forget(const struct store_name *name) {
+    for (unsigned i = 0; i < chance.ask_count; i++)
+        if (memcmp(&chance.asks[i].trip.name, name, sizeof *name) == 0) chance.granted_ns[i] = 0;
+}
+
 static void chance_ask_ends(struct store_trip *trip) {
     struct ask *a = trip->context;
     size_t      i = (size_t)(a - chance.asks);
     a->ends++;
-    if (trip->status != STORE_DONE || trip->reply.granted == 0) return;
+    if (trip->status != STORE_DONE) return;
+    if (trip->request.is_reset) chance_forget(&trip->name);
+    if (trip->request.report_count > 0 && trip->reply.receipts[0].settled > 0) {
+        size_t of = chance.reports_of[i]; /* used just now, unless it is forgotten */
+        if (chance.granted_ns[of] != 0) chance.granted_ns[of] = fake.now_ns;
+    }
+    if (trip->reply.granted == 0) return;
     chance.granted_ns[i] = fake.now_ns;
     chance.ids[i]        = own_id();
     chance_grants++;
@@ -1355,6 +1370,39 @@ static void chance_ask(void) {
     struct ask *a    = &chance.asks[chance.ask_count++];
     uint64_t    need = random_between(&chance.random, 1, 20);
     ask_begin(a, (unsigned)random_below(&chance.random, USERS), need, HOLD_MS);
+    a->trip.done = chance_ask_ends;
+    ask(a);
+}
+
+/* A look, a reset, or a report of a lease that this name was granted: all of it is used. */
+static void chance_ask_else(void) {
+    if (chance.ask_count == ASKS) return;
+    size_t      i    = chance.ask_count++;
+    size_t      of   = random_below(&chance.random, i + 1);
+    unsigned    user = (unsigned)random_below(&chance.random, USERS);
+    struct ask *a    = &chance.asks[i];
+    if (is_likely(20)) {
+        ask_reset(a, user);
+    } else {
+        ask_begin(a, user, random_between(&chance.random, 1, LIMIT), HOLD_MS);
+        a->trip.request.id = (struct lease_id){0};
+    }
+    bool is_there = of < i && chance.granted_ns[of] != 0 && chance.ids[of] == own_id();
+    bool has_term = is_there && fake.now_ns < chance.granted_ns[of] + TERM_MS * MS;
+    if (has_term && !chance.is_reported[of]) {
+        const struct ask *granted = &chance.asks[of];
+        ask_begin(a, user, 0, HOLD_MS);
+        a->trip.name                 = granted->trip.name;
+        a->trip.request.id           = (struct lease_id){0};
+        a->trip.request.report_count = 1;
+        a->trip.request.reports[0] =
+            (struct lease_report){.id        = granted->trip.request.id,
+                                  .is_final  = true,
+                                  .use_count = 1,
+                                  .uses      = {{0, granted->trip.reply.granted}}};
+        chance.reports_of[i]   = of;
+        chance.is_reported[of] = true;
+    }
     a->trip.done = chance_ask_ends;
     ask(a);
 }
@@ -1427,11 +1475,37 @@ static void chance_other(void) {
     fake_member(OTHER)->beat++;
 }
 
+/* It resets a user: above all numbers. */
+static void chance_other_resets(void) {
+    unsigned         user   = (unsigned)random_below(&chance.random, USERS);
+    struct fake_row *row    = &fake.rows[user];
+    uint64_t         number = row->number;
+    for (unsigned i = 0; i < fake.row_count; i++) {
+        if (memcmp(&fake.rows[i].name, &row->name, sizeof row->name) != 0) continue;
+        if (fake.rows[i].number > number) number = fake.rows[i].number;
+        if (fake.rows[i].resets > number) number = fake.rows[i].resets;
+    }
+    row->resets = number + 1;
+    row->number = number + 2;
+    chance_forget(&row->name);
+}
+
 static void chance_fence(void) {
     for (unsigned i = 0; i < fake.member_count; i++) {
         if (fake.members[i].id != own_id() || fake.members[i].is_fenced) continue;
         fake.members[i].is_fenced         = true;
         chance.fenced_ns[own_id() - SELF] = fake.now_ns;
+    }
+}
+
+/* Also of those that nobody waits for any more. */
+static void chance_see_resets(void) {
+    for (unsigned i = 0; i < fake.row_count; i++) {
+        const struct fake_row *row  = &fake.rows[i];
+        unsigned               user = row->name.bytes[0];
+        if (row->id == OTHER || row->resets <= chance.resets[user]) continue;
+        chance.resets[user] = row->resets;
+        chance_forget(&row->name);
     }
 }
 
@@ -1463,11 +1537,14 @@ static void chance_play(uint64_t seed) {
     for (unsigned kind = 0; kind < FAKE_KINDS; kind++) keep_out(kind);
     for (unsigned step = 0; step < 1500; step++) {
         if (is_likely(10)) chance_ask();
+        if (is_likely(10)) chance_ask_else();
+        if (is_likely(1)) chance_other_resets();
         if (is_likely(90)) chance_end();
         if (is_likely(10)) chance_do_later();
         if (is_likely(50)) run(random_below(&chance.random, 100));
         if (step % 300 == 299) chance_fence();
         chance_other();
+        chance_see_resets();
         chance_judge();
     }
     CHECK(!fake_member(OTHER)->is_fenced);
