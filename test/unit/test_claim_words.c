@@ -325,3 +325,52 @@ TEST(a_record_of_which_a_part_has_expired_hides_no_other) {
     CHECK_EQ(read_beside((struct widths){8, 2, 4, 4}), -1);
     CHECK_EQ(read_beside((struct widths){8, 1, 3, 4}), -1);
 }
+
+/* ---- statements ---- */
+
+static void must_say(const struct claim_words *words, const char *text, bool is_conditional) {
+    const struct cassandra_request *request = &words->request;
+    CHECK_STR_EQ(request->statement->text, text);
+    CHECK_EQ(request->consistency, CQL_QUORUM);
+    CHECK_EQ(request->is_conditional, is_conditional);
+    if (is_conditional) CHECK_EQ(request->serial_consistency, CQL_SERIAL);
+}
+
+/* Two nodes of three that agree are what the promise stands on; and no test without three sees it. */
+TEST(all_is_asked_of_a_quorum) {
+    static const struct {
+        enum claim_act act;
+        const char    *text;
+    } rows[] = {
+        {CLAIM_WRITE, "INSERT INTO weir_claims (name, id, number, permits, demand, resets) "
+                      "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?"},
+        {CLAIM_READ, "SELECT id, number, permits, demand, resets FROM weir_claims WHERE name = ?"}};
+    static const struct {
+        enum members_act act;
+        const char      *text;
+    } members[] = {
+        {MEMBERS_JOIN, "INSERT INTO weir_members (bucket, id, beat, is_fenced, keep) "
+                       "VALUES (?, ?, ?, false, ?) IF NOT EXISTS USING TTL ?"},
+        {MEMBERS_BEAT,
+         "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = false, keep = ?, shortages = ? "
+         "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat < ?"},
+        {MEMBERS_FENCE, "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
+                        "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat = ?"},
+        {MEMBERS_DATE, "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ?, "
+                       "shortages = 0x, fenced_for = ? "
+                       "WHERE bucket = ? AND id = ? IF is_fenced = true AND beat = ?"},
+        {MEMBERS_LOOK, "SELECT id, beat, is_fenced, keep, shortages, fenced_for FROM weir_members "
+                       "WHERE bucket IN (0, 1, 2, 3, 4, 5, 6, 7)"}};
+    struct claim_words words;
+    struct store_name  name = {.bytes = {1}};
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct claim_errand errand = {.act = rows[i].act, .number = 1};
+        claim_words_write(&words, &errand, &name, 7, SECOND);
+        must_say(&words, rows[i].text, false);
+    }
+    for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
+        struct members_errand errand = {.act = members[i].act, .id = 7, .beat = 1};
+        claim_words_write_member(&words, &errand, SECOND);
+        must_say(&words, members[i].text, members[i].act != MEMBERS_LOOK);
+    }
+}

@@ -550,3 +550,18 @@ TEST(who_has_asked_for_all_that_is_due_has_time) {
         }
     }
 }
+
+/* Its rows of before are kept for as long as it said then. */
+TEST(a_record_is_kept_for_as_long_as_it_ever_said) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    join(&m, 1000);
+    CHECK(asks(&m, MEMBERS_LOOK, 1000, &e));
+    struct members_record record = {.id = OTHER, .beat = 1, .keep_ns = 80000 * MS};
+    members_looked(&m, &record, 1, 1000 * MS);
+    CHECK(asks(&m, MEMBERS_LOOK, 2000, &e));
+    record.keep_ns = 70000 * MS;
+    members_looked(&m, &record, 1, 2000 * MS);
+    CHECK(asks(&m, MEMBERS_FENCE, 6100, &e));
+    CHECK_EQ(e.keep_ns, 80000 * MS);
+}
