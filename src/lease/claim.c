@@ -208,7 +208,9 @@ static uint64_t claim_demand(const struct claim *c) { return larger(c->demand, c
 /* Holders want what they need for half a term, or no more than what they need now. */
 static void claim_note_demand(struct claim *c, const struct lease_request *q, uint64_t live) {
     uint64_t terms  = 2 * c->hold_us / larger(q->term_us, 1) + 1;
-    uint64_t demand = q->want > q->need ? q->want * terms : live + q->want;
+    uint128  many   = (uint128)q->want * terms;
+    uint64_t ahead  = many < LIMIT_MAX ? (uint64_t)many : LIMIT_MAX;
+    uint64_t demand = q->want > q->need ? ahead : live + q->want;
     c->demand       = larger(c->demand, smaller(demand, q->limit));
     c->is_asked     = true;
 }
