@@ -374,3 +374,43 @@ TEST(all_is_asked_of_a_quorum) {
         must_say(&words, members[i].text, members[i].act != MEMBERS_LOOK);
     }
 }
+
+/* ---- rows ---- */
+
+static void put_bigint(struct body *b, int64_t number) {
+    put_int(b, 4, 8);
+    put_int(b, 8, (uint64_t)number);
+}
+
+/* Nobody writes such a thing but by hand; and then others are read all the same. */
+TEST(a_row_that_is_not_whole_claims_all_there_is) {
+    const int64_t     bad[][4] = {{-1, 5, 5, 0},       {1, -5, 5, 0},        {1, 5, -5, 0},
+                                  {1, 5, 5, -1},       {1, INT64_MAX, 5, 0}, {INT64_MAX, 5, 5, 0},
+                                  {1, 5, 5, INT64_MAX}};
+    struct claim_row *rows     = NULL;
+    uint32_t          room     = 0, count;
+    for (unsigned i = 0; i <= sizeof bad / sizeof *bad; i++) {
+        struct body b = {.used = 0};
+        put_int(&b, 4, 2);
+        put_int(&b, 4, 4);
+        put_int(&b, 4, 5);
+        put_int(&b, 4, 2);
+        put_bigint(&b, 8);
+        for (unsigned k = 0; k < 4; k++) {
+            if (i < sizeof bad / sizeof *bad)
+                put_bigint(&b, bad[i][k]);
+            else
+                put_int(&b, 4, UINT32_MAX); /* null */
+        }
+        for (int64_t number = 9; number < 14; number++) put_bigint(&b, number);
+        struct cassandra_result result = result_of(&b);
+        CHECK(claim_words_rows(&result, &rows, &room, &count));
+        CHECK_EQ(count, 2);
+        CHECK_EQ(rows[0].id, 8);
+        CHECK_EQ(rows[0].number, 0);
+        CHECK_EQ(rows[0].permits, LIMIT_MAX);
+        CHECK_EQ(rows[0].resets, 0);
+        CHECK_EQ(rows[1].permits, 11);
+    }
+    free(rows);
+}
