@@ -124,11 +124,8 @@ static void claimer_serve_reset(struct node *n) {
     world_note(n->world, "forgot", n->number, c->claim.resets.made, 0);
 }
 
-/* As claim_store.c does it: nothing is kept of a user of whom there is nothing to be known. Only in worlds with
- * resets, where it matters: in the others a claim that is kept is what docs/claims.md has figures of. */
-static void claimer_forget(struct node *n, uint64_t now_ns) {
-    struct claimer *c = &n->claimer;
-    if (n->scenario->reset_every_ns == 0) return;
+/* As claim_store.c does it: nothing is kept of a user of whom there is nothing to be known. */
+static void claimer_forget(struct claimer *c, uint64_t now_ns) {
     bool waits = c->is_pending || c->is_resetting;
     if (!waits && claim_is_idle(&c->claim, &c->process, now_ns))
         claim_begin(&c->claim, &c->account);
@@ -152,7 +149,7 @@ static void claimer_go_on(struct node *n) {
     while (members_poll(&c->process.members, now_ns, &member)) claimer_send_member(n, &member);
     while (claim_poll(&c->claim, &c->process, now_ns, &claim)) claimer_send_claim(n, &claim);
     if (claim_tells_shortage(&c->claim, now_ns)) shortage_add(&c->process.shortages, THE_USER);
-    claimer_forget(n, now_ns);
+    claimer_forget(c, now_ns);
     uint64_t next_ns =
         smaller(members_next_ns(&c->process.members), claim_next_ns(&c->claim, now_ns));
     if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;
