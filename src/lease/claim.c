@@ -41,7 +41,6 @@
 #define MISSED_NS    SECOND       /* a denial is of now for so long */
 #define SAID_NS      (4 * SECOND) /* who goes on missing some says so again after that */
 #define ROOMY_NS_MIN (2 * SECOND) /* a shorter hold is over before anybody hears of it */
-#define RESET_NS_MAX SECOND       /* after that a reset that nobody has waited for is another one */
 
 /* Parts of the hold. */
 enum {
@@ -64,6 +63,14 @@ enum {
     KEEP_PART       = 2,  /* of that: not used any more */
 };
 
+/* What others claim, and what they could use. */
+struct claims {
+    uint64_t permits, demand;
+    uint64_t own_number;
+    uint64_t resets, own_resets, numbers; /* the greatest of each */
+    bool     misses;                      /* somebody could use more than it claims */
+};
+
 /* One of so many parts of the hold, from 20 ms to 1 s. */
 static uint64_t part_ns(const struct claim *c, uint64_t parts) {
     return between(20 * MILLISECOND, c->hold_us * 1000 / parts, SECOND);
@@ -84,6 +91,7 @@ void claim_process_begin(struct claim_process *p, const struct members_options *
 
 void claim_process_rejoin(struct claim_process *p, uint64_t id, uint64_t now_ns) {
     members_rejoin(&p->members, id, now_ns);
+    p->resets_until_ns = 0; /* rows of the old name stay as they are */
 }
 
 void claim_begin(struct claim *c, struct account *account) {
@@ -93,7 +101,7 @@ void claim_begin(struct claim *c, struct account *account) {
 
 bool claim_is_idle(const struct claim *c, const struct claim_process *p, uint64_t now_ns) {
     return c->usable == 0 && c->told == 0 && c->out == CLAIM_NOTHING && !c->must_read &&
-           (!c->complains || p->is_crowded) && (c->reset_ns == 0 || c->resets_told >= c->resets) &&
+           (!c->complains || p->is_crowded) && c->resets.begun_ns == 0 &&
            account_live(c->account, now_ns / 1000) == 0;
 }
 
@@ -200,7 +208,9 @@ static uint64_t claim_demand(const struct claim *c) { return larger(c->demand, c
 /* Holders want what they need for half a term, or no more than what they need now. */
 static void claim_note_demand(struct claim *c, const struct lease_request *q, uint64_t live) {
     uint64_t terms  = 2 * c->hold_us / larger(q->term_us, 1) + 1;
-    uint64_t demand = q->want > q->need ? q->want * terms : live + q->want;
+    uint128  many   = (uint128)q->want * terms;
+    uint64_t ahead  = many < LIMIT_MAX ? (uint64_t)many : LIMIT_MAX;
+    uint64_t demand = q->want > q->need ? ahead : live + q->want;
     c->demand       = larger(c->demand, smaller(demand, q->limit));
     c->is_asked     = true;
 }
@@ -229,24 +239,6 @@ static bool claim_is_valid(const struct claim *c, const struct members *m, uint6
     return c->usable == 0 || ends_ns < c->wrote_ns + keep_ns(c) / KEEP_PART;
 }
 
-/* True: this process has told the others that the user is to be forgotten; each does so when it reads that.
- * Resets are counted, and who is told of more than it knew of forgets once. */
-static bool claim_reset(struct claim *c, const struct claim_process *p, uint64_t now_ns) {
-    bool is_told = c->resets_told >= c->resets;
-    if (c->reset_ns != 0 && now_ns < c->reset_ns + RESET_NS_MAX) {
-        if (is_told) c->reset_ns = 0;
-        return is_told;
-    }
-    if (claim_is_fresh(c, now_ns)) {
-        c->resets =
-            larger(c->resets + 1, p->number); /* above what a row that is gone may have said */
-        c->reset_ns = now_ns;
-    } else {
-        c->must_look = true;
-    }
-    return false;
-}
-
 /* Of what others are told to claim nothing can be had here. */
 static void claim_look(const struct claim *c, const struct lease_request *q, uint64_t live,
                        struct lease_reply *reply) {
@@ -259,10 +251,9 @@ bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_re
     bool is_acquire = q->id.sequence != 0, is_look = !is_acquire && q->need > 0;
     c->hold_us = larger(c->hold_us, q->hold_us);
     claim_age(c, p, now_ns);
-    claim_set_limit(c, q, now_ns);
+    if (!q->is_reset) claim_set_limit(c, q, now_ns); /* a reset has none */
 
     uint64_t live = claim_live(c, now_ns), free = above(c->ceiling, live);
-    if (q->is_reset && !claim_reset(c, p, now_ns)) return false;
     if (is_look && q->need > free && !claim_is_fresh(c, now_ns)) {
         c->must_look = true;
         return false;
@@ -310,6 +301,69 @@ void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_
                                   .is_replicated = true};
 }
 
+/* ---- resets ----
+ *
+ * A reset has a number, and the row of whoever made it says so for as long as it is there. It is greater
+ * than all that is in the rows of a read which began after it was asked for. Who reads of a greater one than
+ * it knows of forgets what was used before its last read that did not show it.
+ *
+ * Nothing is forgotten that was used after the reset had been told (a quorum has the row): a read that begins
+ * later than that shows it, or a greater one, as long as the row is there, since a row never says less than
+ * it did. Who has a new memory of a user, under the same name, might write a row that says less: so it reads
+ * its row before it writes (resets_until_ns). Nobody else tells of a reset: or it would be seen, go with the
+ * row that says so, and come back with that of another who remembers it.
+ *
+ * A row goes when it has expired, and then there may be replicas for a while that still show it, so that a
+ * reset comes back which some did not know any more. It is of hours ago then. Who was there remembers it; who
+ * begins later takes for known whatever is not above the number of its first write, and that is as much as
+ * the wall clock shows. (If clocks are wrong by more than rows are kept this may forget too much, in that
+ * while.)
+ *
+ * And a reset is not missed, however wrong clocks are: who has anything to forget has a row, which is read
+ * before the reset is numbered; and the number of that row is above all that it knew when it was written: for
+ * a row is written anew before that which told of a reset is gone. */
+
+/* The number of a write, above all resets that are known. */
+static void resets_note_write(struct claim *c, struct claim_process *p, uint64_t now_ns) {
+    struct claim_resets *r        = &c->resets;
+    bool                 is_first = c->number == 0;
+    c->number = p->number = larger(p->number, r->known) + 1;
+    if (is_first) r->known = c->number;
+    r->sent = r->made;
+    if (r->made != 0)
+        p->resets_until_ns = larger(p->resets_until_ns, now_ns + keep_ns(c) + keep_ns(c) / 2);
+}
+
+/* A write. */
+static void resets_note_done(struct claim *c) {
+    struct claim_resets *r = &c->resets;
+    if (r->begun_ns == 0 || r->sent < r->made) return;
+    account_forget_before(c->account, r->begun_ns / 1000); /* also if nobody waits any more */
+    r->done_ns  = r->begun_ns;
+    r->begun_ns = 0;
+}
+
+static void resets_note_rows(struct claim *c, const struct claims *read) {
+    struct claim_resets *r = &c->resets;
+    r->made                = larger(r->made, read->own_resets);
+    r->seen                = larger(read->numbers, read->resets);
+    if (read->resets <= r->known) return;
+    r->known = read->resets;
+    account_forget_before(c->account, c->read_ns / 1000);
+}
+
+/* One at a time: who asks while one is under way that was begun before waits for another. */
+bool claim_reset(struct claim *c, struct claim_process *p, uint64_t asked_ns) {
+    struct claim_resets *r = &c->resets;
+    if (r->done_ns != 0 && asked_ns <= r->done_ns) return true;
+    if (r->begun_ns != 0) return false;
+    c->must_look = !c->has_read || c->read_ns < asked_ns;
+    if (c->must_look) return false;
+    r->made = r->known = p->number = larger(larger(r->known, r->seen), p->number) + 1;
+    r->begun_ns                    = c->read_ns;
+    return false;
+}
+
 /* ---- errands ---- */
 
 /* Who could use more than it claims, and was denied nothing for so long as others keep what is idle, misses
@@ -322,8 +376,17 @@ static bool claim_misses(const struct claim *c, uint64_t now_ns) {
     return c->missed_ns != 0 && now_ns < claim_unsays_ns(c);
 }
 
+static bool claim_read(struct claim *c, uint64_t now_ns, struct claim_errand *errand) {
+    c->out     = CLAIM_READ;
+    c->sent_ns = now_ns;
+    *errand    = (struct claim_errand){.act = CLAIM_READ, .number = c->number};
+    return true;
+}
+
+/* Or reads first, if the row that it would replace may tell of a reset. */
 static bool claim_write(struct claim *c, struct claim_process *p, uint64_t permits, uint64_t now_ns,
                         struct claim_errand *errand) {
+    if (!c->has_read && now_ns < p->resets_until_ns) return claim_read(c, now_ns, errand);
     c->out         = CLAIM_WRITE;
     c->is_raise    = permits > c->usable;
     c->target      = permits;
@@ -331,22 +394,14 @@ static bool claim_write(struct claim *c, struct claim_process *p, uint64_t permi
     c->demand_told = claim_demand(c);
     if (!claim_misses(c, now_ns)) c->demand_told = smaller(c->demand_told, permits);
     c->complains |= c->demand_told > permits; /* whenever it is done, if it is */
-    c->resets_sent     = c->resets;
-    c->number          = ++p->number;
+    resets_note_write(c, p, now_ns);
     p->members.keep_ns = larger(p->members.keep_ns, keep_ns(c));
     *errand            = (struct claim_errand){.act     = CLAIM_WRITE,
                                                .number  = c->number,
                                                .permits = permits,
                                                .demand  = c->demand_told,
-                                               .resets  = c->resets,
+                                               .resets  = c->resets.made,
                                                .keep_ns = keep_ns(c)};
-    return true;
-}
-
-static bool claim_read(struct claim *c, uint64_t now_ns, struct claim_errand *errand) {
-    c->out     = CLAIM_READ;
-    c->sent_ns = now_ns;
-    *errand    = (struct claim_errand){.act = CLAIM_READ, .number = c->number};
     return true;
 }
 
@@ -388,7 +443,7 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
 
 /* Whether the row must be written though nobody misses or frees any. */
 static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
-    if (c->reset_ns != 0 && c->resets_told < c->resets) return true;
+    if (c->resets.begun_ns != 0) return true;
     return c->usable > 0 && (c->is_lost || now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART);
 }
 
@@ -450,7 +505,7 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
         c->done_number = c->number;
         c->wrote_ns    = c->sent_ns;
         c->must_read   = c->is_raise || c->is_lost;
-        c->resets_told = larger(c->resets_told, c->resets_sent);
+        resets_note_done(c);
         return;
     }
     if (fate == CLAIM_UNKNOWN) c->told = larger(c->told, c->target);
@@ -458,22 +513,16 @@ void claim_written(struct claim *c, enum claim_fate fate, uint64_t now_ns) {
     claim_fail(c, now_ns);
 }
 
-/* What others claim, and what they could use. */
-struct claims {
-    uint64_t permits, demand;
-    uint64_t own_number;
-    uint64_t resets;
-    bool     misses; /* somebody could use more than it claims */
-};
-
 static struct claims claims_sum(const struct claim *c, const struct members *m,
                                 const struct claim_row *rows, uint32_t count, uint64_t now_ns) {
     struct claims sum = {0};
     for (uint32_t i = 0; i < count; i++) {
         const struct claim_row *row = &rows[i];
-        sum.resets                  = larger(sum.resets, row->resets);
+        sum.resets                  = larger(sum.resets, row->resets); /* also of the dead */
+        sum.numbers                 = larger(sum.numbers, row->number);
         if (row->id == m->id) {
             sum.own_number = row->number;
+            sum.own_resets = row->resets;
             continue;
         }
         if (!members_count(m, row->id, c->hold_us, now_ns)) continue;
@@ -485,14 +534,6 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
         sum.misses |= demand > row->permits;
     }
     return sum;
-}
-
-/* Somebody has told that the user is to be forgotten: all that was used before the last read that did not
- * show it, since then it was not done yet. What was used after that may have been used after the reset. */
-static void claim_see_resets(struct claim *c, uint64_t resets) {
-    if (resets <= c->resets) return;
-    c->resets = resets;
-    account_forget_before(c->account, c->read_ns / 1000);
 }
 
 bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim_row *rows,
@@ -509,7 +550,7 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
     uint64_t      fits   = smaller(c->target, above(c->limit, sum.permits));
     bool          raised = c->must_read && !lost && fits > c->usable;
     if (raised) c->usable = fits;
-    claim_see_resets(c, sum.resets);
+    resets_note_rows(c, &sum);
     /* Meanwhile others may have claimed what this one's row did not say. */
     if (c->is_lost && !lost && c->must_read)
         claim_lower(c, larger(above(c->limit, sum.permits), claim_live(c, now_ns)));

@@ -11,7 +11,8 @@
  *                number    counts its writes; the greater one wins, whenever it arrives
  *                permits   that it claims
  *                demand    permits that it could use in a window; above `permits` it misses them
- *                resets    of this user that the process knows of; who reads of more forgets what was used
+ *                resets    the last reset of this user that the process made, by its number; 0: none. Who
+ *                          reads a greater one than it knows of forgets what was used
  *
  *     errand     CLAIM_WRITE   writes the row so that a CLAIM_READ that begins later reads it, or a later one
  *                CLAIM_READ    reads the rows of all
@@ -21,6 +22,8 @@
  *     if (claim_serve(c, process, &request, now, &reply)) ...    -- there is the reply
  *     else ...                                                   -- serve it again after what ends an errand
  *     while (claim_poll(c, process, now, &errand)) do it         -- after each event, and at claim_next_ns()
+ *
+ * A reset is served when claim_reset() has told the others.
  *
  * One errand is out at a time; the driver ends each. Times are as in holder.h. One thread at a time. */
 #ifndef WEIR_LEASE_CLAIM_H
@@ -65,6 +68,21 @@ struct claim_process {
     uint64_t number; /* of the last write of any claim; the driver may raise it at any time */
     struct shortages shortages; /* the driver tells the others with each beat */
     bool is_crowded;            /* there is no room for users who do nothing: the driver's to say */
+    uint64_t
+        resets_until_ns; /* until then a row of this process may be there that tells of a reset */
+};
+
+/* What one claim knows of resets of its user, and what it does about one. Always: `made` is never less than
+ * what the row says; `known` is never less than `made`, nor than the number of the first write, once there
+ * was one; a reset is under way or none is, and what is under way is `made`. */
+struct claim_resets {
+    uint64_t known;    /* the greatest: who reads of a greater one forgets */
+    uint64_t made;     /* by this process, so that its row says so; 0: none */
+    uint64_t begun_ns; /* when the read began after which `made` was numbered; 0: all know of it */
+    uint64_t
+        done_ns; /* the same of the last that all know of: who asked before that has been served */
+    uint64_t sent; /* what the write says that is out */
+    uint64_t seen; /* the greatest number, of whatever, in the rows that were read last */
 };
 
 struct claim {
@@ -77,20 +95,18 @@ struct claim {
     uint64_t ceiling; /* at most usable: no more are granted, since others miss some */
     uint64_t told;    /* permits that others may believe to be claimed */
 
-    enum claim_act out;       /* the errand that is out */
-    bool           is_raise;  /* it is, or the read that follows is, for more than was usable */
-    bool           must_read; /* a raise was written */
-    uint64_t       number, done_number; /* of the row's writes: the last; the last that was done */
-    uint64_t       target;              /* what was written last */
+    enum claim_act out;           /* the errand that is out */
+    bool           is_raise;      /* it is, or the read that follows is, for more than was usable */
+    bool           must_read;     /* a raise was written */
+    uint64_t number, done_number; /* of the row's writes: the last; the last that was done; 0 */
+    uint64_t target;              /* what was written last */
     uint64_t sent_ns, wrote_ns; /* when the errand began; when the last write that was done began */
     uint64_t retry_at_ns;       /* no errand before, after one that failed */
 
     bool is_lost; /* the row was not there; nothing is granted until it is */
 
-    uint64_t resets;                   /* of the user that are known here */
-    uint64_t resets_sent, resets_told; /* by the last write; by those that were done */
-    uint64_t reset_ns;  /* when this process began one that is not told yet; 0: none */
-    bool     must_look; /* before a reset, or for who looks */
+    struct claim_resets resets;
+    bool                must_look; /* before a reset, or for who looks */
 
     uint64_t need,
         want; /* permits that a request waits for, and that would be welcome; 0: none does */
@@ -121,10 +137,14 @@ void claim_process_rejoin(struct claim_process *p, uint64_t id, uint64_t now_ns)
 /* A new process, or a user that it did not know; with a new account. */
 void claim_begin(struct claim *c, struct account *account);
 
-/* One request of a holder of this process. True: *reply says all that account_serve() would. False: the
- * store must be asked first; nothing has changed. */
+/* One request of a holder of this process; a reset only after claim_reset(). True: *reply says all that
+ * account_serve() would. False: the store must be asked first; nothing has changed. */
 bool claim_serve(struct claim *c, struct claim_process *p, const struct lease_request *q,
                  uint64_t now_ns, struct lease_reply *reply);
+
+/* A request that asked at asked_ns for a reset. True: all processes forget what was used before that, as soon
+ * as they read; claim_serve() does the rest. False: the store must be asked first, as above. */
+bool claim_reset(struct claim *c, struct claim_process *p, uint64_t asked_ns);
 
 /* A beat (message.h): a look at the process's clock. */
 void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_reply *reply);

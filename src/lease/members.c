@@ -41,6 +41,7 @@
 
 enum {
     RETRIES_A_BEAT = 4,
+    RENAME_BEATS   = 32, /* the longest wait between two names */
     DATED_PART =
         4, /* of the time that a record is kept: no claim counts for longer (CLAIM_KEEP_HOLDS) */
 };
@@ -60,10 +61,15 @@ void members_rejoin(struct members *m, uint64_t id, uint64_t now_ns) {
     m->id             = id;
     m->beat           = 0;
     m->is_joined      = false;
+    m->is_seen        = false;
     m->is_fenced      = false;
     m->valid_until_ns = 0;
     m->is_beating = m->is_looking = m->is_fencing = m->is_dating = false;
-    m->beats_at_ns = m->looks_at_ns = now_ns;
+    m->beats_at_ns                                               = now_ns + m->rename_wait_ns;
+    m->looks_at_ns                                               = now_ns;
+    /* Each may leave a record for hours, where joins are done and the answers come too late. */
+    uint64_t longest_ns = RENAME_BEATS * m->options.beat_ns;
+    m->rename_wait_ns   = between(m->options.beat_ns, 2 * m->rename_wait_ns, longest_ns);
     members_plan(m);
 }
 
@@ -212,6 +218,7 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
         uint64_t rho      = m->options.clock_error_ppm;
         uint64_t valid_ns = m->options.valid_ns / (PPM + rho) * (PPM - rho);
         m->is_joined      = true;
+        m->rename_wait_ns = 0;
         m->valid_until_ns = larger(m->valid_until_ns, m->beat_sent_ns + valid_ns);
         m->beats_at_ns    = m->beat_sent_ns + m->options.beat_ns;
         break;
@@ -223,7 +230,10 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
             m->beats_at_ns = now_ns;
         m->is_joined = true;
         break;
-    case MEMBERS_UNKNOWN: m->beats_at_ns = now_ns + m->options.beat_ns / RETRIES_A_BEAT; break;
+    case MEMBERS_UNKNOWN:
+        m->is_joined |= m->is_seen; /* it was done, then: so it goes on, and beats */
+        m->beats_at_ns = now_ns + m->options.beat_ns / RETRIES_A_BEAT;
+        break;
     }
 }
 
@@ -296,8 +306,12 @@ void members_looked(struct members *m, const struct members_record *records, uin
     m->looks_at_ns = now_ns + m->options.beat_ns / (records == NULL ? RETRIES_A_BEAT : 1);
     if (records == NULL) return;
     members_forget(m, records, count);
-    for (uint32_t i = 0; i < count; i++)
-        if (records[i].id != m->id) members_see(m, &records[i], now_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        if (records[i].id == m->id)
+            m->is_seen = true;
+        else
+            members_see(m, &records[i], now_ns);
+    }
     members_plan(m);
 }
 

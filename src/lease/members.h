@@ -7,7 +7,7 @@
  * one thing atomically, to change a member's record if a condition holds (Cassandra: a conditional update,
  * "LWT"):
  *
- *     member     id         of the process: 64 random bits, drawn when its memory begins (start, fork)
+ *     member     id         of the process: 63 random bits, drawn when its memory begins (start, fork)
  *                beat       how often it has said that it lives
  *                is_fenced  it may not say so any more
  *                shortages  users of whom it misses permits (shortage.h)
@@ -60,6 +60,8 @@ struct members {
     uint64_t               beat;
     uint64_t      keep_ns; /* the driver may raise it: as long as claims are kept at least */
     bool          is_joined;
+    bool          is_seen;        /* its record was there when it looked */
+    uint64_t      rename_wait_ns; /* before it joins under the next name */
     bool          is_fenced;      /* others believe that this one is dead: begin a new memory */
     uint64_t      valid_until_ns; /* what is claimed may be used before this */
     bool          is_beating, is_looking, is_fencing, is_dating; /* errands that are out */

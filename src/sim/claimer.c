@@ -101,6 +101,36 @@ void claimer_send(struct node *n, const struct lease_request *request) {
     claimer_go_on(n);
 }
 
+void claimer_reset(struct node *n) {
+    struct claimer *c = &n->claimer;
+    if (c->is_resetting) return;
+    c->is_resetting = true;
+    c->reset_ns     = node_own_now(n);
+    c->reset        = evidence_reset(n->evidence, n->world->now_ns);
+    world_note(n->world, "reset", n->number, 0, 0);
+    claimer_go_on(n);
+}
+
+/* Nobody gives up: a reset that is not told may be done at any time, and then nothing can be judged. */
+static void claimer_serve_reset(struct node *n) {
+    struct claimer      *c     = &n->claimer;
+    struct lease_request reset = {
+        .term_us = n->terms->term_us, .hold_us = n->terms->hold_us, .is_reset = true};
+    struct lease_reply reply;
+    if (!c->is_resetting || !claim_reset(&c->claim, &c->process, c->reset_ns)) return;
+    if (!claim_serve(&c->claim, &c->process, &reset, node_own_now(n), &reply)) return;
+    c->is_resetting = false;
+    evidence_reset_told(n->evidence, n->world->now_ns, c->reset);
+    world_note(n->world, "forgot", n->number, c->claim.resets.made, 0);
+}
+
+/* As claim_store.c does it: nothing is kept of a user of whom there is nothing to be known. */
+static void claimer_forget(struct claimer *c, uint64_t now_ns) {
+    bool waits = c->is_pending || c->is_resetting;
+    if (!waits && claim_is_idle(&c->claim, &c->process, now_ns))
+        claim_begin(&c->claim, &c->account);
+}
+
 static void claimer_go_on(struct node *n) {
     struct claimer *c = &n->claimer;
     if (members_is_over(&c->process.members, node_own_now(n))) {
@@ -111,6 +141,7 @@ static void claimer_go_on(struct node *n) {
         world_note(n->world, "member", n->number, c->process.members.id, 0);
     }
     if (c->is_pending && claimer_serve(n, &c->pending)) c->is_pending = false;
+    claimer_serve_reset(n);
 
     uint64_t              now_ns = node_own_now(n);
     struct members_errand member;
@@ -118,6 +149,7 @@ static void claimer_go_on(struct node *n) {
     while (members_poll(&c->process.members, now_ns, &member)) claimer_send_member(n, &member);
     while (claim_poll(&c->claim, &c->process, now_ns, &claim)) claimer_send_claim(n, &claim);
     if (claim_tells_shortage(&c->claim, now_ns)) shortage_add(&c->process.shortages, THE_USER);
+    claimer_forget(c, now_ns);
     uint64_t next_ns =
         smaller(members_next_ns(&c->process.members), claim_next_ns(&c->claim, now_ns));
     if (next_ns == UINT64_MAX || n->clock.rate_ppm == -1000000) return;

@@ -21,11 +21,16 @@ struct claimer {
     uint64_t             errands;      /* sent */
     uint64_t             claim_errand; /* the number of the one that is out; 0: none is */
     uint64_t             beat_errand, look_errand, fence_errand, date_errand;
-    uint64_t             timer; /* the last that was set: older ones are void */
+    bool                 is_resetting; /* somebody waits for that */
+    uint64_t             reset_ns;     /* since then, by its own clock */
+    size_t               reset;        /* its evidence */
+    uint64_t             timer;        /* the last that was set: older ones are void */
 };
 
 /* A memory begins. */
 void claimer_begin(struct node *n);
+/* Somebody asks that the user be forgotten. */
+void claimer_reset(struct node *n);
 /* What the holder sends. */
 void claimer_send(struct node *n, const struct lease_request *request);
 /* A reply leaves the ring for this node. */

@@ -17,6 +17,7 @@ static void *grow(void *items, size_t *room, size_t item_bytes) {
 void evidence_clear(struct evidence *e) {
     free(e->requests);
     free(e->admissions);
+    free(e->resets);
     *e = (struct evidence){0};
 }
 
@@ -38,4 +39,15 @@ void evidence_admit(struct evidence *e, uint64_t now_ns, size_t request, uint64_
         e->admissions = grow(e->admissions, &e->admission_room, sizeof *e->admissions);
     e->admissions[e->admission_count++] =
         (struct evidence_admission){.at_ns = now_ns, .cost = cost};
+}
+
+size_t evidence_reset(struct evidence *e, uint64_t now_ns) {
+    if (e->reset_count == e->reset_room)
+        e->resets = grow(e->resets, &e->reset_room, sizeof *e->resets);
+    e->resets[e->reset_count] = (struct evidence_reset){now_ns, UINT64_MAX};
+    return e->reset_count++;
+}
+
+void evidence_reset_told(struct evidence *e, uint64_t now_ns, size_t reset) {
+    e->resets[reset].told_ns = now_ns;
 }

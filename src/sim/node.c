@@ -30,7 +30,7 @@ struct arrival {
 };
 
 static event_fn node_decide, node_timer, node_beat, node_receive, node_crash, node_start,
-    node_pause;
+    node_pause, node_reset;
 static event_fn node_resume, node_change_rate, node_fork, node_cut, node_clog, node_greed,
     node_greed_late;
 static void node_go_on(struct node *n);
@@ -89,6 +89,7 @@ void node_begin(struct node *n) {
     plan(n, s->fork_every_ns, node_fork);
     plan(n, s->cut_every_ns, node_cut);
     plan(n, s->clog_every_ns, node_clog);
+    if (n->claimer.ring != NULL) plan(n, s->reset_every_ns, node_reset);
     if (node_has_cluster(n))
         world_at(n->world, random_below(&n->random_link, n->terms->contact_ns), node_beat, n, NULL,
                  0);
@@ -360,6 +361,15 @@ static void node_clog(struct world *w, void *subject, void *cargo) {
     n->clogged_until_ns = w->now_ns + random_below(&n->random_fault, most);
     world_note(w, "clog", n->number, n->clogged_until_ns, 0);
     plan(n, n->scenario->clog_every_ns, node_clog);
+}
+
+static void node_reset(struct world *w, void *subject, void *cargo) {
+    (void)cargo;
+    struct node *n = subject;
+    if (node_is_paused(n, node_reset, NULL, 0)) return;
+    if (n->is_up) claimer_reset(n);
+    plan(n, n->scenario->reset_every_ns, node_reset);
+    (void)w;
 }
 
 /* --- greed ----------------------------------------------------------------------------------- */

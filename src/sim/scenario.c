@@ -220,6 +220,13 @@ const struct scenario sim_scenarios[] = {
      .load_percent = 200, .calm_ns = 11500 * SIM_S, .outage_ns = 11400 * SIM_S, .duration_ns = 11800 * SIM_S,
      .crash_every_ns = 20000 * SIM_S, .repair_min_permille = 850, .trips_max_permille = 40000},
 
+    {RING(QUIET, "ring-resets", "a ring; bursts and pauses, and resets now and then"),
+     .traffic = TRAFFIC_BURSTS, .limit = 40, .duration_ns = 600 * SIM_S, .reset_every_ns = 200 * SIM_S,
+     .failover_every_ns = 20 * SIM_S, .trips_max_permille = 3000},
+    {RING(QUIET, "ring-greedy-resets", "a ring; an adversary, slow replicas that go down, and resets"),
+     GREEDY, .failover_every_ns = 2 * SIM_S, .replica_delay_ns = 50 * SIM_MS, .loss_permille = 100,
+     .duration_ns = 300 * SIM_S, .reset_every_ns = 100 * SIM_S},
+
     {RING(CHAOS, "ring-greedy", "a ring; an adversary in chaos"), GREEDY},
     {RING(CHAOS, "ring-greedy-small", "a ring; an adversary in chaos, 10 in 10 s"), GREEDY, .limit = 10},
     {RING(QUIET, "ring-greedy-down", "a ring; an adversary, replicas that are slow and go down"), GREEDY,

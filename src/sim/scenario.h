@@ -55,6 +55,7 @@ struct scenario {
     uint64_t clog_every_ns; /* a node's messages are held up for up to two terms, then all arrive */
     uint64_t rate_every_ns; /* a node's clock goes on at another rate */
     uint64_t crash_every_ns, pause_every_ns, fork_every_ns;
+    uint64_t reset_every_ns; /* in a ring: somebody asks a node to forget the user */
 
     /* A store that writes and reads by quorum (ring.h) if beat_ns is not 0; else one with a primary. */
     struct members_options members;

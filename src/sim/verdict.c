@@ -5,6 +5,9 @@
  *
  *     strict    no half-open window of real time holds more than the limit. The fullest one ends with
  *               an admission, so one for each is looked at.
+ *               What was admitted before a reset does not count after it. While one is under way, and
+ *               until what was leased before has ended, nothing is judged: each process forgets at
+ *               some time between question and answer.
  *     useful    admissions are compared with those of an ideal log that sees all callers at once: it
  *               admits whoever fits, and forgets after exactly a window. Where faults are on, only
  *               after they have stopped.
@@ -31,14 +34,27 @@ convict(struct verdict *v, const char *format, ...) {
     v->is_convicted = true;
 }
 
+/* Nothing is judged before this, as of resets that had begun at `now_ns`: those up to *next. */
+static uint64_t judged_from_ns(const struct evidence *e, const struct scenario *s, uint64_t now_ns,
+                               uint64_t from_ns, size_t *next) {
+    for (; *next < e->reset_count && e->resets[*next].begun_ns <= now_ns; ++*next) {
+        uint64_t told_ns  = e->resets[*next].told_ns;
+        uint64_t until_ns = told_ns == UINT64_MAX ? told_ns : told_ns + 2 * s->options.term_ns;
+        if (until_ns > from_ns) from_ns = until_ns;
+    }
+    return from_ns;
+}
+
 static void judge_strict(const struct evidence *e, const struct scenario *s, struct verdict *v) {
-    uint64_t sum = 0, at_ns = 0;
-    size_t   first = 0;
+    uint64_t sum = 0, at_ns = 0, from_ns = 0;
+    size_t   first = 0, resets = 0;
     for (size_t i = 0; i < e->admission_count; i++) {
         const struct evidence_admission *last = &e->admissions[i];
-        sum += last->cost;
         v->admitted += last->cost;
-        while (e->admissions[first].at_ns + s->window_ns <= last->at_ns)
+        from_ns = judged_from_ns(e, s, last->at_ns, from_ns, &resets);
+        sum += last->cost;
+        while (first <= i && (e->admissions[first].at_ns < from_ns ||
+                              e->admissions[first].at_ns + s->window_ns <= last->at_ns))
             sum -= e->admissions[first++].cost;
         if (sum <= v->fullest) continue;
         v->fullest = sum;

@@ -74,7 +74,8 @@ struct store_trip {
         is_alone; /* all but STORE_DONE: that is so of this account, and says nothing of the store */
     struct lease_reply reply; /* STORE_DONE */
 
-    struct store_trip *next; /* for whoever has the trip to put it on a list */
+    struct store_trip *next;    /* for whoever has the trip to put it on a list */
+    uint64_t           came_ns; /* for the store: when its thread saw the trip */
 };
 
 /* Takes the trip over until done(). A beat steps the shard's clock, rewinds it if rewind_us asks for it,

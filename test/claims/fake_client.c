@@ -351,6 +351,7 @@ static const struct {
 enum cassandra_status cassandra_submit(struct cassandra               *c,
                                        const struct cassandra_request *request) {
     CHECK(c == client);
+    CHECK_EQ(request->consistency, CQL_QUORUM);
     if (fake.is_full) return CASSANDRA_FULL;
     CHECK_LT(fake.out_count, FAKE_OUT_MAX);
     struct fake_errand *errand = &fake.out[fake.out_count++];

@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -620,6 +621,119 @@ TEST(what_is_missed_is_said_by_some_beats) {
     close_store();
 }
 
+/* ---- resets ---- */
+
+static void others_claim(unsigned user, uint64_t permits) {
+    (void)fake_member_add(500);
+    fake.rows[fake.row_count++] = (struct fake_row){
+        .name = name_of(user), .id = 500, .number = 1, .permits = permits, .demand = permits};
+}
+
+static struct fake_row *row_of(uint64_t id) {
+    unsigned i = 0;
+    while (i < fake.row_count && fake.rows[i].id != id) i++;
+    CHECK_LT(i, fake.row_count);
+    return &fake.rows[i];
+}
+
+/* As the API asks: with no limit. */
+static void ask_reset(struct ask *a, unsigned user) {
+    ask_begin(a, user, 0, HOLD_MS);
+    a->trip.request.id       = (struct lease_id){0};
+    a->trip.request.limit    = 0;
+    a->trip.request.is_reset = true;
+}
+
+static void reset_user(unsigned user) {
+    struct ask a;
+    ask_reset(&a, user);
+    ask(&a);
+    run(20);
+    must_end(&a, STORE_DONE, false);
+}
+
+/* Tells that the last lease was used, just now. */
+static void use_all(unsigned user, uint64_t count) {
+    struct ask a;
+    ask_begin(&a, user, 0, HOLD_MS);
+    a.trip.request.id           = (struct lease_id){0};
+    a.trip.request.report_count = 1;
+    a.trip.request.reports[0]   = (struct lease_report){
+          .id = {7, sequences - 1}, .is_final = true, .use_count = 1, .uses = {{0, count}}};
+    ask(&a);
+    must_end(&a, STORE_DONE, false);
+    CHECK(a.trip.reply.receipts[0].is_over);
+}
+
+static void look_at(unsigned user) {
+    struct ask a;
+    ask_begin(&a, user, LIMIT, HOLD_MS);
+    a.trip.request.id = (struct lease_id){0};
+    ask(&a);
+    run(50);
+    must_end(&a, STORE_DONE, false);
+}
+
+TEST(a_user_who_comes_back_still_has_the_reset_in_its_row) {
+    struct ask a;
+    open_joined();
+    others_claim(1, 50);
+    reset_user(1);
+    uint64_t resets = row_of(SELF)->resets;
+    CHECK_GT(resets, 0);
+    for (unsigned i = 0; i < 30; i++, fake_member(500)->beat++) run(1000); /* it is forgotten */
+    ask_for(&a, 1, 50);
+    run(50);
+    must_grant(&a, 50);
+    CHECK_EQ(row_of(SELF)->resets, resets);
+    use_all(1, 50);
+    run(300);
+    look_at(1);
+    ask_for(&a, 1, 50);
+    run(50);
+    must_grant(&a, 0); /* nothing that was used after the reset is forgotten */
+    close_store();
+}
+
+TEST(many_resets_at_once_are_one) {
+    open_joined();
+    others_claim(1, 50);
+    for (unsigned i = 0; i < CROWD; i++) {
+        ask_reset(&crowd[i], 1);
+        store->serve(store->context, &crowd[i].trip);
+    }
+    (void)fake_turn();
+    fake_pass(2 * MS);
+    answer(FAKE_READ);
+    answer(FAKE_WRITE);
+    for (unsigned i = 0; i < CROWD; i++) must_end(&crowd[i], STORE_DONE, false);
+    CHECK_EQ(fake_count(FAKE_READ) + fake_count(FAKE_WRITE), 0);
+    close_store();
+}
+
+/* Each that arrives is served once, and not each time that another one does: in a turn of seconds beats would
+ * be late. The time that it takes says so, since nothing else does. */
+TEST(a_crowd_that_looks_at_one_user_is_served_in_little_time) {
+    enum { LOOKS = 20000 };
+    static struct ask looks[LOOKS];
+    open_joined();
+    keep_out(FAKE_READ);
+    struct timespec begin, end;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    for (unsigned i = 0; i < LOOKS; i++) {
+        ask_begin(&looks[i], 1, 1, HOLD_MS);
+        looks[i].trip.request.id = (struct lease_id){0};
+        store->serve(store->context, &looks[i].trip);
+    }
+    (void)fake_turn();
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    CHECK_LT(end.tv_sec - begin.tv_sec, 5);
+    keep_none_out();
+    run(10);
+    for (unsigned i = 0; i < LOOKS; i++) must_end(&looks[i], STORE_DONE, false);
+    close_store();
+}
+
 /* ---- beats ---- */
 
 TEST(a_join_or_beat_of_unknown_outcome_is_followed_by_another) {
@@ -1018,6 +1132,24 @@ TEST(a_date_near_2038_is_kept_as_long_as_it_can_be) {
     close_store();
 }
 
+/* A short window's rows are kept for two hours, and used for one. */
+TEST(nothing_is_granted_that_is_kept_for_less_than_it_is_used) {
+    struct ask a;
+    open_joined();
+    fake.wall_ns = (YEAR_2038_S - UINT64_C(10700)) * SECOND;
+    ask_for(&a, 1, 10);
+    must_end(&a, STORE_REFUSED, true);
+    fake.wall_ns = (YEAR_2038_S - UINT64_C(10900)) * SECOND;
+    ask_for(&a, 1, 10);
+    run(10);
+    must_grant(&a, 10);
+    fake.wall_ns = (YEAR_2038_S + UINT64_C(10)) * SECOND;
+    ask_for(&a, 2, 10);
+    run(10);
+    must_grant(&a, 10);
+    close_store();
+}
+
 TEST(a_window_that_would_end_after_2037_is_refused_until_then) {
     struct ask a;
     open_joined();
@@ -1189,13 +1321,16 @@ TEST(a_check_says_what_the_client_says) {
 
 /* ---- whatever happens ---- */
 
-enum { USERS = 3, ASKS = 200, OTHER = 500, OTHERS_PERMITS = 40, LATER_MAX = 64, NAMES_MAX = 64 };
+enum { USERS = 3, ASKS = 400, OTHER = 500, OTHERS_PERMITS = 40, LATER_MAX = 64, NAMES_MAX = 64 };
 
 static struct {
     struct random      random;
     struct ask         asks[ASKS];
     uint64_t           granted_ns[ASKS]; /* 0: it was not */
     uint64_t           ids[ASKS];        /* of the process, then */
+    size_t             reports_of[ASKS]; /* which lease it tells of */
+    bool               is_reported[ASKS];
+    uint64_t           resets[USERS]; /* that its row was seen to tell of */
     unsigned           ask_count;
     struct fake_errand later[LATER_MAX]; /* ended, and may be done yet */
     unsigned           later_count;
@@ -1208,11 +1343,23 @@ static bool is_likely(unsigned percent) { return random_below(&chance.random, 10
 
 static uint64_t own_id(void) { return fake.next_id - 1; }
 
+/* What was used of a user before counts no more. */
+static void chance_forget(const struct store_name *name) {
+    for (unsigned i = 0; i < chance.ask_count; i++)
+        if (memcmp(&chance.asks[i].trip.name, name, sizeof *name) == 0) chance.granted_ns[i] = 0;
+}
+
 static void chance_ask_ends(struct store_trip *trip) {
     struct ask *a = trip->context;
     size_t      i = (size_t)(a - chance.asks);
     a->ends++;
-    if (trip->status != STORE_DONE || trip->reply.granted == 0) return;
+    if (trip->status != STORE_DONE) return;
+    if (trip->request.is_reset) chance_forget(&trip->name);
+    if (trip->request.report_count > 0 && trip->reply.receipts[0].settled > 0) {
+        size_t of = chance.reports_of[i]; /* used just now, unless it is forgotten */
+        if (chance.granted_ns[of] != 0) chance.granted_ns[of] = fake.now_ns;
+    }
+    if (trip->reply.granted == 0) return;
     chance.granted_ns[i] = fake.now_ns;
     chance.ids[i]        = own_id();
     chance_grants++;
@@ -1223,6 +1370,39 @@ static void chance_ask(void) {
     struct ask *a    = &chance.asks[chance.ask_count++];
     uint64_t    need = random_between(&chance.random, 1, 20);
     ask_begin(a, (unsigned)random_below(&chance.random, USERS), need, HOLD_MS);
+    a->trip.done = chance_ask_ends;
+    ask(a);
+}
+
+/* A look, a reset, or a report of a lease that this name was granted: all of it is used. */
+static void chance_ask_else(void) {
+    if (chance.ask_count == ASKS) return;
+    size_t      i    = chance.ask_count++;
+    size_t      of   = random_below(&chance.random, i + 1);
+    unsigned    user = (unsigned)random_below(&chance.random, USERS);
+    struct ask *a    = &chance.asks[i];
+    if (is_likely(20)) {
+        ask_reset(a, user);
+    } else {
+        ask_begin(a, user, random_between(&chance.random, 1, LIMIT), HOLD_MS);
+        a->trip.request.id = (struct lease_id){0};
+    }
+    bool is_there = of < i && chance.granted_ns[of] != 0 && chance.ids[of] == own_id();
+    bool has_term = is_there && fake.now_ns < chance.granted_ns[of] + TERM_MS * MS;
+    if (has_term && !chance.is_reported[of]) {
+        const struct ask *granted = &chance.asks[of];
+        ask_begin(a, user, 0, HOLD_MS);
+        a->trip.name                 = granted->trip.name;
+        a->trip.request.id           = (struct lease_id){0};
+        a->trip.request.report_count = 1;
+        a->trip.request.reports[0] =
+            (struct lease_report){.id        = granted->trip.request.id,
+                                  .is_final  = true,
+                                  .use_count = 1,
+                                  .uses      = {{0, granted->trip.reply.granted}}};
+        chance.reports_of[i]   = of;
+        chance.is_reported[of] = true;
+    }
     a->trip.done = chance_ask_ends;
     ask(a);
 }
@@ -1295,11 +1475,37 @@ static void chance_other(void) {
     fake_member(OTHER)->beat++;
 }
 
+/* It resets a user: above all numbers. */
+static void chance_other_resets(void) {
+    unsigned         user   = (unsigned)random_below(&chance.random, USERS);
+    struct fake_row *row    = &fake.rows[user];
+    uint64_t         number = row->number;
+    for (unsigned i = 0; i < fake.row_count; i++) {
+        if (memcmp(&fake.rows[i].name, &row->name, sizeof row->name) != 0) continue;
+        if (fake.rows[i].number > number) number = fake.rows[i].number;
+        if (fake.rows[i].resets > number) number = fake.rows[i].resets;
+    }
+    row->resets = number + 1;
+    row->number = number + 2;
+    chance_forget(&row->name);
+}
+
 static void chance_fence(void) {
     for (unsigned i = 0; i < fake.member_count; i++) {
         if (fake.members[i].id != own_id() || fake.members[i].is_fenced) continue;
         fake.members[i].is_fenced         = true;
         chance.fenced_ns[own_id() - SELF] = fake.now_ns;
+    }
+}
+
+/* Also of those that nobody waits for any more. */
+static void chance_see_resets(void) {
+    for (unsigned i = 0; i < fake.row_count; i++) {
+        const struct fake_row *row  = &fake.rows[i];
+        unsigned               user = row->name.bytes[0];
+        if (row->id == OTHER || row->resets <= chance.resets[user]) continue;
+        chance.resets[user] = row->resets;
+        chance_forget(&row->name);
     }
 }
 
@@ -1331,11 +1537,14 @@ static void chance_play(uint64_t seed) {
     for (unsigned kind = 0; kind < FAKE_KINDS; kind++) keep_out(kind);
     for (unsigned step = 0; step < 1500; step++) {
         if (is_likely(10)) chance_ask();
+        if (is_likely(10)) chance_ask_else();
+        if (is_likely(1)) chance_other_resets();
         if (is_likely(90)) chance_end();
         if (is_likely(10)) chance_do_later();
         if (is_likely(50)) run(random_below(&chance.random, 100));
         if (step % 300 == 299) chance_fence();
         chance_other();
+        chance_see_resets();
         chance_judge();
     }
     CHECK(!fake_member(OTHER)->is_fenced);

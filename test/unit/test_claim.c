@@ -17,6 +17,7 @@ struct process {
     uint64_t             sequence;
     uint64_t             hold_us; /* of its requests */
     uint64_t             now_ms;
+    uint64_t             reset_ms; /* when it was asked for a reset */
 };
 
 static void process_begin(struct process *p, uint64_t nodes) {
@@ -875,22 +876,49 @@ TEST(who_has_left_misses_nothing) {
     CHECK_EQ(p.claim.ceiling, 80);
 }
 
-/* Asks to forget the user; true: it is done. */
-static bool reset(struct process *p, struct lease_reply *reply) {
-    struct lease_request q = {
-        .limit = LIMIT, .term_us = TERM_US, .hold_us = HOLD_US, .is_reset = true};
+/* Asks, as the API does, to forget the user, which was asked for at reset_ms; true: it is done. */
+static bool reset_again(struct process *p, struct lease_reply *reply) {
+    struct lease_request q = {.term_us = TERM_US, .hold_us = HOLD_US, .is_reset = true};
+    if (!claim_reset(&p->claim, &p->self, p->reset_ms * MS)) return false;
     return claim_serve(&p->claim, &p->self, &q, p->now_ms * MS, reply);
 }
 
-static bool read_resets(struct process *p, uint64_t resets) {
+static bool reset(struct process *p, struct lease_reply *reply) {
+    p->reset_ms = p->now_ms;
+    return reset_again(p, reply);
+}
+
+/* Rows of which another's tells of a reset, and claims so many. */
+static bool read_two(struct process *p, uint64_t permits, uint64_t resets) {
     struct claim_errand e = poll(p);
     CHECK_EQ(e.act, CLAIM_READ);
     p->now_ms += 5;
     struct claim_row rows[] = {
-        {.id = SELF, .number = p->claim.done_number, .resets = p->claim.resets_told},
-        {.id = OTHER, .number = 1, .resets = resets}};
+        {.id      = SELF,
+         .number  = p->claim.done_number,
+         .permits = p->claim.told,
+         .resets  = p->claim.resets.made},
+        {.id = OTHER, .number = 1, .permits = permits, .demand = permits, .resets = resets}};
     return claim_has_read(&p->claim, &p->self, rows, 2, p->now_ms * MS);
 }
+
+static bool read_resets(struct process *p, uint64_t resets) { return read_two(p, 0, resets); }
+
+/* Does all of it; returns its number. */
+static uint64_t reset_all(struct process *p, uint64_t others) {
+    struct lease_reply reply;
+    CHECK(!reset(p, &reply));
+    CHECK(read_two(p, others, 0));
+    CHECK(!reset_again(p, &reply));
+    struct claim_errand e = poll(p);
+    CHECK_EQ(e.act, CLAIM_WRITE);
+    written(p, CLAIM_DONE);
+    CHECK(reset_again(p, &reply));
+    return e.resets;
+}
+
+static void use(struct process *p, uint64_t count);
+static void look(struct process *p, uint64_t resets);
 
 TEST(a_reset_is_told_to_others_before_it_is_done) {
     struct process p;
@@ -900,32 +928,224 @@ TEST(a_reset_is_told_to_others_before_it_is_done) {
     p.now_ms += 1000;
     CHECK(!reset(&p, &reply));
     CHECK(read_resets(&p, 3));
-    CHECK(!reset(&p, &reply));
+    CHECK(!reset_again(&p, &reply));
     CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25); /* it is in hand */
     CHECK_EQ(must_write(&p, 25).resets, 4);
-    CHECK(!reset(&p, &reply));
+    CHECK(!reset_again(&p, &reply));
     written(&p, CLAIM_UNKNOWN);
-    CHECK(!reset(&p, &reply));
+    CHECK(!reset_again(&p, &reply));
     p.now_ms += 100;
     CHECK_EQ(must_write(&p, 25).resets, 4);
     written(&p, CLAIM_DONE);
-    CHECK(reset(&p, &reply));
+    CHECK(reset_again(&p, &reply));
     CHECK(serve(&p, 25, &reply));
     CHECK_EQ(reply.granted, 25);
 }
 
-/* A row that has expired may have said any number that was not above those of writes. */
-TEST(a_reset_is_above_all_that_rows_may_have_said) {
+/* So whoever wrote its row before the reset was asked for knows it for a new one, whatever clocks show. */
+TEST(a_reset_is_above_all_numbers_in_rows) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    CHECK(!reset(&p, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    struct claim_row other = {.id = OTHER, .number = 1000000, .resets = 7};
+    CHECK(claim_has_read(&p.claim, &p.self, &other, 1, p.now_ms * MS));
+    CHECK(!reset_again(&p, &reply));
+    struct claim_errand e = must_write(&p, 0);
+    CHECK_GT(e.resets, 1000000);
+    CHECK_GT(e.number, e.resets);
+}
+
+TEST(what_is_written_after_a_reset_was_read_has_a_greater_number) {
+    struct process p;
+    process_begin(&p, 4);
+    take(&p, 5, 0);
+    look(&p, 1000000);
+    announce(&p, 6);
+    CHECK_GT(p.claim.number, 1000000);
+}
+
+TEST(all_who_asked_before_the_read_share_one_reset) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.now_ms += 1000;
+    uint64_t early_ms = p.now_ms;
+    CHECK(!reset(&p, &reply));
+    CHECK(read_resets(&p, 0));
+    uint64_t late_ms = p.now_ms;
+    CHECK(!reset(&p, &reply));
+    p.reset_ms = early_ms;
+    CHECK_EQ(poll(&p).act, CLAIM_READ); /* the late one looks first */
+    struct claim_row other = {.id = OTHER, .number = 1};
+    CHECK(claim_has_read(&p.claim, &p.self, &other, 1, p.now_ms * MS));
+    CHECK(!reset_again(&p, &reply));
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    for (unsigned i = 0; i < 100; i++) CHECK(reset_again(&p, &reply));
+    p.reset_ms = late_ms;
+    CHECK(reset_again(&p, &reply));
+    CHECK(!reset(&p, &reply)); /* who asks now has another one */
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+}
+
+/* The row of the old record is the only one that tells of it. */
+TEST(who_has_forgotten_a_user_reads_its_row_before_it_writes) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    uint64_t resets = reset_all(&p, 50);
+    p.now_ms += 30000;
+    CHECK(claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+    uint64_t number = p.claim.done_number;
+    claim_begin(&p.claim, &p.account);
+    CHECK(!serve(&p, 50, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    struct claim_row own = {.id = SELF, .number = number, .resets = resets};
+    CHECK(claim_has_read(&p.claim, &p.self, &own, 1, p.now_ms * MS));
+    CHECK(!serve_again(&p, 50, 50, LIMIT, &reply));
+    CHECK_EQ(must_write(&p, 50).resets, resets);
+    written(&p, CLAIM_DONE);
+    CHECK(read_two(&p, 50, 0));
+    CHECK(serve_again(&p, 50, 50, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 50);
+}
+
+TEST(who_has_told_of_no_reset_of_late_writes_at_once) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    (void)reset_all(&p, 0);
+    claim_begin(&p.claim, &p.account);
+    p.now_ms += 3 * KEEP / 2 / MS;
+    CHECK(!serve(&p, 5, &reply));
+    must_write(&p, 5);
+}
+
+/* Not what it has read of others: it would be there when theirs are gone, and then come back. */
+TEST(a_row_tells_of_the_resets_of_its_process_only) {
+    struct process p;
+    process_begin(&p, 4);
+    struct lease_reply reply;
+    take(&p, 5, 0);
+    look(&p, 1000);
+    CHECK(!serve(&p, 6, &reply));
+    CHECK_EQ(must_write(&p, 11).resets, 0);
+}
+
+/* Of before this memory: the replica that still shows it has a slow clock. */
+TEST(a_reset_that_comes_back_is_not_taken_for_a_new_one) {
+    struct process p;
+    process_begin(&p, 4);
+    p.self.number = 1000000;
+    take(&p, 50, 0);
+    look(&p, 0);
+    use(&p, 50);
+    look(&p, 0);
+    look(&p, 999999);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 50);
+    look(&p, 2000000);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0);
+}
+
+TEST(a_reset_that_nobody_waits_for_any_more_forgets_all_the_same) {
     struct process     p;
     struct lease_reply reply;
     process_begin(&p, 4);
     take(&p, 25, 0);
+    use(&p, 25);
     p.now_ms += 1000;
-    p.self.number = 1000000;
     CHECK(!reset(&p, &reply));
-    CHECK(read_resets(&p, 3));
+    CHECK(read_resets(&p, 0));
+    CHECK(!reset_again(&p, &reply));
+    CHECK(!claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+    must_write(&p, 25);
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0);
+}
+
+TEST(a_reset_is_not_forgotten_before_it_is_told) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
     CHECK(!reset(&p, &reply));
-    CHECK_GE(must_write(&p, 25).resets, 1000000);
+    CHECK(read_resets(&p, 0));
+    CHECK(!reset_again(&p, &reply));
+    CHECK(!claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+    must_write(&p, 0);
+    written(&p, CLAIM_DONE);
+    CHECK(claim_is_idle(&p.claim, &p.self, p.now_ms * MS));
+}
+
+/* Whose claim counts no more. */
+TEST(a_reset_by_who_has_died_is_heard_of) {
+    struct process p;
+    process_begin(&p, 4);
+    struct members_errand e;
+    while (members_poll(&p.self.members, p.now_ms * MS, &e)) continue;
+    struct members_record dead = {.id = OTHER, .beat = 1, .is_fenced = true};
+    members_looked(&p.self.members, &dead, 1, p.now_ms * MS);
+    p.now_ms += HOLD_US / 1000;
+    take(&p, 25, 0);
+    use(&p, 25);
+    look(&p, 0);
+    look(&p, 11);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0);
+}
+
+/* The user may have been reset after the read began, and then used. */
+TEST(what_was_used_while_a_read_was_out_is_not_forgotten) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, 0);
+    struct lease_request q = {
+        .need = LIMIT, .limit = LIMIT, .term_us = TERM_US, .hold_us = HOLD_US};
+    p.now_ms += 1000;
+    CHECK(!claim_serve(&p.claim, &p.self, &q, p.now_ms * MS, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    p.now_ms += 100;
+    use(&p, 25);
+    p.now_ms += 100;
+    struct claim_row own = {.id = SELF, .number = p.claim.done_number, .permits = 25};
+    CHECK(claim_has_read(&p.claim, &p.self, &own, 1, p.now_ms * MS));
+    look(&p, 11);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25);
+}
+
+/* A process that slept before it saw the answer: its row expires by when it was sent. */
+TEST(a_row_of_which_the_answer_comes_late_is_not_used_for_longer) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 1);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    CHECK(!serve(&p, 25, &reply));
+    must_write(&p, 25);
+    p.now_ms += KEEP / 2 / MS - 2000;
+    written(&p, CLAIM_DONE);
+    CHECK(read(&p, 0, 0));
+    CHECK(serve_again(&p, 25, 25, LIMIT, &reply));
+    CHECK_EQ(reply.granted, 25);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 1, &reply));
+    age(&p);
+    CHECK(!serve(&p, 1, &reply));
+}
+
+TEST(a_reset_changes_no_limit) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, 0);
+    use(&p, 25);
+    (void)reset_all(&p, 0);
+    CHECK_EQ(p.claim.limit, LIMIT);
+    CHECK_EQ(p.claim.usable, 25);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    CHECK(serve(&p, 25, &reply));
+    CHECK_EQ(reply.granted, 25);
 }
 
 /* Tells that the last lease was used, just now. */
@@ -958,7 +1178,7 @@ static void use_after_the_read(struct process *p) {
     p->now_ms += 20000; /* all has aged out */
     CHECK(serve(p, 25, &reply));
     use(p, 25);
-    look(p, 2);
+    look(p, 12);
     CHECK_EQ(account_live(&p->account, p->now_ms * 1000), 25);
 }
 
@@ -968,12 +1188,12 @@ TEST(who_reads_of_a_reset_forgets_once) {
     take(&p, 25, 0);
     use(&p, 25);
     look(&p, 0); /* nobody has reset it yet */
-    look(&p, 1);
+    look(&p, 11);
     CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 0);
     take(&p, 25, 0);
     use(&p, 25);
-    look(&p, 1);
-    look(&p, 1);
+    look(&p, 11);
+    look(&p, 11);
     CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25);
     use_after_the_read(&p);
 }

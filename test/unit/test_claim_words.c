@@ -325,3 +325,92 @@ TEST(a_record_of_which_a_part_has_expired_hides_no_other) {
     CHECK_EQ(read_beside((struct widths){8, 2, 4, 4}), -1);
     CHECK_EQ(read_beside((struct widths){8, 1, 3, 4}), -1);
 }
+
+/* ---- statements ---- */
+
+static void must_say(const struct claim_words *words, const char *text, bool is_conditional) {
+    const struct cassandra_request *request = &words->request;
+    CHECK_STR_EQ(request->statement->text, text);
+    CHECK_EQ(request->consistency, CQL_QUORUM);
+    CHECK_EQ(request->is_conditional, is_conditional);
+    if (is_conditional) CHECK_EQ(request->serial_consistency, CQL_SERIAL);
+}
+
+/* Two nodes of three that agree are what the promise stands on; and no test without three sees it. */
+TEST(all_is_asked_of_a_quorum) {
+    static const struct {
+        enum claim_act act;
+        const char    *text;
+    } rows[] = {
+        {CLAIM_WRITE, "INSERT INTO weir_claims (name, id, number, permits, demand, resets) "
+                      "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?"},
+        {CLAIM_READ, "SELECT id, number, permits, demand, resets FROM weir_claims WHERE name = ?"}};
+    static const struct {
+        enum members_act act;
+        const char      *text;
+    } members[] = {
+        {MEMBERS_JOIN, "INSERT INTO weir_members (bucket, id, beat, is_fenced, keep) "
+                       "VALUES (?, ?, ?, false, ?) IF NOT EXISTS USING TTL ?"},
+        {MEMBERS_BEAT,
+         "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = false, keep = ?, shortages = ? "
+         "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat < ?"},
+        {MEMBERS_FENCE, "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ? "
+                        "WHERE bucket = ? AND id = ? IF is_fenced = false AND beat = ?"},
+        {MEMBERS_DATE, "UPDATE weir_members USING TTL ? SET beat = ?, is_fenced = true, keep = ?, "
+                       "shortages = 0x, fenced_for = ? "
+                       "WHERE bucket = ? AND id = ? IF is_fenced = true AND beat = ?"},
+        {MEMBERS_LOOK, "SELECT id, beat, is_fenced, keep, shortages, fenced_for FROM weir_members "
+                       "WHERE bucket IN (0, 1, 2, 3, 4, 5, 6, 7)"}};
+    struct claim_words words;
+    struct store_name  name = {.bytes = {1}};
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct claim_errand errand = {.act = rows[i].act, .number = 1};
+        claim_words_write(&words, &errand, &name, 7, SECOND);
+        must_say(&words, rows[i].text, false);
+    }
+    for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
+        struct members_errand errand = {.act = members[i].act, .id = 7, .beat = 1};
+        claim_words_write_member(&words, &errand, SECOND);
+        must_say(&words, members[i].text, members[i].act != MEMBERS_LOOK);
+    }
+}
+
+/* ---- rows ---- */
+
+static void put_bigint(struct body *b, int64_t number) {
+    put_int(b, 4, 8);
+    put_int(b, 8, (uint64_t)number);
+}
+
+/* Nobody writes such a thing but by hand; and then others are read all the same. */
+TEST(a_row_that_is_not_whole_claims_all_there_is) {
+    const int64_t     bad[][4] = {{-1, 5, 5, 0},       {1, -5, 5, 0},        {1, 5, -5, 0},
+                                  {1, 5, 5, -1},       {1, INT64_MAX, 5, 0}, {INT64_MAX, 5, 5, 0},
+                                  {1, 5, 5, INT64_MAX}};
+    struct claim_row *rows     = NULL;
+    uint32_t          room     = 0, count;
+    for (unsigned i = 0; i <= sizeof bad / sizeof *bad; i++) {
+        struct body b = {.used = 0};
+        put_int(&b, 4, 2);
+        put_int(&b, 4, 4);
+        put_int(&b, 4, 5);
+        put_int(&b, 4, 2);
+        put_bigint(&b, 8);
+        for (unsigned k = 0; k < 4; k++) {
+            if (i < sizeof bad / sizeof *bad)
+                put_bigint(&b, bad[i][k]);
+            else
+                put_int(&b, 4, UINT32_MAX); /* null */
+        }
+        for (int64_t number = 9; number < 14; number++) put_bigint(&b, number);
+        struct cassandra_result result = result_of(&b);
+        CHECK(claim_words_rows(&result, &rows, &room, &count));
+        CHECK_EQ(count, 2);
+        CHECK_EQ(rows[0].id, 8);
+        CHECK_EQ(rows[0].number, 0);
+        CHECK_EQ(rows[0].permits, LIMIT_MAX);
+        CHECK_EQ(rows[0].resets, 0);
+        CHECK_EQ(rows[1].permits, 11);
+    }
+    free(rows);
+}

@@ -550,3 +550,63 @@ TEST(who_has_asked_for_all_that_is_due_has_time) {
         }
     }
 }
+
+/* Its rows of before are kept for as long as it said then. */
+TEST(a_record_is_kept_for_as_long_as_it_ever_said) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    join(&m, 1000);
+    CHECK(asks(&m, MEMBERS_LOOK, 1000, &e));
+    struct members_record record = {.id = OTHER, .beat = 1, .keep_ns = 80000 * MS};
+    members_looked(&m, &record, 1, 1000 * MS);
+    CHECK(asks(&m, MEMBERS_LOOK, 2000, &e));
+    record.keep_ns = 70000 * MS;
+    members_looked(&m, &record, 1, 2000 * MS);
+    CHECK(asks(&m, MEMBERS_FENCE, 6100, &e));
+    CHECK_EQ(e.keep_ns, 80000 * MS);
+}
+
+/* Answers come too late, and so each name may leave a record. */
+TEST(who_cannot_join_takes_new_names_less_and_less_often) {
+    struct members        m = members_new(0);
+    struct members_errand e;
+    unsigned              names = 0;
+    for (uint64_t now_ms = 0; now_ms < 3 * 3600 * 1000; now_ms += 100) {
+        if (members_is_over(&m, now_ms * MS)) members_rejoin(&m, 1000 + ++names, now_ms * MS);
+        while (members_poll(&m, now_ms * MS, &e)) {
+            if (e.act == MEMBERS_JOIN) members_beaten(&m, MEMBERS_UNKNOWN, now_ms * MS);
+            if (e.act == MEMBERS_LOOK) members_looked(&m, NULL, 0, now_ms * MS);
+        }
+    }
+    CHECK_GT(names, 100);
+    CHECK_LT(names, 320);
+}
+
+TEST(who_has_joined_waits_for_no_other_name) {
+    struct members        m = members_new(0);
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 0);
+    members_rejoin(&m, SELF, 6000 * MS);
+    CHECK(asks(&m, MEMBERS_JOIN, 6000, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 6000 * MS);
+    members_rejoin(&m, SELF, 12000 * MS);
+    CHECK(!asks(&m, MEMBERS_JOIN, 12000, &e));
+    join(&m, 13000);
+    members_rejoin(&m, SELF, 20000 * MS);
+    join(&m, 20000);
+}
+
+TEST(who_sees_its_record_has_joined) {
+    struct members        m = members_new(0);
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
+    CHECK(asks(&m, MEMBERS_LOOK, 100, &e));
+    struct members_record own = {.id = SELF, .beat = 1};
+    members_looked(&m, &own, 1, 200 * MS);
+    members_beaten(&m, MEMBERS_UNKNOWN, 2000 * MS);
+    CHECK_EQ(m.valid_until_ns, 0); /* nobody has said when */
+    CHECK(asks(&m, MEMBERS_BEAT, 2250, &e));
+    CHECK_EQ(e.id, SELF);
+    CHECK(!members_is_over(&m, 10000 * MS));
+}

@@ -343,10 +343,24 @@ static bool record_serve(struct claim_store *s, struct claim_record *record,
         trip_end_alone(trip, STORE_NOT_SENT, NULL);
         return true;
     }
+    bool is_reset = trip->request.is_reset;
+    if (is_reset && !claim_reset(&record->claim, &s->process, trip->came_ns)) return false;
     if (!claim_serve(&record->claim, &s->process, &trip->request, now_ns, &trip->reply))
         return false;
     trip_end_served(trip, now_ns);
     return true;
+}
+
+/* Or ends it, if its time is up. Returns when that is, if it waits. */
+static uint64_t record_serve_or_wait(struct claim_store *s, struct claim_record *record,
+                                     struct store_trip *trip, uint64_t now_ns) {
+    if (record_serve(s, record, trip, now_ns)) return UINT64_MAX;
+    if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
+        trip_end_unserved(s, trip, now_ns);
+        return UINT64_MAX;
+    }
+    claim_record_wait(&s->table, record, trip);
+    return trip->deadline_ns;
 }
 
 /* Serves those that wait, in their order, and ends those whose time is up. Returns when the next one's is. */
@@ -357,21 +371,16 @@ static uint64_t record_serve_waiting(struct claim_store *s, struct claim_record 
     while (trips != NULL) {
         struct store_trip *trip = trips;
         trips                   = trip->next;
-        if (record_serve(s, record, trip, now_ns)) continue;
-        if (now_ns >= trip->deadline_ns || store_is_hopeless(s, now_ns)) {
-            trip_end_unserved(s, trip, now_ns);
-            continue;
-        }
-        claim_record_wait(&s->table, record, trip);
-        next_ns = smaller(next_ns, trip->deadline_ns);
+        next_ns                 = smaller(next_ns, record_serve_or_wait(s, record, trip, now_ns));
     }
     return next_ns;
 }
 
-static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns) {
+/* What is to be done besides. The record's account is lent, and is not any more; nor may the record be there.
+ * At next_ns it is looked at again at the latest. */
+static void record_work(struct claim_store *s, struct claim_record *record, uint64_t next_ns,
+                        uint64_t now_ns) {
     struct claim_errand errand;
-    claim_table_lend(&s->table, record);
-    uint64_t next_ns = record_serve_waiting(s, record, now_ns);
     if (s->stage == LETTING_GO) claim_let_go(&record->claim, now_ns);
     if (record->waiting == NULL) claim_give_up(&record->claim);
     while (pace_has_room(&s->pace) && claim_poll(&record->claim, &s->process, now_ns, &errand))
@@ -391,11 +400,27 @@ static void record_go_on(struct claim_store *s, struct claim_record *record, uin
     due_move(&s->table.due, &record->due, larger(next_ns, now_ns + 1));
 }
 
+static void record_go_on(struct claim_store *s, struct claim_record *record, uint64_t now_ns) {
+    claim_table_lend(&s->table, record);
+    record_work(s, record, record_serve_waiting(s, record, now_ns), now_ns);
+}
+
+/* Those that wait already are not served again for one more: of a user whom thousands ask for at once each
+ * would be served thousands of times. */
+static void record_take_trip(struct claim_store *s, struct claim_record *record,
+                             struct store_trip *trip, uint64_t now_ns) {
+    uint64_t next_ns = record->waiting != NULL ? record->due.at_ns : UINT64_MAX;
+    claim_table_lend(&s->table, record);
+    next_ns = smaller(next_ns, record_serve_or_wait(s, record, trip, now_ns));
+    record_work(s, record, next_ns, now_ns);
+}
+
 /* ---- trips that arrive ---- */
 
+/* Longer than a server keeps a row, or this process's record: which would be cut, and used all the same. */
 static bool trip_is_kept_long(const struct store_trip *trip) {
-    return trip->request.hold_us >
-           claim_words_keep_ns_max(clock_wall_ns()) / 1000 / CLAIM_KEEP_HOLDS;
+    uint64_t keep_ns = trip->request.hold_us * 1000 * CLAIM_KEEP_HOLDS;
+    return larger(keep_ns, MEMBER_KEEP_NS_MIN) > claim_words_keep_ns_max(clock_wall_ns());
 }
 
 static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t now_ns) {
@@ -417,8 +442,8 @@ static void store_take(struct claim_store *s, struct store_trip *trip, uint64_t 
         trip_end_alone(trip, STORE_REFUSED, full);
         return;
     }
-    claim_record_wait(&s->table, record, trip);
-    record_go_on(s, record, now_ns);
+    trip->came_ns = now_ns;
+    record_take_trip(s, record, trip, now_ns);
 }
 
 static void store_take_arrived(struct claim_store *s, uint64_t now_ns) {

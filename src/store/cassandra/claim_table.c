@@ -141,16 +141,17 @@ struct claim_record *claim_table_next_ready(struct claim_table *t) {
 
 void claim_record_wait(struct claim_table *t, struct claim_record *record,
                        struct store_trip *trip) {
-    struct store_trip **end = &record->waiting;
-    if (*end == NULL) {
+    trip->next = NULL;
+    if (record->waiting == NULL) {
         record->next_waiting = t->waiting;
         record->link_waiting = &t->waiting;
         if (t->waiting != NULL) t->waiting->link_waiting = &record->next_waiting;
-        t->waiting = record;
+        t->waiting      = record;
+        record->waiting = trip;
+    } else {
+        record->waits_last->next = trip;
     }
-    while (*end != NULL) end = &(*end)->next;
-    trip->next = NULL;
-    *end       = trip;
+    record->waits_last = trip;
 }
 
 struct store_trip *claim_record_stop_waiting(struct claim_record *record) {

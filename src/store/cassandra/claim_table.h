@@ -29,6 +29,7 @@ struct claim_record {
     struct store_name        name;
     struct claim             claim;
     struct store_trip       *waiting; /* trips that the claim cannot serve yet, in their order */
+    struct store_trip       *waits_last;
     struct claim_record     *next_waiting, **link_waiting; /* who has some; NULL: it has none */
     struct claim_errand_out *out;                          /* NULL: none is out */
     struct claim_record     *next_ready;
