@@ -38,7 +38,8 @@ struct doctor_server {
     uint64_t trips_late;        /* of these: confirmed, but after wait_ns */
     uint64_t trips_unconfirmed; /* of these: not at all, as long as the doctor waits */
     char script_problem[REDIS_PROBLEM_BYTES_MAX]; /* why a script that writes cannot be run; "" */
-    char wait_problem[REDIS_PROBLEM_BYTES_MAX];   /* why they are not even asked to confirm; "" */
+    enum trouble script_trouble;
+    char wait_problem[REDIS_PROBLEM_BYTES_MAX]; /* why they are not even asked to confirm; "" */
 };
 
 struct doctor_facts {

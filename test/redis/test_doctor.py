@@ -192,7 +192,12 @@ class Doctor(unittest.TestCase):
                           "+info")
             code, promise, findings, _ = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
             self.assertEqual((code, promise, findings), (1, "strict until failover", {"disk", "eviction"}))
-            site.one.must("ACL", "SETUSER", "ann", "-evalsha")
+            site.one.must("ACL", "SETUSER", "ann", "-info")
+            code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
+            self.assertEqual((code, promise, findings),
+                             (1, "strict until failover", {"disk", "eviction", "version", "role", "replicas"}))
+            self.assertEqual({f["value"] for f in all_of_it if f["name"] in findings}, {"not told"})
+            site.one.must("ACL", "SETUSER", "ann", "+info", "-evalsha")
             code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
             self.assertEqual((code, promise), (1, "not strict"))
             self.assertIn("NOPERM", next(f["value"] for f in all_of_it if f["name"] == "scripts"))

@@ -56,6 +56,43 @@ TEST(what_forgets_users_is_not_strict) {
     check_level("scripts", DOCTOR_BROKEN);
 }
 
+TEST(what_a_server_does_not_tell_is_not_guessed) {
+    struct doctor_server *server = good();
+    server->role[0] = server->version[0] = '\0';
+    server->replicas                     = DOCTOR_UNKNOWN;
+    facts.replicas_wanted                = 1;
+    check_level("role", DOCTOR_CAVEAT);
+    CHECK_STR_EQ(found("role")->value, "not told");
+    CHECK_STR_EQ(found("version")->value, "not told");
+    CHECK_STR_EQ(found("replicas")->value, "not told");
+}
+
+TEST(of_a_replica_nothing_is_said_that_a_primary_should_do) {
+    memcpy(good()->role, "slave", 6);
+    check_level("role", DOCTOR_BROKEN);
+    CHECK(found("replicas") == NULL);
+    CHECK(found("waiting") == NULL);
+}
+
+TEST(why_no_script_runs_has_its_own_remedy) {
+    static const struct {
+        enum trouble trouble;
+        const char  *remedy;
+    } cases[] = {{TROUBLE_NOPERM, "run EVALSHA"},
+                 {TROUBLE_OOM, "maxmemory"},
+                 {TROUBLE_NOREPLICAS, "replicas"},
+                 {TROUBLE_READONLY, "name the primary"},
+                 {TROUBLE_CLUSTERDOWN, "assign all slots"},
+                 {TROUBLE_COMMAND, "renamed"},
+                 {TROUBLE_SCRIPT, "its log"}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct doctor_server *server = good();
+        memcpy(server->script_problem, "why", 4);
+        server->script_trouble = cases[i].trouble;
+        CHECK_CONTAINS(found("scripts")->remedy, cases[i].remedy);
+    }
+}
+
 TEST(what_a_restart_or_a_power_loss_takes_is_a_caveat) {
     memcpy(good()->appendonly, "no", 3);
     check_level("disk", DOCTOR_CAVEAT);
