@@ -3,8 +3,8 @@
  * link: one connection to one server, which comes back when it breaks.
  *
  * Requests wait in line, are sent many at a time, and meet their replies in the order in which they were
- * sent. Commands of our own go among them: the greeting (AUTH, SELECT, HELLO, ROLE, PING), SCRIPT LOAD, ASKING,
- * WAIT, and a PING when nothing else is to be said.
+ * sent. Commands of our own go among them: the greeting (AUTH, SELECT, HELLO, ROLE, PING), SCRIPT LOAD,
+ * ASKING, WAIT, and a PING when nothing else is to be said.
  *
  * A link decides nothing about a request but when to send it: what a reply or the loss of the connection
  * means for it is told to the owner. It is used by one thread. */
