@@ -318,6 +318,20 @@ static bool ask_cluster(struct redis *r, struct doctor_facts *facts, struct redi
     return facts->server_count > 0;
 }
 
+void doctor_ask_past(struct view servers, const struct redis_options *options,
+                     struct doctor_facts *facts) {
+    char                problem[REDIS_PROBLEM_BYTES_MAX];
+    struct redis_result result;
+    for (unsigned i = 0; i < facts->server_count; i++)
+        if (facts->servers[i].script_problem[0] != '\0') return;
+    struct lease_store *s = lease_store_open(servers, options, problem);
+    if (s == NULL) return;
+    facts->is_past_told = lease_store_past(s, clock_now_ns() + ASK_NS, &facts->past, &result);
+    redis_result_clear(&result);
+    struct store *interface = lease_store_interface(s);
+    interface->close(interface->context);
+}
+
 bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result) {
     redis_ready(r, clock_now_ns() + ASK_NS, result);
     if (result->status != REDIS_DONE) return false;

@@ -7,6 +7,7 @@
 
 #include "base/range.h"
 #include "base/text.h"
+#include "cmd/store_past.h"
 #include "store/redis/slot.h"
 
 enum {
@@ -263,10 +264,22 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
                 "%llu without a replica", (unsigned long long)alone);
 }
 
+/* Nothing is granted that may have been granted before: after FLUSHALL, or a restart without a disk. */
+static void judge_past(struct doctor_opinion *opinion, const struct lease_past *past) {
+    char text[STORE_PAST_BYTES_MAX];
+    bool is_whole = !store_past_write(past, text);
+    bool is_fine  = is_whole || store_past_is_fair(past);
+    doctor_find(opinion, is_fine ? DOCTOR_FINE : DOCTOR_IDLE, "", "past",
+                "wait until it knows a window and a lease's term; or say by weir init that it is "
+                "new, if it is known that nothing was granted",
+                "%s", is_whole ? "all that was granted is known" : text);
+}
+
 void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opinion) {
     opinion->level         = DOCTOR_FINE;
     opinion->is_idle       = false;
     opinion->finding_count = 0;
+    if (facts->is_past_told) judge_past(opinion, &facts->past);
     if (facts->kind == URL_CLUSTER) judge_cluster(opinion, facts);
     for (unsigned i = 0; i < facts->server_count; i++) {
         const struct doctor_server *s          = &facts->servers[i];

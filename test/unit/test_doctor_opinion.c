@@ -67,6 +67,21 @@ TEST(what_a_server_does_not_tell_is_not_guessed) {
     CHECK_STR_EQ(found("replicas")->value, "not told");
 }
 
+TEST(a_store_without_a_past_denies) {
+    (void)good();
+    facts.is_past_told = true;
+    facts.past         = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    check_level("past", DOCTOR_FINE);
+    facts.past = (struct lease_past){UINT64_C(86400000000), UINT64_MAX};
+    check_level("past", DOCTOR_FINE);
+    facts.past = (struct lease_past){7000000, 7000000};
+    check_level("past", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("past")->value, "before the last 7s");
+    CHECK_CONTAINS(found("past")->remedy, "weir init");
+    facts.past = (struct lease_past){0, 0};
+    check_level("past", DOCTOR_IDLE);
+}
+
 TEST(of_a_replica_nothing_is_said_that_a_primary_should_do) {
     memcpy(good()->role, "slave", 6);
     check_level("role", DOCTOR_BROKEN);
