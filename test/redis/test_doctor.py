@@ -263,6 +263,10 @@ class Doctor(unittest.TestCase):
             self.assertEqual(errors, f"weir doctor: {here}: it takes the connection, but does not answer; is TLS spoken there?\n")
             errors = doctor(f"redis+sentinel://{here}/x")[2]
             self.assertIn(f"{here}: the server is no Sentinel; use redis:// or redis+cluster://", errors)
+        with Single(is_sentinel=True) as site:
+            code, out, errors = doctor(site.url)
+            self.assertEqual((code, out), (3, ""))
+            self.assertIn("the server is a Sentinel; use redis+sentinel://", errors)
         for url in ("file:/tmp/x", "redis://u:secret@", "redis://h/x"):
             code, out, errors = doctor(url)
             self.assertEqual((code, out), (2, ""), errors)
