@@ -160,7 +160,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
                 "%llu connected, %llu bytes behind", (unsigned long long)s->replicas,
                 (unsigned long long)s->lag_bytes_max);
     judge_waiting(opinion, facts, s);
-    if (s->min_replicas == DOCTOR_UNKNOWN) {
+    if (s->min_replicas == DOCTOR_UNKNOWN || s->max_lag_s == DOCTOR_UNKNOWN) {
         doctor_find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas",
                     "allow CONFIG GET, or look there", "not told");
         return;
@@ -178,11 +178,14 @@ static void judge_memory(struct doctor_opinion *opinion, const struct doctor_ser
                     "allow CONFIG GET, or look there", "not told");
         return;
     }
-    bool              is_kept = strcmp(s->policy, "noeviction") == 0;
-    enum doctor_level level   = is_kept ? DOCTOR_FINE : DOCTOR_BROKEN;
+    bool              is_kept  = strcmp(s->policy, "noeviction") == 0;
+    enum doctor_level level    = is_kept ? DOCTOR_FINE : DOCTOR_BROKEN;
+    char              most[24] = "not told";
+    if (s->maxmemory != DOCTOR_UNKNOWN)
+        (void)snprintf(most, sizeof most, "%llu", (unsigned long long)s->maxmemory);
     doctor_find(opinion, level, s->address, "eviction",
                 "set maxmemory-policy noeviction: any other forgets users when memory is full",
-                "maxmemory-policy %s, maxmemory %llu", s->policy, (unsigned long long)s->maxmemory);
+                "maxmemory-policy %s, maxmemory %s", s->policy, most);
 }
 
 static void judge_disk(struct doctor_opinion *opinion, const struct doctor_server *s) {

@@ -63,6 +63,8 @@ TEST(what_a_server_does_not_tell_is_not_guessed) {
     facts.replicas_wanted                = 1;
     check_level("role", DOCTOR_CAVEAT);
     CHECK_STR_EQ(found("role")->value, "not told");
+    server->maxmemory = DOCTOR_UNKNOWN;
+    CHECK_STR_EQ(found("eviction")->value, "maxmemory-policy noeviction, maxmemory not told");
     CHECK_STR_EQ(found("version")->value, "not told");
     CHECK_STR_EQ(found("replicas")->value, "not told");
 }
