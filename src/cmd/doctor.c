@@ -21,8 +21,8 @@ static const char about[] =
     "limit can promise there. URLs: redis://HOST, redis+sentinel://H1,H2,H3/NAME,\n"
     "redis+cluster://H1,H2; cassandra://H1,H2/KEYSPACE; with rediss or cassandras for TLS.\n"
     "Without URL: $WEIR_STORE. Takes a second or a few. Redis: writes one key a server that lives\n"
-    "for a second. Cassandra: asks each node that answers, and writes some rows of nobody's,\n"
-    "which claim nothing and live for a minute.\n";
+    "for a second, and steps the clocks of limits that are there. Cassandra: asks each node that\n"
+    "answers, and writes some rows of nobody's, which claim nothing and live for a minute.\n";
 
 static const char epilogue[] =
     "examples:\n"
@@ -166,6 +166,7 @@ static bool examine_redis(const struct shared_url *said, uint64_t replicas, int 
     bool is_told = doctor_ask(r, &facts, &result);
     redis_close(r);
     if (!is_told) return fail(COMMAND_TROUBLE, result.problem, code);
+    doctor_ask_past(view_of(said->servers), &options, &facts);
     doctor_judge(&facts, &opinion);
     return true;
 }

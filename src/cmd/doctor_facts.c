@@ -71,6 +71,7 @@ static uint64_t info_number(struct view info, const char *name) {
 /* "slave0:ip=127.0.0.1,port=6380,state=online,offset=14,lag=0" */
 static uint64_t worst_lag(struct view info, uint64_t replicas) {
     uint64_t written = info_number(info, "master_repl_offset"), worst = 0;
+    if (written == DOCTOR_UNKNOWN) return DOCTOR_UNKNOWN;
     for (uint64_t i = 0; i < replicas && i < 100; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "slave%u", (unsigned)i);
@@ -87,18 +88,36 @@ static uint64_t worst_lag(struct view info, uint64_t replicas) {
     return worst;
 }
 
-static bool ask_info(struct redis *r, struct doctor_server *server, struct redis_result *result) {
-    if (!ask(r, server->slot, (const char *const[]){"INFO", NULL}, result)) return false;
+/* The client finds it out by HELLO, where a server knows that. */
+static bool is_of_another_kind(const struct doctor_facts *facts, struct view info,
+                               struct redis_result *result) {
+    enum trouble trouble     = TROUBLE_SCRIPT;
+    struct view  sentinel    = view_of("sentinel");
+    bool         is_sentinel = view_equals(info_value(info, "redis_mode"), sentinel) ||
+                       view_equals(info_value(info, "server_mode"), sentinel); /* Valkey */
+    if (is_sentinel) trouble = TROUBLE_SENTINEL;
+    if (facts->kind != URL_CLUSTER && info_number(info, "cluster_enabled") == 1)
+        trouble = TROUBLE_IN_CLUSTER;
+    if (trouble == TROUBLE_SCRIPT) return false;
+    redis_result_clear(result);
+    (void)snprintf(result->problem, sizeof result->problem, "%s", trouble_text(trouble));
+    return true;
+}
+
+/* Who may not run INFO has the rest looked at. */
+static bool ask_info(struct redis *r, const struct doctor_facts *facts,
+                     struct doctor_server *server, struct redis_result *result) {
+    server->replicas = DOCTOR_UNKNOWN;
+    if (!ask(r, server->slot, (const char *const[]){"INFO", NULL}, result)) {
+        bool is_hidden = result->status == REDIS_REFUSED &&
+                         (result->trouble == TROUBLE_NOPERM || result->trouble == TROUBLE_COMMAND);
+        redis_result_clear(result);
+        return is_hidden;
+    }
     struct view info = {"", 0};
     if (result->reply->type == REDIS_REPLY_STRING)
         info = (struct view){result->reply->str, result->reply->len};
-    if (view_equals(info_value(info, "redis_mode"), view_of("sentinel"))) {
-        redis_result_clear(result);
-        (void)snprintf(result->problem, sizeof result->problem,
-                       "the server is a Sentinel; use redis+sentinel://HOSTS/NAME, which finds the "
-                       "primary");
-        return false;
-    }
+    if (is_of_another_kind(facts, info, result)) return false;
     copy_text(server->version, info_value(info, "redis_version"));
     struct view valkey = info_value(info, "valkey_version");
     if (valkey.bytes > 0) copy_text(server->version, valkey);
@@ -164,6 +183,7 @@ static bool ask_whether_scripts_run(struct redis *r, struct doctor_server *serve
     ask_script(r, name, false, result);
     bool is_elsewhere = result->status == REDIS_REFUSED && result->trouble == TROUBLE_MOVED;
     (void)snprintf(server->script_problem, sizeof server->script_problem, "%s", result->problem);
+    server->script_trouble = result->trouble;
     redis_result_clear(result);
     return !is_elsewhere;
 }
@@ -298,6 +318,20 @@ static bool ask_cluster(struct redis *r, struct doctor_facts *facts, struct redi
     return facts->server_count > 0;
 }
 
+void doctor_ask_past(struct view servers, const struct redis_options *options,
+                     struct doctor_facts *facts) {
+    char                problem[REDIS_PROBLEM_BYTES_MAX];
+    struct redis_result result;
+    for (unsigned i = 0; i < facts->server_count; i++)
+        if (facts->servers[i].script_problem[0] != '\0') return;
+    struct lease_store *s = lease_store_open(servers, options, problem);
+    if (s == NULL) return;
+    facts->is_past_told = lease_store_past(s, clock_now_ns() + ASK_NS, &facts->past, &result);
+    redis_result_clear(&result);
+    struct store *interface = lease_store_interface(s);
+    interface->close(interface->context);
+}
+
 bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result) {
     redis_ready(r, clock_now_ns() + ASK_NS, result);
     if (result->status != REDIS_DONE) return false;
@@ -310,7 +344,7 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
     struct doctor_offset before[DOCTOR_SERVERS_MAX], after;
     for (unsigned i = 0; i < facts->server_count; i++) {
         struct doctor_server *server = &facts->servers[i];
-        if (!ask_info(r, server, result)) return false;
+        if (!ask_info(r, facts, server, result)) return false;
         server->min_replicas = ask_config_number(r, server, "min-replicas-to-write");
         server->max_lag_s    = ask_config_number(r, server, "min-replicas-max-lag");
         server->maxmemory    = ask_config_number(r, server, "maxmemory");

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/redis/lease_store.h"
 #include "store/redis/redis.h"
 #include "store/redis/url.h"
 
@@ -38,7 +39,8 @@ struct doctor_server {
     uint64_t trips_late;        /* of these: confirmed, but after wait_ns */
     uint64_t trips_unconfirmed; /* of these: not at all, as long as the doctor waits */
     char script_problem[REDIS_PROBLEM_BYTES_MAX]; /* why a script that writes cannot be run; "" */
-    char wait_problem[REDIS_PROBLEM_BYTES_MAX];   /* why they are not even asked to confirm; "" */
+    enum trouble script_trouble;
+    char wait_problem[REDIS_PROBLEM_BYTES_MAX]; /* why they are not even asked to confirm; "" */
 };
 
 struct doctor_facts {
@@ -50,6 +52,8 @@ struct doctor_facts {
     struct doctor_server servers[DOCTOR_SERVERS_MAX];
     char                 cluster_state[DOCTOR_TEXT_BYTES_MAX];
     uint64_t             slots_served;
+    bool                 is_past_told;
+    struct lease_past    past; /* of the shard that knows least */
 };
 
 /* Asks all of them; takes a second or longer, since clocks are compared over one. `r` should wait for
@@ -57,5 +61,10 @@ struct doctor_facts {
  * its patience. False: `result` says why no server
  * answers. Writes one key a server, which lives for a second. */
 bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result);
+
+/* Asks the store of these servers how far back it knows what was granted; steps the clocks that are there, as
+ * any question of a limit does. Nothing is told where no script runs. */
+void doctor_ask_past(struct view servers, const struct redis_options *options,
+                     struct doctor_facts *facts);
 
 #endif

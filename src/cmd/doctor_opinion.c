@@ -7,6 +7,7 @@
 
 #include "base/range.h"
 #include "base/text.h"
+#include "cmd/store_past.h"
 #include "store/redis/slot.h"
 
 enum {
@@ -18,6 +19,11 @@ enum {
 #define ROUND_TRIP_MAX_NS   UINT64_C(1000000000) /* that it can say */
 
 static void judge_version(struct doctor_opinion *opinion, const struct doctor_server *s) {
+    if (s->version[0] == '\0') {
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "version", "allow INFO, or look there",
+                    "not told");
+        return;
+    }
     char *rest  = NULL;
     long  major = strtol(s->version, &rest, 10);
     long  minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
@@ -28,11 +34,30 @@ static void judge_version(struct doctor_opinion *opinion, const struct doctor_se
                 waits ? " and WAITAOF" : ", no WAITAOF (7.2)");
 }
 
+/* What mends it, by what the server says. */
+static const char *script_remedy(enum trouble trouble) {
+    switch (trouble) {
+    case TROUBLE_NOPERM:
+        return "let the user of the URL run EVALSHA, SCRIPT LOAD and what docs/redis.md lists";
+    case TROUBLE_READONLY:
+    case TROUBLE_MASTERDOWN:
+    case TROUBLE_UNBLOCKED: return "name the primary in the URL, or the Sentinels that know it";
+    case TROUBLE_OOM: return "give it more maxmemory, or take away what else is kept there";
+    case TROUBLE_NOREPLICAS:
+        return "start the replicas that are missing, or lower min-replicas-to-write";
+    case TROUBLE_CLUSTERDOWN:
+        return "start the servers that are missing, and assign all slots (CLUSTER NODES)";
+    case TROUBLE_COMMAND:
+        return "use Redis 6.2 or newer, or Valkey, without EVALSHA and SCRIPT renamed";
+    default: return "see what the server says, and its log";
+    }
+}
+
 static void judge_script(struct doctor_opinion *opinion, const struct doctor_server *s) {
     bool is_ok = s->script_problem[0] == '\0';
     doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "scripts",
-                "let the user of the URL run EVALSHA, SCRIPT LOAD and what docs/redis.md lists",
-                "%.200s", is_ok ? "a script that writes is run" : s->script_problem);
+                script_remedy(s->script_trouble), "%s",
+                is_ok ? "a script that writes is run" : s->script_problem);
 }
 
 static bool is_often(uint64_t count, uint64_t of) { return count > 0 && count * OFTEN >= of; }
@@ -125,12 +150,17 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
             "none: nothing is promoted, and nothing survives the loss of this server");
         return;
     }
+    if (s->replicas == DOCTOR_UNKNOWN) {
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "replicas", "allow INFO, or look there",
+                    "not told");
+        return;
+    }
     doctor_find(opinion, s->replicas == 0 ? DOCTOR_CAVEAT : DOCTOR_FINE, s->address, "replicas",
                 "add a replica: if this server is lost, its users begin anew",
                 "%llu connected, %llu bytes behind", (unsigned long long)s->replicas,
                 (unsigned long long)s->lag_bytes_max);
     judge_waiting(opinion, facts, s);
-    if (s->min_replicas == DOCTOR_UNKNOWN) {
+    if (s->min_replicas == DOCTOR_UNKNOWN || s->max_lag_s == DOCTOR_UNKNOWN) {
         doctor_find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas",
                     "allow CONFIG GET, or look there", "not told");
         return;
@@ -148,11 +178,14 @@ static void judge_memory(struct doctor_opinion *opinion, const struct doctor_ser
                     "allow CONFIG GET, or look there", "not told");
         return;
     }
-    bool              is_kept = strcmp(s->policy, "noeviction") == 0;
-    enum doctor_level level   = is_kept ? DOCTOR_FINE : DOCTOR_BROKEN;
+    bool              is_kept  = strcmp(s->policy, "noeviction") == 0;
+    enum doctor_level level    = is_kept ? DOCTOR_FINE : DOCTOR_BROKEN;
+    char              most[24] = "not told";
+    if (s->maxmemory != DOCTOR_UNKNOWN)
+        (void)snprintf(most, sizeof most, "%llu", (unsigned long long)s->maxmemory);
     doctor_find(opinion, level, s->address, "eviction",
                 "set maxmemory-policy noeviction: any other forgets users when memory is full",
-                "maxmemory-policy %s, maxmemory %llu", s->policy, (unsigned long long)s->maxmemory);
+                "maxmemory-policy %s, maxmemory %s", s->policy, most);
 }
 
 static void judge_disk(struct doctor_opinion *opinion, const struct doctor_server *s) {
@@ -206,6 +239,18 @@ static void judge_clock(struct doctor_opinion *opinion, const struct doctor_serv
                 (long long)s->rate_ppm);
 }
 
+static void judge_role(struct doctor_opinion *opinion, const struct doctor_server *s) {
+    if (s->role[0] == '\0') {
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "role", "allow INFO, or look there",
+                    "not told");
+        return;
+    }
+    bool is_primary = strcmp(s->role, "master") == 0;
+    doctor_find(opinion, is_primary ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "role",
+                "name the primary in the URL, or the Sentinels that know it", "%s",
+                is_primary ? "primary" : "replica");
+}
+
 static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
     bool is_ok = strcmp(facts->cluster_state, "ok") == 0 && facts->slots_served == SLOT_COUNT;
     doctor_find(
@@ -222,20 +267,31 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
                 "%llu without a replica", (unsigned long long)alone);
 }
 
+/* Nothing is granted that may have been granted before: after FLUSHALL, or a restart without a disk. */
+static void judge_past(struct doctor_opinion *opinion, const struct lease_past *past) {
+    char text[STORE_PAST_BYTES_MAX];
+    bool is_whole = !store_past_write(past, text);
+    bool is_fine  = is_whole || store_past_is_fair(past);
+    doctor_find(opinion, is_fine ? DOCTOR_FINE : DOCTOR_IDLE, "", "past",
+                "wait until it knows a window and a lease's term; or say by weir init that it is "
+                "new, if it is known that nothing was granted",
+                "%s", is_whole ? "all that was granted is known" : text);
+}
+
 void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opinion) {
     opinion->level         = DOCTOR_FINE;
     opinion->is_idle       = false;
     opinion->finding_count = 0;
+    if (facts->is_past_told) judge_past(opinion, &facts->past);
     if (facts->kind == URL_CLUSTER) judge_cluster(opinion, facts);
     for (unsigned i = 0; i < facts->server_count; i++) {
         const struct doctor_server *s          = &facts->servers[i];
         bool                        is_primary = strcmp(s->role, "master") == 0;
         judge_version(opinion, s);
-        doctor_find(opinion, is_primary ? DOCTOR_FINE : DOCTOR_BROKEN, s->address, "role",
-                    "name the primary in the URL, or the Sentinels that know it", "%s",
-                    is_primary ? "primary" : "replica");
+        bool is_told = s->role[0] != '\0';
+        judge_role(opinion, s);
         judge_script(opinion, s);
-        judge_replicas(opinion, facts, s);
+        if (is_primary || !is_told) judge_replicas(opinion, facts, s);
         judge_memory(opinion, s);
         judge_disk(opinion, s);
         judge_clock(opinion, s);

@@ -25,10 +25,18 @@ def doctor(*words, env=None):
     return run.returncode, run.stdout, run.stderr
 
 
-def examined(*words):
-    """The promise, and the findings that are not fine. How busy the machine is makes none."""
+def init(store):
+    run = subprocess.run([BINARY, "init", store], capture_output=True, text=True, check=False, timeout=60)
+    return run.returncode, run.stdout, run.stderr
+
+
+def examined(*words, is_new=True):
+    """The promise, and the findings that are not fine. How busy the machine is makes none, nor that nobody has said
+    that the store is new, where whoever asks may say so."""
     url, *options = words
     joint = "&" if "?" in url else "?"
+    if is_new:
+        init(url)
     code, out, errors = doctor("--json", f"{url}{joint}round-trip=1s", *options)
     assert errors == "", errors
     said = json.loads(out)
@@ -78,6 +86,7 @@ def far_replica(site):
     delay = Delay(primary.port)
     replica = site.server(config=[*SAFE, f"replicaof 127.0.0.1 {delay.port}"])
     in_step(primary, [replica])
+    assert init(f"redis://127.0.0.1:{primary.port}")[0] == 0
     return primary, delay
 
 
@@ -92,6 +101,15 @@ class Doctor(unittest.TestCase):
             self.assertEqual(examined(site.url)[:3], (1, "strict until failover", {"disk"}))
             site.one.must("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
             self.assertEqual(examined(site.url)[:3], (1, "not strict", {"disk", "eviction"}))
+
+    def test_a_store_that_does_not_know_what_was_granted(self):
+        with Single(config=SAFE) as site:
+            self.assertEqual(examined(site.url, is_new=False)[:3], (1, "strict and idle", {"past"}))
+            self.assertEqual(examined(site.url)[:3], (0, "strict", set()))
+            site.one.must("FLUSHALL")
+            code, promise, findings, all_of_it = examined(site.url, is_new=False)
+            self.assertEqual((code, promise, findings), (1, "strict and idle", {"past"}))
+            self.assertIn("weir init", next(f["remedy"] for f in all_of_it if f["name"] == "past"))
 
     def test_what_gives_no_permits_although_it_is_strict(self):
         with Watched() as site:
@@ -124,10 +142,6 @@ class Doctor(unittest.TestCase):
             code, promise, findings, all_of_it = examined(url)
             self.assertEqual((code, promise, findings), (1, "strict and idle", {"waiting"}))
             self.assertIn("NOPERM", next(f["value"] for f in all_of_it if f["name"] == "waiting"))
-
-            def init(store):
-                run = subprocess.run([BINARY, "init", store], capture_output=True, text=True, check=False, timeout=60)
-                return run.returncode, run.stdout, run.stderr
             for _ in range(2):
                 code, out, errors = init(url)
                 self.assertEqual((code, out), (3, ""), "the second time, too")
@@ -192,7 +206,12 @@ class Doctor(unittest.TestCase):
                           "+info")
             code, promise, findings, _ = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
             self.assertEqual((code, promise, findings), (1, "strict until failover", {"disk", "eviction"}))
-            site.one.must("ACL", "SETUSER", "ann", "-evalsha")
+            site.one.must("ACL", "SETUSER", "ann", "-info")
+            code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
+            self.assertEqual((code, promise, findings),
+                             (1, "strict until failover", {"disk", "eviction", "version", "role", "replicas"}))
+            self.assertEqual({f["value"] for f in all_of_it if f["name"] in findings}, {"not told"})
+            site.one.must("ACL", "SETUSER", "ann", "+info", "-evalsha")
             code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
             self.assertEqual((code, promise), (1, "not strict"))
             self.assertIn("NOPERM", next(f["value"] for f in all_of_it if f["name"] == "scripts"))
@@ -227,6 +246,7 @@ class Doctor(unittest.TestCase):
             made = Certificates(folder)
             with Single(tls=made, config=SAFE) as site:
                 url = f"rediss://127.0.0.1:{site.port}"
+                self.assertEqual(init(f"{url}?ca-file={made.ca}")[0], 0)
                 self.assertEqual(examined(url, "--ca-file", made.ca)[0], 0)
                 code, out, errors = doctor(url, "--ca-file", made.other_ca)
                 self.assertEqual((code, out), (3, ""))
@@ -243,6 +263,10 @@ class Doctor(unittest.TestCase):
             self.assertEqual(errors, f"weir doctor: {here}: it takes the connection, but does not answer; is TLS spoken there?\n")
             errors = doctor(f"redis+sentinel://{here}/x")[2]
             self.assertIn(f"{here}: the server is no Sentinel; use redis:// or redis+cluster://", errors)
+        with Single(is_sentinel=True) as site:
+            code, out, errors = doctor(site.url)
+            self.assertEqual((code, out), (3, ""))
+            self.assertIn("the server is a Sentinel; use redis+sentinel://", errors)
         for url in ("file:/tmp/x", "redis://u:secret@", "redis://h/x"):
             code, out, errors = doctor(url)
             self.assertEqual((code, out), (2, ""), errors)

@@ -11,7 +11,6 @@ from driver import Driver
 from servers import IS_SLOW
 
 LATE_MS = 2000
-HELLO = b"+PONG\r\n"
 
 
 class Fake:
@@ -50,11 +49,16 @@ class Fake:
         self.thread.join()
 
 
+def greet(plug):
+    """Answers as a server does that does not tell of what kind it is."""
+    asked = plug.recv(65536)
+    plug.sendall(b"-ERR unknown command 'HELLO'\r\n+PONG\r\n" if b"HELLO" in asked else b"+PONG\r\n")
+
+
 def greets_then(bytes_of):
     """Answers the greeting as Redis does, and then says `bytes_of` to whatever comes, and listens on."""
     def talk(plug):
-        plug.recv(65536)
-        plug.sendall(HELLO)
+        greet(plug)
         while plug.recv(65536):
             plug.sendall(bytes_of() if callable(bytes_of) else bytes_of)
     return talk
@@ -105,8 +109,7 @@ class Hostile(unittest.TestCase):
 
     def test_a_reply_without_end_ends_the_connection(self):
         def talk(plug):
-            plug.recv(65536)
-            plug.sendall(HELLO)
+            greet(plug)
             plug.recv(65536)
             plug.sendall(b"$500000000\r\n")
             while True:
@@ -120,8 +123,7 @@ class Hostile(unittest.TestCase):
         def at_once(plug):
             pass
         def after_the_greeting(plug):
-            plug.recv(65536)
-            plug.sendall(HELLO)
+            greet(plug)
         def in_a_reply(plug):
             after_the_greeting(plug)
             plug.recv(65536)
@@ -154,8 +156,7 @@ class Hostile(unittest.TestCase):
     def test_redirections_in_a_circle_end(self):
         fakes = {}
         def circle(plug):
-            plug.recv(65536)
-            plug.sendall(HELLO)
+            greet(plug)
             while asked := plug.recv(65536):
                 port = fakes["one"].port
                 plug.sendall(b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$0\r\n\r\n:%d\r\n" % port if b"SLOTS" in asked

@@ -3,10 +3,16 @@
 
 import json
 import os
+import pathlib
 import subprocess
+import sys
 import unittest
 
 from servers import Cluster, Single, free_port, wait_for
+from test_hostile import Fake
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "server"))
+from weir_server import Server  # noqa: E402
 
 BINARY = os.environ["WEIR_BIN"]
 LONG_S = 90
@@ -17,6 +23,14 @@ def weir(*words, store=None):
     environment = os.environ | ({"WEIR_STORE": store} if store else {})
     ran = subprocess.run([BINARY, *words], capture_output=True, text=True, check=False, timeout=LONG_S, env=environment)
     return ran.returncode, ran.stdout, ran.stderr
+
+
+def refuses(said):
+    """Says it to whatever comes."""
+    def talk(plug):
+        while plug.recv(65536):
+            plug.sendall(f"-{said}\r\n".encode())
+    return talk
 
 
 class Told(unittest.TestCase):
@@ -53,6 +67,11 @@ class Told(unittest.TestCase):
         self.is_told_by_all(f"redis://ann:hidden@127.0.0.1:{site.port}",
                             f"127.0.0.1:{site.port}: the server does not know the command")
 
+    def test_a_login_is_not_repeated_by_whatever_answers(self):
+        for said in ("ERR syntax error near 'AUTH ann hidden PING'", "WRONGPASS ann hidden", "hidden"):
+            with self.subTest(said), Fake(refuses(said)) as fake:
+                self.is_told_by_all(f"redis://ann:hidden@127.0.0.1:{fake.port}", f"127.0.0.1:{fake.port}: the server ")
+
     def test_nobody_listens(self):
         here = f"127.0.0.1:{free_port()}"
         self.is_told_by_all(f"redis://ann:hidden@{here}", f"{here}: Connection refused")
@@ -81,9 +100,26 @@ class Told(unittest.TestCase):
 
     def test_a_server_of_a_cluster_that_is_asked_alone(self):
         with Cluster() as site:
-            key = "weir:{0}"
-            other = next(n for n in site.primaries() if n is not site.owner(key))
-            self.is_told_by_all(f"redis://127.0.0.1:{other.port}", "a Cluster needs a redis.cluster:// URL")
+            owner = site.owner("weir:{0}")
+            other = next(n for n in site.primaries() if n is not owner)
+            for node in (owner, other):
+                here = f"127.0.0.1:{node.port}"
+                self.is_told_by_all(f"redis://{here}", f"{here}: .*a Cluster needs a redis.cluster:// URL")
+            server = Server("--store", f"redis://127.0.0.1:{owner.port}")
+            self.addCleanup(server.stop)
+            with server.connect() as client:
+                client.ask("WEIR.ALLOW", "ann", 3, 10000)
+                wait_for("its trouble", lambda: b"a Cluster needs a redis+cluster:// URL" in client.ask("INFO", "store"))
+            self.assertEqual(owner.must("DBSIZE"), 0, "nothing was counted there")
+            # Who may ask nothing but what limits need is told, too.
+            owner.must("ACL", "SETUSER", "ann", "on", ">hidden", "~weir:*", "+ping", "+evalsha", "+script|load", "+time",
+                       "+mget", "+set", "+del")
+            self.is_told_by_all(f"redis://ann:hidden@127.0.0.1:{owner.port}", "a Cluster needs a redis.cluster:// URL")
+
+    def test_a_server_that_does_not_know_hello(self):
+        site = self.site(config=["rename-command HELLO nobody"])
+        self.assertEqual(weir("init", site.url)[0], 0)
+        self.assertIn(weir("doctor", site.url)[0], (0, 1))
 
 
 class New(unittest.TestCase):

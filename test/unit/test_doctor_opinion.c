@@ -56,6 +56,60 @@ TEST(what_forgets_users_is_not_strict) {
     check_level("scripts", DOCTOR_BROKEN);
 }
 
+TEST(what_a_server_does_not_tell_is_not_guessed) {
+    struct doctor_server *server = good();
+    server->role[0] = server->version[0] = '\0';
+    server->replicas                     = DOCTOR_UNKNOWN;
+    facts.replicas_wanted                = 1;
+    check_level("role", DOCTOR_CAVEAT);
+    CHECK_STR_EQ(found("role")->value, "not told");
+    server->maxmemory = DOCTOR_UNKNOWN;
+    CHECK_STR_EQ(found("eviction")->value, "maxmemory-policy noeviction, maxmemory not told");
+    CHECK_STR_EQ(found("version")->value, "not told");
+    CHECK_STR_EQ(found("replicas")->value, "not told");
+}
+
+TEST(a_store_without_a_past_denies) {
+    (void)good();
+    facts.is_past_told = true;
+    facts.past         = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    check_level("past", DOCTOR_FINE);
+    facts.past = (struct lease_past){UINT64_C(86400000000), UINT64_MAX};
+    check_level("past", DOCTOR_FINE);
+    facts.past = (struct lease_past){7000000, 7000000};
+    check_level("past", DOCTOR_IDLE);
+    CHECK_CONTAINS(found("past")->value, "before the last 7s");
+    CHECK_CONTAINS(found("past")->remedy, "weir init");
+    facts.past = (struct lease_past){0, 0};
+    check_level("past", DOCTOR_IDLE);
+}
+
+TEST(of_a_replica_nothing_is_said_that_a_primary_should_do) {
+    memcpy(good()->role, "slave", 6);
+    check_level("role", DOCTOR_BROKEN);
+    CHECK(found("replicas") == NULL);
+    CHECK(found("waiting") == NULL);
+}
+
+TEST(why_no_script_runs_has_its_own_remedy) {
+    static const struct {
+        enum trouble trouble;
+        const char  *remedy;
+    } cases[] = {{TROUBLE_NOPERM, "run EVALSHA"},
+                 {TROUBLE_OOM, "maxmemory"},
+                 {TROUBLE_NOREPLICAS, "replicas"},
+                 {TROUBLE_READONLY, "name the primary"},
+                 {TROUBLE_CLUSTERDOWN, "assign all slots"},
+                 {TROUBLE_COMMAND, "renamed"},
+                 {TROUBLE_SCRIPT, "its log"}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct doctor_server *server = good();
+        memcpy(server->script_problem, "why", 4);
+        server->script_trouble = cases[i].trouble;
+        CHECK_CONTAINS(found("scripts")->remedy, cases[i].remedy);
+    }
+}
+
 TEST(what_a_restart_or_a_power_loss_takes_is_a_caveat) {
     memcpy(good()->appendonly, "no", 3);
     check_level("disk", DOCTOR_CAVEAT);

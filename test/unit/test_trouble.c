@@ -36,6 +36,7 @@ TEST(each_error_has_its_meaning_and_its_cure) {
          TROUBLE_GIVE_UP},
         {"ERR AUTH <password> called without any password configured", TROUBLE_WRONGPASS,
          TROUBLE_GIVE_UP},
+        {"ERR Client sent AUTH, but no password is set", TROUBLE_WRONGPASS, TROUBLE_GIVE_UP},
         {"ERR invalid password", TROUBLE_WRONGPASS, TROUBLE_GIVE_UP},
         {"NOPERM this user has no permissions to run the 'evalsha' command", TROUBLE_NOPERM,
          TROUBLE_GIVE_UP},

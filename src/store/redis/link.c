@@ -280,6 +280,8 @@ static void link_greet(struct link *link) {
     bool is_said     = link->reader != NULL && link_say_auth(link);
     if (is_said && link->setting->database > 0)
         is_said = link_say_number(link, LINK_SELECT, "SELECT", link->setting->database);
+    if (is_said && link->setting->is_whole_wanted)
+        is_said = link_say_word(link, LINK_MODE, "HELLO");
     if (is_said && link->setting->is_primary_wanted)
         is_said = link_say_word(link, LINK_ROLE, "ROLE");
     if (is_said) is_said = link_say_word(link, LINK_HELLO_PING, "PING");
@@ -396,23 +398,62 @@ static void link_take_reply(struct link *link, redisReply *reply) {
     case LINK_ASKING: break;
     case LINK_AUTH:
     case LINK_SELECT:
+    case LINK_MODE:
     case LINK_ROLE:
     case LINK_HELLO_PING: link_take_greeting(link, expected.purpose, reply); break;
     }
     freeReplyObject(reply);
 }
 
+/* Who does not understand AUTH repeats what was said to it, with the password. So the words of a server are
+ * told on only where they are those of Redis, and never with the password in them. */
+static bool may_be_repeated(const struct link *link, enum link_purpose purpose,
+                            enum trouble trouble, const char *said) {
+    const char *password = link->setting->password;
+    bool        is_known = trouble != TROUBLE_COMMAND && trouble != TROUBLE_SCRIPT;
+    if (purpose == LINK_AUTH && !is_known) return false;
+    return password == NULL || password[0] == '\0' || strstr(said, password) == NULL;
+}
+
+static void link_lose_greeting(struct link *link, enum link_purpose purpose,
+                               const redisReply *reply) {
+    char         problem[REDIS_PROBLEM_BYTES_MAX];
+    enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
+    bool         is_said = may_be_repeated(link, purpose, trouble, reply->str);
+    const char  *text    = purpose == LINK_AUTH && trouble == TROUBLE_SCRIPT
+                               ? "the server refuses the login of the URL (AUTH)"
+                               : trouble_text(trouble);
+    (void)snprintf(problem, sizeof problem, "%s%s%.200s%s", text, is_said ? " (" : "",
+                   is_said ? reply->str : "", is_said ? ")" : "");
+    link_lose(link, &trouble, problem);
+}
+
+/* HELLO is the one command that tells it to every user, whatever their ACL. One server of a Cluster that has
+ * the slot would answer, and grant what the Cluster, in other slots, grants once more. */
+static void link_take_mode(struct link *link, const redisReply *reply) {
+    enum trouble trouble = TROUBLE_SCRIPT;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+        if (name->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING) continue;
+        if (strcmp(name->str, "mode") != 0) continue;
+        if (strcmp(value->str, "cluster") == 0) trouble = TROUBLE_IN_CLUSTER;
+        if (strcmp(value->str, "sentinel") == 0) trouble = TROUBLE_SENTINEL;
+    }
+    if (trouble != TROUBLE_SCRIPT) link_lose(link, &trouble, trouble_text(trouble));
+}
+
+/* Whether a server only does not tell what it is: it does not know HELLO, or not like this. */
+static bool is_untold(const redisReply *reply) {
+    enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
+    return trouble == TROUBLE_COMMAND || trouble == TROUBLE_SCRIPT || trouble == TROUBLE_NOPERM;
+}
+
 static void link_take_greeting(struct link *link, enum link_purpose purpose, redisReply *reply) {
-    char problem[REDIS_PROBLEM_BYTES_MAX];
     if (reply->type == REDIS_REPLY_ERROR) {
-        enum trouble trouble = trouble_of((struct view){reply->str, reply->len});
-        /* Who does not know AUTH repeats what was said, with the password. */
-        bool is_said = purpose != LINK_AUTH || trouble != TROUBLE_COMMAND;
-        (void)snprintf(problem, sizeof problem, "%s%s%.120s%s", trouble_text(trouble),
-                       is_said ? " (" : "", is_said ? reply->str : "", is_said ? ")" : "");
-        link_lose(link, &trouble, problem);
+        if (purpose != LINK_MODE || !is_untold(reply)) link_lose_greeting(link, purpose, reply);
         return;
     }
+    if (purpose == LINK_MODE) link_take_mode(link, reply);
     if (purpose == LINK_ROLE) {
         bool is_primary = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                           reply->element[0]->type == REDIS_REPLY_STRING &&

@@ -3,8 +3,8 @@
  * link: one connection to one server, which comes back when it breaks.
  *
  * Requests wait in line, are sent many at a time, and meet their replies in the order in which they were
- * sent. Commands of our own go among them: the greeting (AUTH, SELECT, ROLE, PING), SCRIPT LOAD, ASKING,
- * WAIT, and a PING when nothing else is to be said.
+ * sent. Commands of our own go among them: the greeting (AUTH, SELECT, HELLO, ROLE, PING), SCRIPT LOAD,
+ * ASKING, WAIT, and a PING when nothing else is to be said.
  *
  * A link decides nothing about a request but when to send it: what a reply or the loss of the connection
  * means for it is told to the owner. It is used by one thread. */
@@ -43,6 +43,7 @@ enum link_purpose {
     LINK_COMMAND,
     LINK_AUTH,
     LINK_SELECT,
+    LINK_MODE,
     LINK_ROLE,
     LINK_HELLO_PING,
     LINK_IDLE_PING,
@@ -65,6 +66,7 @@ struct link_setting {
     const char       *password;
     uint32_t          database;
     bool              is_primary_wanted; /* a replica is not the server that we mean */
+    bool              is_whole_wanted;   /* nor is one that has some slots of a Cluster */
     uint64_t          connect_ns;
     unsigned          replicas;
     uint64_t          replicas_ns;

@@ -61,6 +61,7 @@ static bool redis_set_options(struct redis *r, const struct redis_options *optio
                                        .password          = r->url.password,
                                        .database          = r->url.database,
                                        .is_primary_wanted = r->url.kind == URL_SENTINEL,
+                                       .is_whole_wanted   = r->url.kind != URL_CLUSTER,
                                        .connect_ns        = connect_ns,
                                        .replicas          = options->replicas,
                                        .replicas_ns       = replicas_ns,
@@ -378,8 +379,10 @@ static void redis_end_trouble(struct redis *r, struct request *request, const ch
     bool         is_for_ever = trouble_cure(trouble) == TROUBLE_GIVE_UP ||
                        trouble_cure(trouble) == TROUBLE_LOAD ||
                        (trouble_cure(trouble) == TROUBLE_REDIRECT && r->url.kind != URL_CLUSTER);
-    (void)snprintf(problem, sizeof problem, "%s%s%.160s%s", trouble_text(trouble),
-                   said[0] != '\0' ? " (" : "", said, said[0] != '\0' ? ")" : "");
+    const char *asked = request->asked != NULL ? request->asked : "";
+    (void)snprintf(problem, sizeof problem, "%s%s%s%s%.160s%s", asked, asked[0] != '\0' ? ": " : "",
+                   trouble_text(trouble), said[0] != '\0' ? " (" : "", said,
+                   said[0] != '\0' ? ")" : "");
     if (trouble == TROUBLE_SCRIPT) {
         redis_end(r, request, REDIS_FAILED, FATE_UNKNOWN, problem);
     } else {
@@ -570,12 +573,22 @@ static bool redis_redirect(struct redis *r, const struct link *link, struct requ
     return true;
 }
 
+/* In a Cluster nobody could tell otherwise who has refused it. */
+static void redis_note_asked(struct request *request, const struct link *link) {
+    char host[REDIS_SERVER_BYTES_MAX];
+    url_host_write(&link->dial.host, host, sizeof host);
+    if (request->asked != NULL && strcmp(request->asked, host) == 0) return;
+    free(request->asked);
+    request->asked = strdup(host);
+}
+
 static void redis_answered_trouble(struct redis *r, struct link *link, struct request *request,
                                    const struct redisReply *reply) {
     struct view said     = {reply->str, reply->len};
     request->has_trouble = true;
     request->trouble     = trouble_of(said);
-    request->place       = REQUEST_NEW;
+    redis_note_asked(request, link);
+    request->place = REQUEST_NEW;
     switch (trouble_cure(request->trouble)) {
     case TROUBLE_REDIRECT:
         if (redis_redirect(r, link, request, said)) return;

@@ -46,5 +46,6 @@ struct request *request_new(const struct redis_command *command, bool *is_long) 
 
 void request_free(struct request *request) {
     if (request->reply != NULL) freeReplyObject(request->reply);
+    free(request->asked);
     free(request);
 }

@@ -34,6 +34,7 @@ struct request {
     redis_done_fn              done;
     void                      *context;
     struct redisReply         *reply; /* REQUEST_HELD */
+    char                      *asked; /* has_trouble: who said it, "host:port"; NULL: no memory */
     uint64_t                   sent_ns;
     uint64_t           end_offset; /* REQUEST_SENT: of its last byte in all that its link sent */
     uint64_t           batch;      /* REQUEST_HELD: the WAIT that lets it go */

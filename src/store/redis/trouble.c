@@ -46,7 +46,8 @@ enum trouble trouble_of(struct view reply) {
         return TROUBLE_NO_CLUSTER;
     if (starts_with(reply, "ERR unknown command")) return TROUBLE_COMMAND;
     /* Before Redis 6 a wrong password was a plain error, and one too many still is. */
-    if (starts_with(reply, "ERR invalid password") || starts_with(reply, "ERR AUTH "))
+    if (starts_with(reply, "ERR invalid password") || starts_with(reply, "ERR AUTH ") ||
+        starts_with(reply, "ERR Client sent AUTH"))
         return TROUBLE_WRONGPASS;
     return TROUBLE_SCRIPT;
 }

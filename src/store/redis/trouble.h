@@ -58,8 +58,12 @@ enum trouble_cure {
     X(TROUBLE_CLIENTS, NULL, TROUBLE_LATER, "the server has its maxclients already")                   \
     X(TROUBLE_NO_CLUSTER, NULL, TROUBLE_GIVE_UP,                                                       \
       "the server is not part of a Cluster; use redis://")                                             \
+    X(TROUBLE_IN_CLUSTER, NULL, TROUBLE_GIVE_UP,                                                       \
+      "the server is one of a Cluster; a Cluster needs a redis+cluster:// URL")                        \
+    X(TROUBLE_SENTINEL, NULL, TROUBLE_GIVE_UP,                                                         \
+      "the server is a Sentinel; use redis+sentinel://HOSTS/NAME, which finds the primary")            \
     X(TROUBLE_COMMAND, NULL, TROUBLE_GIVE_UP,                                                          \
-      "the server does not know the command: it may be a Sentinel (use redis+sentinel://)")            \
+      "the server does not know the command: another program listens there, or it was renamed")        \
     X(TROUBLE_SCRIPT, NULL, TROUBLE_GIVE_UP, "the server reports an error")
 
 enum trouble {
