@@ -33,6 +33,7 @@ static enum store_watch_news watch_begin(struct store_watch *w, const char *text
     if (!may_say(w, now_ns)) return STORE_WATCH_NOTHING;
     w->is_told  = true;
     w->begun_ns = now_ns;
+    w->well_ns  = 0;
     keep_text(w, text);
     return STORE_WATCH_BEGUN;
 }
@@ -45,6 +46,8 @@ enum store_watch_news store_watch_note(struct store_watch *w, const char *compla
         if (problem == NULL && !is_steady) return STORE_WATCH_NOTHING;
         return watch_begin(w, problem != NULL ? problem : complaint, now_ns);
     }
+    if (problem != NULL) w->well_ns = 0;
+    if (problem == NULL && w->well_ns == 0) w->well_ns = now_ns;
     if (problem == NULL && !complains) {
         if (!may_say(w, now_ns)) return STORE_WATCH_NOTHING;
         w->is_told = false;

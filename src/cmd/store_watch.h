@@ -34,6 +34,7 @@ enum store_watch_news {
 struct store_watch {
     bool     is_told;                     /* of a trouble that is not over yet */
     uint64_t begun_ns;                    /* is_told: when that was */
+    uint64_t well_ns;                     /* is_told: since when it answers us; 0: it does not */
     uint64_t complaint_ns;                /* since when it complains; 0: it does not */
     uint64_t ask_ns;                      /* not to be asked before */
     uint64_t told_ns;                     /* the last line */

@@ -52,6 +52,15 @@ TEST(it_is_over_when_it_answers_and_nobody_complains) {
     CHECK(!watch.is_told);
 }
 
+TEST(the_seconds_for_which_a_complaint_stands_after_the_trouble_do_not_count) {
+    begin();
+    CHECK_EQ(second(late, gone), STORE_WATCH_BEGUN);
+    CHECK_EQ(lines(late, gone, 6), 0);
+    CHECK_EQ(lines(late, NULL, 10), 0);
+    CHECK_EQ(lines("", NULL, 3), 1);
+    CHECK_LE(watch.well_ns - watch.begun_ns, 8 * SECOND_NS);
+}
+
 TEST(a_single_trip_that_was_late_is_not_told) {
     begin();
     for (unsigned i = 0; i < 50; i++) {
