@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What include/weir.h says of a limiter on Redis, on a real server."""
 
+import os
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -32,6 +34,15 @@ class OnOne(Answers, OnOneServer):
                 self.assertEqual((child["allowed"], child["degraded"]), (3, 0), child)
                 rest = api.ask("ask", limit, user, limit, MINUTE, 1)
                 self.assertEqual((rest["allowed"], rest["degraded"]), (limit - 7, 0), rest)
+
+
+class Usage(unittest.TestCase):
+    def test_another_algorithm_is_wrong_usage(self):
+        for algorithm in "gcra", "fixed":
+            ran = subprocess.run([os.environ["WEIR_BIN"], "allow", "ann", "3/10s", "--algorithm", algorithm, "--store",
+                                  "redis://127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=90)
+            self.assertEqual((ran.returncode, ran.stdout), (2, ""))
+            self.assertIn("strict windows only", ran.stderr)
 
 
 class Slow:
