@@ -202,7 +202,7 @@ static void explain_trouble(weir *w) {
 static void explain_past(weir *w, const weir_request *request, const weir_decision *decision) {
     struct lease_past past;
     char              problem[OPEN_PROBLEM_BYTES_MAX], text[STORE_PAST_BYTES_MAX];
-    if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem) ||
+    if (!open_ask_about(w, request, clock_now_ns() + ASK_WAIT_NS, &past, problem) ||
         !open_wants_past(w, request, decision, &past) || !store_past_write(&past, text))
         return;
     terminal_complain(

@@ -11,7 +11,7 @@ import unittest
 
 from api import MINUTE, Answers, Api
 from fleet import init
-from servers import Certificates, OnOneServer, Single, wait_for
+from servers import Certificates, Cluster, OnOneServer, Single, wait_for
 
 HOW_CLOSED, HOW_LOCAL = 9, 11  # weir_how
 WHY_LATE, WHY_CUT = 1, 2  # weir_why
@@ -43,6 +43,28 @@ class Usage(unittest.TestCase):
                                   "redis://127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=90)
             self.assertEqual((ran.returncode, ran.stdout), (2, ""))
             self.assertIn("strict windows only", ran.stderr)
+
+
+class Parts(unittest.TestCase):
+    def allow(self, url, user, *more):
+        ran = subprocess.run([os.environ["WEIR_BIN"], "allow", user, "5/1h", *more, "--store", url + "?deadline=5s"],
+                             capture_output=True, text=True, check=False, timeout=90)
+        return ran.stdout, ran.stderr
+
+    def test_only_a_user_of_the_part_that_lost_its_past_is_told_of_it(self):
+        with Cluster() as site:
+            init(site.url)
+            owner = site.owner("weir:{0}")
+            for key in "weir:{0}", "weir:{0}:day", "weir:{0}:fortnight":
+                owner.ask("DEL", key)
+            lost = 0
+            for number in range(400):
+                out, errors = self.allow(site.url, f"ann{number}", "--times", "6")
+                self.assertEqual("denied for want of a past" in errors, "allowed" not in out, out + errors)
+                lost += "allowed" not in out
+                if lost and number > 2:
+                    return
+            self.fail("nobody is of the part that lost its past")
 
 
 class Slow:
