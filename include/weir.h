@@ -256,7 +256,9 @@ typedef struct weir_options {
 WEIR_API WEIR_MUST_CHECK weir *weir_open(const char *url, const weir_options *options,
                                          weir_error *error);
 
-/* Ends a limiter. No other thread may still be inside a call with it. NULL is allowed. */
+/* Ends a limiter. No other thread may still be inside a call with it. NULL is allowed. On a store that many
+ * hosts share, what is in hand is given back first, for which
+ * it may wait a second. */
 WEIR_API void weir_close(weir *w);
 
 /* May `user` act now? Counts the act if so. True: at most `limit` acts, this one included, were

@@ -28,8 +28,13 @@ enum { OPEN_PROBLEM_BYTES_MAX = 640 };
 bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
               char problem[OPEN_PROBLEM_BYTES_MAX]);
 
+/* The same, but for the past: of a Cluster's parts that of the one that decides the request. */
+bool open_ask_about(weir *w, const weir_request *request, uint64_t deadline_ns,
+                    struct lease_past *past, char problem[OPEN_PROBLEM_BYTES_MAX]);
+
 /* Whether it is for want of a past that a remote store has denied this just now: it would have denied
- * everybody. `past` was asked after the decision. */
+ * everybody. `past` was asked about this request, after
+ * the decision. */
 bool open_wants_past(const weir *w, const weir_request *request, const weir_decision *decision,
                      const struct lease_past *past);
 

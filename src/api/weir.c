@@ -406,6 +406,13 @@ _Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)REDIS_PROBLEM_BYTES_MAX, "pro
 
 bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
               char problem[OPEN_PROBLEM_BYTES_MAX]) {
+    return open_ask_about(w, NULL, deadline_ns, past, problem);
+}
+
+bool open_ask_about(weir *w, const weir_request *request, uint64_t deadline_ns,
+                    struct lease_past *past, char problem[OPEN_PROBLEM_BYTES_MAX]) {
+    uint32_t shard =
+        request != NULL ? remote_shard_of(w->shared.remote, request) : LEASE_STORE_SHARDS;
     const struct shared *s = &w->shared;
     struct redis_result  result;
     deadline_ns = larger(deadline_ns, clock_now_ns() + 4 * (uint64_t)s->url.round_trip_ns);
@@ -413,7 +420,8 @@ bool open_ask(weir *w, uint64_t deadline_ns, struct lease_past *past,
     *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
     if (s->claims != NULL)
         return claim_store_check(s->claims, s->url.keyspace, deadline_ns, problem);
-    if (s->redis == NULL || lease_store_past(s->redis, deadline_ns, past, &result)) return true;
+    if (s->redis == NULL || lease_store_past_of(s->redis, shard, deadline_ns, past, &result))
+        return true;
     (void)snprintf(problem, OPEN_PROBLEM_BYTES_MAX, "%s", result.problem);
     redis_result_clear(&result);
     return false;
@@ -435,7 +443,7 @@ bool open_wants_past(const weir *w, const weir_request *request, const weir_deci
     uint64_t past_us = is_long ? past->long_us : past->us;
     uint64_t span_us = terms.term_us + terms.hold_us;
     if (past_us >= span_us) return false;
-    /* Of a Cluster the part that knows least may be another than the user's: the wait is another, too. */
+    /* Whoever is denied for that waits for all that is lacking. */
     uint64_t wait_us = (uint64_t)decision->retry_after_ns / 1000;
     return wait_us + past_us + span_us / SPAN_PARTS >= span_us;
 }

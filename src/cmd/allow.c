@@ -35,6 +35,7 @@ static const char epilogue[] =
     "  weir allow ann 10/1s --algorithm gcra --burst 20 --cost 5\n"
     "\n"
     "exit codes: 0 all were allowed; 1 at least one was denied; 2 wrong usage; 3 trouble.\n"
+    "Where a shared store does not decide, the policy of its URL does, and 0 or 1 is its answer.\n"
     "With --json, one line for each question: allowed, remaining, limit, window_ns, cost,\n"
     "retry_after_ns (null: never), reset_after_ns, and user (user_hex if it is not UTF-8).\n";
 
@@ -131,6 +132,12 @@ int allow_main(int count, char **words) {
                           "cassandra://... instead, which goes on");
         return COMMAND_USAGE;
     }
+    if (shared_is_url(store) && algorithm != WEIR_STRICT) {
+        terminal_complain(
+            "allow", "--algorithm %s: a store that many hosts share decides strict windows only",
+            args_algorithms[algorithm]);
+        return COMMAND_USAGE;
+    }
     weir *w = store_open("allow", store, NULL, &code);
     if (w == NULL) return code;
     code = ask(w, &request, times, args.operands[1], as_json, is_quiet);
@@ -195,7 +202,7 @@ static void explain_trouble(weir *w) {
 static void explain_past(weir *w, const weir_request *request, const weir_decision *decision) {
     struct lease_past past;
     char              problem[OPEN_PROBLEM_BYTES_MAX], text[STORE_PAST_BYTES_MAX];
-    if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem) ||
+    if (!open_ask_about(w, request, clock_now_ns() + ASK_WAIT_NS, &past, problem) ||
         !open_wants_past(w, request, decision, &past) || !store_past_write(&past, text))
         return;
     terminal_complain(

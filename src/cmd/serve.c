@@ -61,6 +61,9 @@ static const char epilogue[] =
 #define FIRST_WAIT_NS UINT64_C(2000000000)
 #define ASK_WAIT_NS   UINT64_C(1000000000)
 
+/* How often a store of which nobody complains is asked how far back it knows what was granted. */
+#define LOOK_NS UINT64_C(10000000000)
+
 enum {
     LISTEN_MAX              = 16,
     THREADS_MAX             = 256,
@@ -352,17 +355,33 @@ static void say_ready(const struct serve *serve, const struct server *server) {
 
 struct watching {
     weir              *w;
+    bool               can_forget; /* what was granted, as Redis can */
+    bool               has_known;
     struct store_watch watch;
+    struct lease_past  known;   /* has_known: when it was asked last */
+    uint64_t           look_ns; /* at its past, next */
 };
 
-/* So that nobody has to find out why nothing is granted. It may be mended while this server runs. */
-static void warn_of_past(const struct lease_past *past) {
+/* So that nobody has to find out why nothing is granted. It may be mended while this server runs. Of a past
+ * that was lost meanwhile weir init says nothing: it takes no word against who knew it, as we did. */
+static void note_past(struct watching *it, const struct lease_past *past, uint64_t now_ns) {
     char text[STORE_PAST_BYTES_MAX];
-    if (!store_past_is_fair(past) && store_past_write(past, text))
+    bool is_lost  = it->has_known && store_past_is_shorter(past, &it->known);
+    bool is_short = !it->has_known && !store_past_is_fair(past);
+    it->known     = *past;
+    it->has_known = true;
+    it->look_ns   = now_ns + LOOK_NS;
+    if (is_lost && store_past_write(past, text))
+        terminal_complain(
+            "serve",
+            "this store has lost its past and %s; each is granted again when its window "
+            "and a term have passed",
+            text);
+    if (is_short && store_past_write(past, text))
         terminal_complain("serve", "this store %s; if it is new, say so with weir init", text);
 }
 
-static void say_news(const struct store_watch *watch, enum store_watch_news news, uint64_t now_ns) {
+static void say_news(const struct store_watch *watch, enum store_watch_news news) {
     char        quoted[TERMINAL_QUOTE_BYTES_MAX], lasted[TEXT_DURATION_BYTES_MAX];
     const char *text = terminal_quote(view_of(watch->text), quoted);
     const char *more = strstr(text, "see weir doctor") != NULL ? "" : "; see weir doctor";
@@ -378,23 +397,34 @@ static void say_news(const struct store_watch *watch, enum store_watch_news news
         terminal_complain("serve", "the trouble with the store goes on: %s%s", text, more);
         return;
     case STORE_WATCH_OVER:
-        text_duration_write_short((int64_t)((now_ns - watch->begun_ns) / WEIR_SECOND) * WEIR_SECOND,
-                                  lasted);
+        text_duration_write_short(
+            (int64_t)((watch->well_ns - watch->begun_ns) / WEIR_SECOND) * WEIR_SECOND, lasted);
         terminal_complain("serve", "the store answers again, after %s", lasted);
         return;
     }
 }
 
-static void ask_store(struct watching *it, const char *complaint, uint64_t wait_ns, bool is_first) {
+static void ask_store(struct watching *it, const char *complaint, uint64_t wait_ns) {
     struct lease_past     past;
     char                  problem[OPEN_PROBLEM_BYTES_MAX];
     bool                  answers = open_ask(it->w, clock_now_ns() + wait_ns, &past, problem);
     uint64_t              now_ns  = clock_now_ns();
     enum store_watch_news news =
         store_watch_note(&it->watch, complaint, answers ? NULL : problem, now_ns);
-    say_news(&it->watch, news, now_ns);
-    /* It may have come back without what it had. */
-    if (answers && (is_first || news == STORE_WATCH_OVER)) warn_of_past(&past);
+    say_news(&it->watch, news);
+    /* It may have come back without what it had, and so soon that nobody missed it. */
+    if (answers && !it->watch.is_told) note_past(it, &past, now_ns);
+}
+
+/* Nobody need complain of a store that is emptied. One that does not answer now is told when somebody's
+ * question has shown it. */
+static void look_at_past(struct watching *it) {
+    struct lease_past past;
+    char              problem[OPEN_PROBLEM_BYTES_MAX];
+    bool              answers = open_ask(it->w, clock_now_ns() + ASK_WAIT_NS, &past, problem);
+    uint64_t          now_ns  = clock_now_ns();
+    it->look_ns               = now_ns + LOOK_NS;
+    if (answers) note_past(it, &past, now_ns);
 }
 
 static void watch_store(void *context) {
@@ -402,7 +432,10 @@ static void watch_store(void *context) {
     char             complaint[STORE_HEALTH_BYTES];
     open_trouble(it->w, complaint, sizeof complaint);
     if (store_watch_wants(&it->watch, complaint, clock_now_ns()))
-        ask_store(it, complaint, ASK_WAIT_NS, false);
+        ask_store(it, complaint, ASK_WAIT_NS);
+    else if (it->can_forget && complaint[0] == '\0' && !it->watch.is_told &&
+             clock_now_ns() >= it->look_ns)
+        look_at_past(it);
 }
 
 static int serve_run(struct serve *serve) {
@@ -413,21 +446,22 @@ static int serve_run(struct serve *serve) {
 
     uint64_t clock_error_ppm =
         open_is_remote(w) ? serve->clock_error_ppm : limiter_clock_error_ppm(open_limiter(w));
-    char                        problem[SOCKET_PROBLEM_BYTES_MAX];
-    struct watching             watching = {.w = w};
-    const struct server_options options  = {.limiter         = open_limiter(w),
-                                            .store           = w,
-                                            .trouble         = open_trouble,
-                                            .clock_error_ppm = clock_error_ppm,
-                                            .addresses       = serve->addresses,
-                                            .address_count   = serve->address_count,
-                                            .unix_mode       = serve->mode,
-                                            .thread_count    = (unsigned)serve->thread_count,
-                                            .connections_max = serve->connections_max,
-                                            .idle_ns_max     = (uint64_t)serve->idle_ns_max,
-                                            .tick         = open_is_remote(w) ? watch_store : NULL,
-                                            .tick_context = &watching};
-    struct server              *server   = server_open(&options, problem);
+    char            problem[SOCKET_PROBLEM_BYTES_MAX];
+    struct watching watching = {
+        .w = w, .can_forget = open_is_remote(w) && !shared_is_cassandra(serve->store)};
+    const struct server_options options = {.limiter         = open_limiter(w),
+                                           .store           = w,
+                                           .trouble         = open_trouble,
+                                           .clock_error_ppm = clock_error_ppm,
+                                           .addresses       = serve->addresses,
+                                           .address_count   = serve->address_count,
+                                           .unix_mode       = serve->mode,
+                                           .thread_count    = (unsigned)serve->thread_count,
+                                           .connections_max = serve->connections_max,
+                                           .idle_ns_max     = (uint64_t)serve->idle_ns_max,
+                                           .tick         = open_is_remote(w) ? watch_store : NULL,
+                                           .tick_context = &watching};
+    struct server              *server  = server_open(&options, problem);
     if (server == NULL) {
         terminal_complain("serve", "%s", problem);
         goto close_store;
@@ -435,7 +469,7 @@ static int serve_run(struct serve *serve) {
     if (!pid_file_write(serve)) goto close_server;
 
     say_ready(serve, server);
-    if (open_is_remote(w)) ask_store(&watching, "", FIRST_WAIT_NS, true);
+    if (open_is_remote(w)) ask_store(&watching, "", FIRST_WAIT_NS);
     server_wait(server);
     code = COMMAND_DONE;
     if (serve->pid_file != NULL) (void)unlink(serve->pid_file);

@@ -6,7 +6,8 @@
 #include "base/range.h"
 #include "base/text.h"
 
-#define DAY_US UINT64_C(86400000000)
+#define DAY_US  UINT64_C(86400000000)
+#define BACK_US UINT64_C(500000) /* nodes may turn a shard's clock back by half as much */
 
 enum { SHORT_DAYS_MAX = 8 }; /* what any window below a week needs, with its term and its margins */
 
@@ -33,4 +34,12 @@ bool store_past_write(const struct lease_past *past, char out[STORE_PAST_BYTES_M
 
 bool store_past_is_fair(const struct lease_past *past) {
     return smaller(past->us, past->long_us) >= DAY_US;
+}
+
+static bool is_shorter(uint64_t us, uint64_t before_us) {
+    return us != UINT64_MAX && (before_us == UINT64_MAX || us + BACK_US < before_us);
+}
+
+bool store_past_is_shorter(const struct lease_past *past, const struct lease_past *before) {
+    return is_shorter(past->us, before->us) || is_shorter(past->long_us, before->long_us);
 }

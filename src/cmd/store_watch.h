@@ -2,7 +2,8 @@
  *
  * store_watch: what is to be said of how a remote store is, and when?
  *
- * A trouble is told when it begins, when it is another one, and when it is over: a line each. What the store
+ * A trouble is told when it begins, when it is another one (each cause once, whatever the address), and when
+ * it is over: a line each. What the store
  * complains of (open_trouble()) makes us ask it ourselves: if it does not answer, that is told at once, with
  * its own words. If it does, the complaint may be about one trip among a million, so it is told only when it
  * stands for longer than one stands by itself. A trouble that was told is over when the store answers us and
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STORE_WATCH_BYTES_MAX = 640, STORE_WATCH_LINES = 6 };
+enum { STORE_WATCH_BYTES_MAX = 640, STORE_WATCH_LINES = 6, STORE_WATCH_CAUSES = 8 };
 
 #define STORE_WATCH_PATIENCE_NS UINT64_C(15000000000)
 #define STORE_WATCH_ASK_NS      UINT64_C(2000000000)
@@ -34,11 +35,14 @@ enum store_watch_news {
 struct store_watch {
     bool     is_told;                     /* of a trouble that is not over yet */
     uint64_t begun_ns;                    /* is_told: when that was */
+    uint64_t well_ns;                     /* is_told: since when it answers us; 0: it does not */
     uint64_t complaint_ns;                /* since when it complains; 0: it does not */
     uint64_t ask_ns;                      /* not to be asked before */
     uint64_t told_ns;                     /* the last line */
     uint64_t full_ns;                     /* until when the lines that were said count */
     char     text[STORE_WATCH_BYTES_MAX]; /* is_told: what was told last */
+    unsigned cause_count;                 /* is_told: of what was told of this trouble */
+    uint64_t causes[STORE_WATCH_CAUSES];
 };
 
 /* Whether the store should be asked now. `complaint`: of open_trouble(); "": none. */

@@ -309,7 +309,7 @@ static bool fleet_try(struct fleet *f, const struct fleet_question *q, uint64_t 
 
 /* --- an entry: its bucket is locked ---------------------------------------------------------- */
 
-static uint32_t shard_of(const struct fleet *f, const struct store_name *name) {
+uint32_t fleet_shard_of(const struct fleet *f, const struct store_name *name) {
     return (uint32_t)((uint128)hash_load(name->bytes, 8) * f->store->shard_count >> 64);
 }
 
@@ -323,7 +323,7 @@ static struct entry *fleet_enter(struct fleet *f, struct bucket *b, const struct
     struct entry *e = roster_claim(&f->roster, b, &q->name, q->limit, q->window_ns, now_ns);
     if (e == NULL) return NULL;
 
-    e->shard = shard_of(f, &q->name);
+    e->shard = fleet_shard_of(f, &q->name);
     e->watch = shard_terms_make(&f->watches, q->limit, q->window_ns, &f->lease, &e->terms);
     entry_begin_holder(f, e);
     e->local     = (struct counter){0};
@@ -892,7 +892,7 @@ static void fleet_forget(struct fleet *f, const struct store_name *name, uint64_
 /* Asks the store about an account without an entry for it. True: the ticket is answered, by the policy. */
 static bool fleet_visit(struct fleet *f, const struct fleet_question *q, bool is_reset,
                         uint64_t now_ns, struct fleet_ticket *ticket) {
-    uint32_t           shard = shard_of(f, &q->name);
+    uint32_t           shard = fleet_shard_of(f, &q->name);
     struct seat       *seat  = &f->seats[shard];
     struct lease_terms terms;
     (void)shard_terms_make(&f->watches, q->limit, q->window_ns, &f->lease, &terms);

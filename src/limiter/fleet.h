@@ -133,6 +133,9 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
  * False: something did not go back in this time; the store keeps it as used for a term and a window. */
 bool fleet_close(struct fleet *f, uint64_t wait_ns);
 
+/* Which of the store's shards has the account. */
+uint32_t fleet_shard_of(const struct fleet *f, const struct store_name *name);
+
 /* How long a question may wait: its own time, or the fleet's. */
 uint64_t fleet_wait_ns(const struct fleet *f, const struct fleet_question *q);
 

@@ -306,6 +306,11 @@ weir_status remote_reset(struct remote *r, const weir_request *request) {
     return fleet_reset(r->fleet, &q, clock_now_ns()) ? WEIR_OK : WEIR_STORE_DOWN;
 }
 
+uint32_t remote_shard_of(struct remote *r, const weir_request *request) {
+    struct fleet_question q;
+    return question_of(r, request, &q) == WEIR_OK ? fleet_shard_of(r->fleet, &q.name) : 0;
+}
+
 void remote_stats(struct remote *r, weir_statistics *statistics) {
     struct fleet_statistics s;
     fleet_statistics(r->fleet, clock_now_ns(), &s);

@@ -30,6 +30,10 @@ weir_status remote_decide_many(struct remote *r, const weir_request *requests, s
 weir_status remote_decide_all(struct remote *r, const weir_request *requests, size_t count,
                               weir_decision *decisions);
 weir_status remote_reset(struct remote *r, const weir_request *request);
-void        remote_stats(struct remote *r, weir_statistics *statistics);
+
+/* Which of the store's shards decides this; 0 where none does. */
+uint32_t remote_shard_of(struct remote *r, const weir_request *request);
+
+void remote_stats(struct remote *r, weir_statistics *statistics);
 
 #endif

@@ -21,8 +21,8 @@ struct server_options {
     unsigned              thread_count; /* at least 1 */
     uint64_t              connections_max;
     uint64_t idle_ns_max; /* a connection that says nothing for so long is closed; 0: none is */
-    /* Called about each second by server_wait() until the server is asked to stop; it may take a second, and
-     * a stop waits for it. NULL: nobody is called. */
+    /* Called about each second by server_wait() until the server is asked to stop; a stop waits for it, so
+     * it should not take long. NULL: nobody is called. */
     void (*tick)(void *context);
     void *tick_context;
 };

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What include/weir.h says of a limiter on Redis, on a real server."""
 
+import os
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -9,7 +11,7 @@ import unittest
 
 from api import MINUTE, Answers, Api
 from fleet import init
-from servers import Certificates, OnOneServer, Single, wait_for
+from servers import Certificates, Cluster, OnOneServer, Single, wait_for
 
 HOW_CLOSED, HOW_LOCAL = 9, 11  # weir_how
 WHY_LATE, WHY_CUT = 1, 2  # weir_why
@@ -32,6 +34,37 @@ class OnOne(Answers, OnOneServer):
                 self.assertEqual((child["allowed"], child["degraded"]), (3, 0), child)
                 rest = api.ask("ask", limit, user, limit, MINUTE, 1)
                 self.assertEqual((rest["allowed"], rest["degraded"]), (limit - 7, 0), rest)
+
+
+class Usage(unittest.TestCase):
+    def test_another_algorithm_is_wrong_usage(self):
+        for algorithm in "gcra", "fixed":
+            ran = subprocess.run([os.environ["WEIR_BIN"], "allow", "ann", "3/10s", "--algorithm", algorithm, "--store",
+                                  "redis://127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=90)
+            self.assertEqual((ran.returncode, ran.stdout), (2, ""))
+            self.assertIn("strict windows only", ran.stderr)
+
+
+class Parts(unittest.TestCase):
+    def allow(self, url, user, *more):
+        ran = subprocess.run([os.environ["WEIR_BIN"], "allow", user, "5/1h", *more, "--store", url + "?deadline=5s"],
+                             capture_output=True, text=True, check=False, timeout=90)
+        return ran.stdout, ran.stderr
+
+    def test_only_a_user_of_the_part_that_lost_its_past_is_told_of_it(self):
+        with Cluster() as site:
+            init(site.url)
+            owner = site.owner("weir:{0}")
+            for key in "weir:{0}", "weir:{0}:day", "weir:{0}:fortnight":
+                owner.ask("DEL", key)
+            lost = 0
+            for number in range(400):
+                out, errors = self.allow(site.url, f"ann{number}", "--times", "6")
+                self.assertEqual("denied for want of a past" in errors, "allowed" not in out, out + errors)
+                lost += "allowed" not in out
+                if lost and number > 2:
+                    return
+            self.fail("nobody is of the part that lost its past")
 
 
 class Slow:

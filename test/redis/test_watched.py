@@ -18,6 +18,9 @@ from weir_server import Server, Trouble  # noqa: E402
 
 LONG_S = 90  # a trouble stands for ten seconds after it is over, and machines are slow
 TROUBLE = "^weir serve: (trouble with the store: |the trouble with the store goes on: )"
+LOST = "^weir serve: this store has lost its past and does not know what was granted before .* have passed$"
+UNKNOWN = "^weir serve: this store does not know .*; if it is new, say so with weir init$"  # lost before it was asked first
+LOSS = f"{LOST}|{UNKNOWN}"
 OVER = "^weir serve: the store answers again, after [0-9]"
 
 
@@ -75,7 +78,31 @@ class Watched(unittest.TestCase):
                                         "permits in hand do not serve; see weir doctor$")
         self.site.one.start()
         line(OVER)
-        line("^weir serve: this store does not know what was granted before .*; if it is new, say so with weir init$")
+        line(LOSS)
+        over.set()
+        self.assertEqual(server.stop(), (0, ""))
+
+    def test_a_server_that_is_back_empty_before_anybody_misses_it(self):
+        init(self.site.url)
+        server, line = self.serve()
+        over = self.asked(server)
+        time.sleep(0.5)
+        self.site.one.kill()
+        self.site.one.start()
+        said = line(f"{LOSS}|{OVER}")
+        if re.search(OVER, said):  # the machine was slow, and it was missed
+            line(LOSS)
+        over.set()
+        self.assertNotIn("lost its past", server.stop()[1])
+
+    def test_a_server_that_is_emptied_while_nobody_misses_it(self):
+        init(self.site.url)
+        server, line = self.serve()
+        over = self.asked(server)
+        time.sleep(0.5)
+        self.site.one.must("FLUSHALL")
+        line(LOSS)
+        time.sleep(12)  # it is looked at once more, and has lost nothing since
         over.set()
         self.assertEqual(server.stop(), (0, ""))
 

@@ -52,6 +52,42 @@ TEST(it_is_over_when_it_answers_and_nobody_complains) {
     CHECK(!watch.is_told);
 }
 
+TEST(the_seconds_for_which_a_complaint_stands_after_the_trouble_do_not_count) {
+    begin();
+    CHECK_EQ(second(late, gone), STORE_WATCH_BEGUN);
+    CHECK_EQ(lines(late, gone, 6), 0);
+    CHECK_EQ(lines(late, NULL, 10), 0);
+    CHECK_EQ(lines("", NULL, 3), 1);
+    CHECK_LE(watch.well_ns - watch.begun_ns, 8 * SECOND_NS);
+}
+
+TEST(of_hosts_that_are_down_for_one_reason_one_is_told) {
+    begin();
+    CHECK_EQ(second(late, gone), STORE_WATCH_BEGUN);
+    for (unsigned i = 0; i < 50; i++) {
+        CHECK_EQ(lines(late, "h:2: Connection refused", 7), 0);
+        CHECK_EQ(lines(late, "h:3: Connection refused", 7), 0);
+    }
+    CHECK_EQ(lines(late, "h:2: WRONGPASS", 3), 1);
+    CHECK_EQ(lines(late, gone, 60), 0);
+    CHECK_EQ(lines(late, "h:1: WRONGPASS", 60), 0);
+    CHECK_EQ(lines("", NULL, 3), 1);
+    CHECK_EQ(second(late, gone), STORE_WATCH_BEGUN);
+    CHECK_EQ(lines(late, "h:2: WRONGPASS", 60), 1);
+}
+
+TEST(a_store_in_trouble_is_asked_each_two_seconds) {
+    unsigned asked = 0;
+    begin();
+    for (unsigned i = 0; i < 40; i++) {
+        now_ns += SECOND_NS;
+        if (!store_watch_wants(&watch, late, now_ns)) continue;
+        (void)store_watch_note(&watch, late, gone, now_ns);
+        asked++;
+    }
+    CHECK_EQ(asked, 20);
+}
+
 TEST(a_single_trip_that_was_late_is_not_told) {
     begin();
     for (unsigned i = 0; i < 50; i++) {

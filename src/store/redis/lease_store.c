@@ -434,7 +434,7 @@ static void store_ask_shard(struct lease_store *s, uint32_t shard,
 
 /* Asks all shards, and waits; `question` says how many of a shard's keys the script wants, and `tell` is told
  * each answer. */
-typedef void (*shard_fn)(void *context, const struct redisReply *reply);
+typedef void (*shard_fn)(void *context, uint32_t shard, const struct redisReply *reply);
 static bool store_ask_shards(struct lease_store *s, const struct redis_command *question,
                              shard_fn tell, void *context, struct redis_result *result) {
     uint32_t      shards = s->interface.shard_count;
@@ -451,7 +451,7 @@ static bool store_ask_shards(struct lease_store *s, const struct redis_command *
     for (uint32_t shard = 0; shard < shards; shard++) {
         struct redis_result *one = &asking.answers[shard].result;
         if (one->status == REDIS_DONE) {
-            tell(context, one->reply);
+            tell(context, shard, one->reply);
         } else if (result->status == REDIS_DONE) {
             *result    = *one;
             one->reply = NULL;
@@ -464,7 +464,8 @@ static bool store_ask_shards(struct lease_store *s, const struct redis_command *
     return true;
 }
 
-static void add_begun(void *context, const struct redisReply *reply) {
+static void add_begun(void *context, uint32_t shard, const struct redisReply *reply) {
+    (void)shard;
     *(uint32_t *)context += reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
 }
 
@@ -484,24 +485,33 @@ static void keep_least(uint64_t *least_us, const struct redisReply *reply) {
     *least_us = smaller(*least_us, smaller((uint64_t)reply->integer, LEASE_NUMBER_MAX));
 }
 
-static void keep_least_past(void *context, const struct redisReply *reply) {
-    struct lease_past *past = context;
+struct past_reading {
+    struct lease_past *past;
+    uint32_t           shard; /* of this one; LEASE_STORE_SHARDS: of all */
+};
+
+static void keep_least_past(void *context, uint32_t shard, const struct redisReply *reply) {
+    const struct past_reading *reading = context;
+    struct lease_past         *past    = reading->past;
+    if (reading->shard != shard && reading->shard != LEASE_STORE_SHARDS) return;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return;
     keep_least(&past->us, reply->element[0]);
     keep_least(&past->long_us, reply->element[1]);
 }
 
-static bool store_read_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
-                            struct redis_result *result) {
-    *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
+static bool store_read_past(struct lease_store *s, uint32_t shard, uint64_t deadline_ns,
+                            struct lease_past *past, struct redis_result *result) {
+    struct past_reading reading = {past, shard};
+    *past                       = (struct lease_past){UINT64_MAX, UINT64_MAX};
     return store_ask_shards(s,
                             &(struct redis_command){.script      = &s->past_script,
                                                     .key_count   = 1,
                                                     .deadline_ns = deadline_ns},
-                            keep_least_past, past, result);
+                            keep_least_past, &reading, result);
 }
 
-static void tell_nobody(void *context, const struct redisReply *reply) {
+static void tell_nobody(void *context, uint32_t shard, const struct redisReply *reply) {
+    (void)shard;
     (void)context;
     (void)reply;
 }
@@ -524,9 +534,14 @@ static bool store_step_clocks(struct lease_store *s, uint64_t deadline_ns,
 
 bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                       struct redis_result *result) {
-    if (!store_read_past(s, deadline_ns, past, result)) return false;
+    return lease_store_past_of(s, LEASE_STORE_SHARDS, deadline_ns, past, result);
+}
+
+bool lease_store_past_of(struct lease_store *s, uint32_t shard, uint64_t deadline_ns,
+                         struct lease_past *past, struct redis_result *result) {
+    if (!store_read_past(s, shard, deadline_ns, past, result)) return false;
     /* A record that is missing, or not ours, is not to be made here. */
     if (past->us == 0) return true;
     return store_step_clocks(s, deadline_ns, result) &&
-           store_read_past(s, deadline_ns, past, result);
+           store_read_past(s, shard, deadline_ns, past, result);
 }

@@ -49,4 +49,8 @@ struct lease_past {
 bool lease_store_past(struct lease_store *s, uint64_t deadline_ns, struct lease_past *past,
                       struct redis_result *result);
 
+/* The same of one shard. */
+bool lease_store_past_of(struct lease_store *s, uint32_t shard, uint64_t deadline_ns,
+                         struct lease_past *past, struct redis_result *result);
+
 #endif
