@@ -274,7 +274,8 @@ typedef struct weir_request {
     uint64_t    limit;       /* 0 to WEIR_LIMIT_MAX */
     int64_t     window_ns;   /* WEIR_WINDOW_MIN to WEIR_WINDOW_MAX */
     uint64_t    cost;        /* permits to take, all or none. 0: only look; the decision is then
-                                what a cost of 1 would get, and nothing is counted */
+                                what a cost of 1 would get, and nothing is counted; but without
+                                the store no share is looked at: WEIR_POLICY_LOCAL denies it */
     uint64_t    burst;       /* WEIR_GCRA: permits that may pass at once, up to WEIR_LIMIT_MAX and
                                 146 years' worth of the rate; 0: as many as `limit`. Others: 0 */
     int64_t     deadline_ns; /* how long a decision may wait for a store; 0: the store's default.

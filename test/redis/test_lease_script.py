@@ -172,9 +172,38 @@ class FullWorld(World):
         return [(0, words, [[NOBODY, 1, used, 0, 1, self.dice.choice(ages), permits]])], []
 
 
+class MixedWorld(World):
+    """A user under several holds, with uses in nearly every cell, told late, and a clock that is set back by more than
+    one of them."""
+
+    def __init__(self, dice):
+        super().__init__(dice)
+        self.hold, self.clamp = dice.choice([1000, 10**5, 10**5, 10**7, 10**7]), CLAMP
+        self.holds = dice.choice([[self.hold, 2 * self.hold], [self.hold, self.hold // 2 + 1, 3 * self.hold],
+                                  [self.hold, self.hold + 1, self.hold + self.hold // 128]])
+        self.term = max(self.hold // dice.choice([1, 2, 10]), 10)
+        self.limit, self.user_count, self.report_count_max = dice.choice([2000, 10**6]), 1, 4
+        self.pace, self.loss_share, self.reset_share = dice.choice([self.hold // 128 + 1, self.hold // 64]), 0, 0
+        self.age_max = dice.choice([1, self.hold // 10 + 1, self.hold, 2 * self.hold])
+        self.rewind_share, self.rewind_max = dice.choice([0, 0.01, 0.05]), 2 * self.hold
+
+    def request(self, user):
+        words, reports = super().request(user)
+        words[6] = self.dice.choice(self.holds)
+        return words, reports
+
+    def report(self, user):
+        dice = self.dice
+        uses = [n for _ in range(dice.randrange(4)) for n in (dice.randrange(self.age_max), dice.randrange(1, 6))]
+        return [*dice.choice(self.leases[user][-8:]), dice.choice([0, 0, dice.randrange(6)]), int(dice.random() < 0.15),
+                len(uses) // 2, *uses]
+
+
 def world(number, seed=0):
-    """One of many; one in five has a long rule, and one in ten a full record."""
+    """One of many; one in five has a long rule, one in ten a full record, and one in ten several holds."""
     dice = random.Random(seed + number - number // 5)
+    if number % 10 == 3:
+        return MixedWorld(dice)
     return FullWorld(dice) if number % 10 == 7 else World(dice, is_long=number % 5 == 4)
 
 
@@ -203,7 +232,10 @@ class Shard:
     def call(self, passed, words, *users):
         self.pass_unseen(passed)
         self.redis.ask("HSET", "time", "s", self.server // 10**6, "us", self.server % 10**6)
-        reply = self.redis.ask("EVALSHA", self.name, 3 + len(users), *SHARD_KEYS, *users, CLAMP, self.KEEP_MS, packed(words))[0]
+        replies = self.redis.ask("EVALSHA", self.name, 3 + len(users), *SHARD_KEYS, *users, CLAMP, self.KEEP_MS, packed(words))
+        if not isinstance(replies, list):
+            raise AssertionError(replies)
+        reply = replies[0]
         self.now, self.generation = reply[3], reply[5]
         for key in *SHARD_KEYS[1:], *users:
             left_ms = self.redis.ask("PTTL", key)
@@ -233,9 +265,9 @@ class Shard:
         """The report that nothing more was used, and never will be."""
         self.call(passed, [NOBODY, 0, 0, 0, self.LIMIT, self.TERM, hold, 0, 0, 0, self.generation, 0, NOBODY, sequence, 0, 1, 0], user)
 
-    def told(self, passed, user, sequence, need, hold, era, grants=0):
-        """As ask(), of who has seen another clock, or so many grants."""
-        words = [NOBODY, sequence, need, need, self.LIMIT, self.TERM, hold, era, grants, 0, self.generation, 0]
+    def told(self, passed, user, sequence, need, hold, era, grants=0, is_reset=0):
+        """As ask(), of who has seen another clock, or so many grants; or who resets."""
+        words = [NOBODY, sequence, need, need, self.LIMIT, self.TERM, hold, era, grants, 0, self.generation, is_reset]
         return self.call(passed, words, user)[:3:2]
 
     def beat(self, passed, rewind=0):
@@ -615,8 +647,33 @@ def keeping(test, shard):
     test.assertAlmostEqual(shard.kept("ann"), 4 * (back + term + 2 * hold), delta=day)
 
 
+def other_formats(test, shard):
+    """Of a user's record of another version whatever was granted counts until it has aged out, for that user alone;
+    a reset forgets it."""
+    term, hold = Shard.TERM, Shard.HOLD
+    for strange in "", "\1" * 20, "x" * 40, "x" * 41, "\2" + "\0" * 100, "x" * 3000:
+        for tells in False, True:
+            why = f"{strange[:9]!r}, {len(strange)} bytes, {tells}"
+            shard.begin()
+            shard.redis.ask("SET", "ann", strange)
+            if tells:
+                test.assertEqual(shard.gap(0, "ann", 1, 1), 0, why)
+            else:
+                test.assertEqual(shard.ask(0, "ann", 1, 5), [0, term + hold], why)
+            test.assertGreaterEqual(shard.beat(0), term + hold, why)
+            test.assertEqual(shard.ask(CLAMP, "ann", 2, 5), [0, term + hold - CLAMP], why)
+            test.assertEqual(shard.ask(0, "bob", 1, 5), [5, 0], why)
+            shard.pass_by(term + hold - CLAMP)
+            test.assertEqual(shard.ask(0, "ann", 3, 5), [5, 0], why)
+
+            shard.redis.ask("SET", "ann", strange)
+            test.assertEqual(shard.told(0, "ann", 4, 5, hold, 0, is_reset=1), [5, 0], why)
+            test.assertEqual(shard.ask(0, "ann", 5, 5), [5, 0], why)
+
+
 EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, longer_holds, resets, far_rewind, rewind_first,
-            owed, unseen, parts, fortnights, crossing, elder, losses, words_taken_back, keeping]
+            owed, unseen, parts, fortnights, crossing, elder, losses, words_taken_back, keeping,
+            other_formats]
 
 # Guards of the script, each removed, and the examples that convict it.
 PLANTED_IN_TIME = [
@@ -666,6 +723,12 @@ PLANTED_IN_TIME = [
     ("if until_us > owed then owed = until_us end", "owed = until_us", owed),
     ("last_use + kept_hold +", "last_use + hold +", owed),
     ("if reported > last_use then last_use = reported end", "", owed),
+    ("if format ~= FORMAT then", "if false then", other_formats),
+    ("if #record >= USER_BYTES then format", "if #record > 0 then format", other_formats),
+    ("nil, now + term, resets == 1 and", "nil, 0, resets == 1 and", other_formats),
+    ("resets == 1 and 0 or now + term + hold", "now + term + hold", other_formats),
+    ("elseif record or first ~= BARE or forgot > now then", "elseif record or first ~= BARE then", other_formats),
+    ("record and is_reset or forgot > now", "record and is_reset", other_formats),
 ]
 
 # Guards that the reference has, too, and convicts.
@@ -696,15 +759,19 @@ PLANTED = [
     ("all_stamps, all_counts, 1, n, older_end", "all_stamps, all_counts, 1, n, older_first"),
     ("for at = older_first, older_end - 1, cell_bytes do", "for at = older_first, older_first, cell_bytes do"),
     ("if latest > since then return sum end", ""),
+    ("if latest > since then return sum end", "if latest >= since then return sum end"),
+    ("            at = max(at, cells_first - 1)\n", ""),
+    ("counts[cells_first + 1] = counts[cells_first + 1] + counts[cells_first]",
+     "stamps[cells_first + 1], counts[cells_first + 1] = stamps[cells_first], counts[cells_first + 1] + counts[cells_first]"),
     ("if stamps[i] > since then break end", ""),
     ("if not forget(latest) then return end", "if latest + hold > now then return end"),
-    ("if part_first == 0 or at < part_first or", "if part_first == 0 or"),
-    ("or at >= part_first + CELLS_A_PART * cell_bytes then", "then"),
-    ("        part_first = 0\n", ""),
+    ("if few_first == 0 or at < few_first or", "if few_first == 0 or"),
+    ("or at >= few_first + FEW * cell_bytes then", "then"),
+    ("        few_first = 0\n", ""),
     ("local last, c, older_at, at = now, 1, older_first,", "local last, c, older_at, at = now, 1, older_end,"),
     ("local CELLS_READ = 16", "local CELLS_READ = 4"),
     ("base + (words[i] - permits[i]) / COUNTS", "(words[i] - permits[i]) / COUNTS"),
-    ("base + (part[i] - permits) / COUNTS", "(part[i] - permits) / COUNTS"),
+    ("base + (few[i] - permits) / COUNTS", "(few[i] - permits) / COUNTS"),
     ("if is_alone then base = stamps[cells_first] end", "base = stamps[cells_first]"),
 ]
 
@@ -716,8 +783,8 @@ PLANTED_PACKS = [
     (SMALL, "and base ~= UNPACKED then read_older() end", "and base ~= UNPACKED then break end"),
     (SMALL, "is_packed = base ~= UNPACKED and", "is_packed ="),
     (SMALL, "rep(base == UNPACKED and 'dd' or 'd', n), record", "rep('d', n), record"),
-    (SMALL, "base == UNPACKED and PART_UNPACKED or PART", "PART"),
-    (SMALL, "if base == UNPACKED then return part", "if false then return part"),
+    (SMALL, "base == UNPACKED and WORDS_UNPACKED or WORDS", "WORDS"),
+    (SMALL, "if base == UNPACKED then return few", "if false then return few"),
     (SMALL, "            if base == UNPACKED then\n", "            if false then\n"),
     (SMALL, "then base, n = UNPACKED, 2 * n end", "then n = 2 * n end"),
 ]

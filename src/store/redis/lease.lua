@@ -16,7 +16,9 @@
 --   reply  for each request {granted, free, retry after, C, era, generation, grants, and for each report settled
 --          and is over}; for a beat {0, 0, owed - C, C, era, generation, grants}
 --
--- Records, by offset: doubles but for the counts (32 bits) and "is over" (a byte), the least significant byte first.
+-- Records, by offset: doubles but for the counts (32 bits), the format and "is over" (a byte each), the least
+-- significant byte first. A shard's record of another size is another version's, and so is a user's of another format:
+-- such a one has lost its past.
 --
 --   shard   0 virgin (1 or 0)  8 C  16 server  24 era  32 born  40 generation  48 grants; see lease/store_clock.h
 --           56 owed: the C by which all that was granted has aged out, with some of what C may yet be rewound by; 0:
@@ -28,19 +30,19 @@
 --   witness empty, and written at most 1/64 of a day before the last call, by the server's clock. They expire after a
 --           day and a fortnight, less 1/64: while one is there, the server's clock has not been further ahead, or not
 --           for long enough that Redis removed what had expired
---   user    0 era  8 hold  16 the C from which it equals a new one  24 forgot  32 number of charges  36 number of
---           cells  40 charges, then, if there are cells, the sum of their counts and a base, then cells; see
---           lease/account.h
+--   user    0 format  1 era  9 hold  17 the C from which it equals a new one  25 forgot  33 number of charges
+--           37 number of cells  41 charges, then, if there are cells, the sum of their counts and a base, then cells;
+--           see lease/account.h
 --   charge  0 incarnation (8 bytes)  8 sequence  16 ends  24 granted  32 settled  40 is over (1 or 0)
 --   cell    0 (latest - base) * COUNTS + count; or, if base is -1, 0 latest  8 count
 --
 -- What is served here most is a user who is new or was away for long, and asks for one permit. So that is done by
--- straight code with as few tables and functions as can be: it was 2.4 times the CPU of a minimal GCRA script and
--- is below 1.5 (bench/redis/script). All others are served by make_serve_known().
+-- straight code with as few tables and functions as can be: it was 2.4 times the CPU of a minimal GCRA script for a
+-- user alone in a call, and is below 1.7 there and below 1 for four and more (bench/redis/script). All others are served by make_serve_known().
 local NEVER = 9007199254740991
 local HEAD_WORDS, WORDS_MAX, BARE, ARRAY_16, ARRAY_32 = 12, 4096, 0x9c, 0xdc, 0xdd -- first bytes of a request; BARE: without reports
 local SHARD_BYTES, HOLD_PARTS, SHARD_KEYS = 96, 16, 3
-local SHARD, USER_HEAD, USER_OF_ONE_CHARGE = '<dddddddddddd', '<ddd', '<ddddIIc8ddddB'
+local SHARD, FORMAT, USER_BYTES, USER_HEAD, USER_OF_ONE_CHARGE = '<dddddddddddd', 1, 41, '<Bddd', '<BddddIIc8ddddB'
 local KEEP, FORTNIGHT, WITNESS_PARTS = 4, 14, 64 -- keep and a fortnight are so many days
 local call, pack, unpack_record, unpack_words = redis.call, struct.pack, struct.unpack, cmsgpack.unpack_limit
 
@@ -82,10 +84,11 @@ end
 -- refers to what is outside takes longer to make.
 --
 -- A record is read into two flat tables by one call each, and written so: a table and a call for each charge and
--- each cell took five times as long. Of the cells only the latest are read, and of the others, which no report is
--- about, a few that have aged out: the record of a user near a limit has 144, and all of them took as long as all else.
+-- each cell took five times as long. Of the cells only the latest are read, and of the others a few that have aged
+-- out, unless a report is about one of them: the record of a user near a limit has 144, and all of them took as long
+-- as all else.
 local function make_serve_known()
-    local USER, CHARGE, SUM_AND_BASE = '<ddddII', 'c8ddddB', '<dd'
+    local FORMAT, USER, CHARGE, SUM_AND_BASE = 1, '<BddddII', 'c8ddddB', '<dd'
     local CHARGE_WORDS, SEQUENCE, ENDS, GRANTED, SETTLED, OVER = 6, 1, 2, 3, 4, 5 -- a charge begins with its incarnation
     -- A cell is one double if it can be, since Redis and Lua take a microsecond and more for each 500 bytes: its latest
     -- is less than six days from the base, and its count below 16,384. The product is 2^53.
@@ -103,7 +106,7 @@ local function make_serve_known()
     -- written.
     local record, charges, charges_end, hold, forgot, changed
     local stamps, counts, cells_first, cells_end, older_first, older_end, base, cell_bytes, cell_count, used
-    local part, part_first -- some of the older cells, and where they begin; 0: none
+    local few, few_first -- of the older cells some that were looked at, and where they begin; 0: none
     local reported -- the latest stamp that was set; 0: none
 
     -- Whether something stamped so has aged out long ago, so that it need not be kept.
@@ -138,15 +141,15 @@ local function make_serve_known()
 
     -- Latest and count of the older cell that begins at that byte.
     local function older(at)
-        local CELLS_A_PART, PART, PART_UNPACKED = 8, '<dddddddd', '<dddddddddddddddd'
-        if part_first == 0 or at < part_first or at >= part_first + CELLS_A_PART * cell_bytes then
-            part = {unpack_record(base == UNPACKED and PART_UNPACKED or PART, record, at)}
-            part_first = at -- of later cells some may have been read as well
+        local FEW, WORDS, WORDS_UNPACKED = 8, '<dddddddd', '<dddddddddddddddd'
+        if few_first == 0 or at < few_first or at >= few_first + FEW * cell_bytes then
+            few = {unpack_record(base == UNPACKED and WORDS_UNPACKED or WORDS, record, at)}
+            few_first = at -- of later cells some may have been read as well
         end
-        local i = (at - part_first) / cell_bytes + 1
-        if base == UNPACKED then return part[2 * i - 1], part[2 * i] end
-        local permits = part[i] % COUNTS
-        return base + (part[i] - permits) / COUNTS, permits
+        local i = (at - few_first) / cell_bytes + 1
+        if base == UNPACKED then return few[2 * i - 1], few[2 * i] end
+        local permits = few[i] % COUNTS
+        return base + (few[i] - permits) / COUNTS, permits
     end
 
     -- Reads all of them: there are no older ones any more.
@@ -220,7 +223,7 @@ local function make_serve_known()
 
     local function read()
         local CELLS_READ = 16 -- those of a term of a tenth of a hold; no fewer than are read together of the older ones
-        local _, its_hold, _, its_forgot, charge_count, count_before, at = unpack_record(USER, record)
+        local _, _, its_hold, _, its_forgot, charge_count, count_before, at = unpack_record(USER, record)
         changed = its_hold < hold
         hold, forgot = max(its_hold, hold), its_forgot
         if charge_count > 0 then
@@ -296,7 +299,7 @@ local function make_serve_known()
             return
         end
         local kept_ms = floor(max(fresh_at - now, term + 2 * hold) * KEEP / 1000) + 1
-        call('SET', key, pack(USER, era, hold, fresh_at, forgot, charge_count, cell_count)
+        call('SET', key, pack(USER, FORMAT, era, hold, fresh_at, forgot, charge_count, cell_count)
                  .. pack('<' .. rep(CHARGE, charge_count), unpack(charges, 1, charges_end))
                  .. (cell_count > 0 and written_cells() or ''),
              'PX', kept_ms < tonumber(ARGV[2]) and ARGV[2] or kept_ms)
@@ -383,8 +386,9 @@ local function make_serve_known()
         local CHARGES_MAX, FULL_RETRY_MAX, NEVER = 64, 1000000, 9007199254740991
         now, era, born, generation, grants, sure, forgot = ...
         stamps, counts, cells_first, cells_end, older_first, older_end, cell_bytes, cell_count, used = {}, {}, 1, 0, 1, 1, 8, 0, 0
-        record, charges, charges_end, hold, changed, reported = its_record, {}, 0, asked_hold, its_record and is_reset, 0
-        part_first = 0
+        record, charges, charges_end, hold, reported = its_record, {}, 0, asked_hold, 0
+        changed = record and is_reset or forgot > now
+        few_first = 0
         if record and not is_reset then read() end
 
         local reply, at = {0, 0, 0, now, era, generation, 0}, 2
@@ -485,8 +489,11 @@ for i = 1, #ARGV - 2 do
     -- written over it keeps that.
     local kept_hold, last_use, forgot = hold, 0, 0
     if record then
-        local its_era, its_hold, fresh_at = unpack_record(USER_HEAD, record)
-        if its_era ~= era then
+        local format, its_era, its_hold, fresh_at
+        if #record >= USER_BYTES then format, its_era, its_hold, fresh_at = unpack_record(USER_HEAD, record) end
+        if format ~= FORMAT then
+            record, last_use, forgot = nil, now + term, resets == 1 and 0 or now + term + hold
+        elseif its_era ~= era then
             record = nil
         elseif fresh_at <= now and its_hold >= hold and resets ~= 1 then
             record, forgot = nil, fresh_at - its_hold
@@ -500,7 +507,7 @@ for i = 1, #ARGV - 2 do
     local since = virgin == 1 and -NEVER or term + 2 * hold >= FORTNIGHT * day and long_born or born
     if not key then
         replies[i] = {0, 0, owed > now and owed - now or 0, now, era, generation, grants}
-    elseif record or first ~= BARE then
+    elseif record or first ~= BARE or forgot > now then
         serve_known = serve_known or make_serve_known()
         local words = next > 0 and {unpack_words(q, WORDS_MAX, next)}
         local reported
@@ -523,7 +530,7 @@ for i = 1, #ARGV - 2 do
             grants = grants + 1
             -- A number that is given to Redis is printed first, by a slow printf() (0.4 us); ARGV[2] is a text.
             local ends, kept_ms = now + term, (term + 2 * hold) * KEEP / 1000
-            call('SET', key, pack(USER_OF_ONE_CHARGE, era, hold, ends + 2 * hold, forgot, 1, 0,
+            call('SET', key, pack(USER_OF_ONE_CHARGE, FORMAT, era, hold, ends + 2 * hold, forgot, 1, 0,
                                   incarnation, sequence, ends, granted, 0, 0),
                  'PX', kept_ms < keep_ms and ARGV[2] or kept_ms - kept_ms % 1 + 1)
         end
