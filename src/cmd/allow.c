@@ -2,6 +2,7 @@
  *
  * allow: may this user act now? One question to a store, or several in a row. */
 #include <stdio.h>
+#include <time.h>
 
 #include <weir.h>
 
@@ -175,14 +176,26 @@ static int ask(weir *w, const weir_request *request, uint64_t times, const char 
 
 /* ---- a store that many hosts share ---- */
 
-#define ASK_WAIT_NS UINT64_C(1000000000)
+#define ASK_WAIT_NS       UINT64_C(1000000000)
+#define COMPLAINT_WAIT_NS UINT64_C(500000000)
+#define COMPLAINT_LOOK_NS 5000000
+
+/* Replicas that do not confirm are complained of when they have been waited for, which may be after the
+ * decision. */
+static void wait_for_complaint(weir *w, char complaint[STORE_HEALTH_BYTES]) {
+    uint64_t until_ns = clock_now_ns() + COMPLAINT_WAIT_NS;
+    for (open_trouble(w, complaint, STORE_HEALTH_BYTES);
+         complaint[0] == '\0' && clock_now_ns() < until_ns;
+         open_trouble(w, complaint, STORE_HEALTH_BYTES))
+        (void)nanosleep(&(struct timespec){.tv_nsec = COMPLAINT_LOOK_NS}, NULL);
+}
 
 /* The store has not decided. It is asked itself, since it knows the cause. */
 static void explain_trouble(weir *w) {
     struct lease_past past;
     char              complaint[STORE_HEALTH_BYTES], problem[OPEN_PROBLEM_BYTES_MAX];
     char              quoted[TERMINAL_QUOTE_BYTES_MAX];
-    open_trouble(w, complaint, sizeof complaint);
+    wait_for_complaint(w, complaint);
     if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem))
         terminal_complain("allow", "trouble with the store: %s; weir doctor URL looks closer",
                           terminal_quote(view_of(problem), quoted));

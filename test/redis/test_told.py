@@ -78,6 +78,18 @@ class Told(unittest.TestCase):
         self.is_told_by_all(f"redis+sentinel://ann:hidden@{here}/weir", f"{here}: Connection refused")
         self.is_told_by_all(f"redis+cluster://ann:hidden@{here}", f"{here}: Connection refused")
 
+    def test_a_trouble_is_told_once_however_many_are_asked(self):
+        code, out, errors = weir("allow", "ann", "3/10s", "--times", "3", store=f"redis://127.0.0.1:{free_port()}")
+        self.assertEqual((code, len(out.splitlines())), (1, 3), out)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+
+    def test_replicas_that_do_not_confirm(self):
+        site = self.site()
+        code, out, errors = weir("allow", "ann", "3/10s", store=site.url + "?replicas=2")
+        self.assertRegex(out, LATE)
+        self.assertRegex(errors, "^weir allow: .*the replicas do not confirm in time.*; weir doctor URL looks closer\n$")
+        self.assertNotIn("deadline=", errors)
+
     def test_a_plain_port_and_tls(self):
         here = f"127.0.0.1:{self.site().port}"
         silent = f"{here}: it takes the connection, but does not answer; is TLS spoken there"
