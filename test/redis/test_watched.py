@@ -69,6 +69,16 @@ class Watched(unittest.TestCase):
         self.addCleanup(over.set)
         return over
 
+    def test_another_trouble_is_told_while_one_stands(self):
+        init(self.site.url)
+        server, line = self.serve()
+        over = self.asked(server)
+        self.site.one.must("CONFIG", "SET", "maxmemory", "1")
+        self.assertRegex(line("maxmemory"), "^weir serve: trouble with the store: ")
+        self.site.one.kill()
+        line("^weir serve: the trouble with the store goes on: .*Connection refused")
+        over.set()
+
     def test_a_server_that_is_killed_and_comes_back_empty(self):
         init(self.site.url)
         server, line = self.serve()
