@@ -45,6 +45,8 @@ OPENS = ["java.base/" + name for name in
                                                      "jdk.compiler/com.sun.tools.javac.file"]
 TOKENS = (-9223372036854775808, -3074457345618258603, 3074457345618258602)  # of three, a third of the ring each
 
+TOMBSTONES_MAX = 1000  # more of what a read finds deleted, and it fails
+
 CONFIG = """\
 cluster_name: weir
 num_tokens: 1
@@ -84,6 +86,8 @@ write_request_timeout: 2s
 read_request_timeout: 5s
 cas_contention_timeout: 2s
 dynamic_snitch: false
+tombstone_warn_threshold: 500
+tombstone_failure_threshold: {tombstones}
 """
 
 TLS_CONFIG = """\
@@ -138,6 +142,7 @@ class Node:
         conf.mkdir(parents=True)
         (self.folder / "data").mkdir()
         config = CONFIG.format(
+            tombstones=TOMBSTONES_MAX,
             token=self.token, seed=seed, address=self.address, port=self.port, storage_port=self.port + 1,
             commit_log=self.commit_log,
             authenticator="PasswordAuthenticator" if self.has_users else "AllowAllAuthenticator",
