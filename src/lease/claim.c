@@ -320,8 +320,9 @@ void claim_process_serve(struct claim_process *p, uint64_t now_ns, struct lease_
  * while.)
  *
  * And a reset is not missed, however wrong clocks are: who has anything to forget has a row, which is read
- * before the reset is numbered; and the number of that row is above all that it knew when it was written: for
- * a row is written anew before that which told of a reset is gone. */
+ * before the reset is numbered; and the number of that row is above all resets that its process knows of: it
+ * is written anew when one is read of. (Only if another is made before that write is done, and the row which
+ * told of the first has just expired, too little may be forgotten.) */
 
 /* The number of a write, above all resets that are known. */
 static void resets_note_write(struct claim *c, struct claim_process *p, uint64_t now_ns) {
@@ -357,8 +358,10 @@ bool claim_reset(struct claim *c, struct claim_process *p, uint64_t asked_ns) {
     struct claim_resets *r = &c->resets;
     if (r->done_ns != 0 && asked_ns <= r->done_ns) return true;
     if (r->begun_ns != 0) return false;
-    c->must_look = !c->has_read || c->read_ns < asked_ns;
-    if (c->must_look) return false;
+    if (!c->has_read || c->read_ns < asked_ns) {
+        c->must_look = true;
+        return false;
+    }
     r->made = r->known = p->number = larger(larger(r->known, r->seen), p->number) + 1;
     r->begun_ns                    = c->read_ns;
     return false;
@@ -444,7 +447,9 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
 /* Whether the row must be written though nobody misses or frees any. */
 static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
     if (c->resets.begun_ns != 0) return true;
-    return c->usable > 0 && (c->is_lost || now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART);
+    if (c->usable == 0) return false;
+    return c->is_lost || c->number < c->resets.known || /* see resets, above */
+           now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART;
 }
 
 static bool claim_must_unsay(const struct claim *c, uint64_t now_ns) {
@@ -554,7 +559,9 @@ bool claim_has_read(struct claim *c, struct claim_process *p, const struct claim
     /* Meanwhile others may have claimed what this one's row did not say. */
     if (c->is_lost && !lost && c->must_read)
         claim_lower(c, larger(above(c->limit, sum.permits), claim_live(c, now_ns)));
-    c->is_lost   = lost || (c->is_lost && !c->must_read);
+    c->is_lost = lost || (c->is_lost && !c->must_read);
+    /* A row that was written anew is not there either: whoever deleted it has a clock that is ahead. */
+    if (lost && c->must_read) c->retry_at_ns = now_ns + part_ns(c, RETRIES_A_HOLD);
     c->must_read = false;
     c->must_look = false;
     c->is_raise  = false;

@@ -966,6 +966,18 @@ TEST(what_is_written_after_a_reset_was_read_has_a_greater_number) {
     CHECK_GT(p.claim.number, 1000000);
 }
 
+/* Or who resets next might number that below what is known here, once the row that told of it is gone. */
+TEST(who_has_a_claim_and_reads_of_a_reset_writes_its_row_anew) {
+    struct process p;
+    process_begin(&p, 4);
+    take(&p, 5, 0);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    look(&p, 1000000);
+    CHECK_GT(must_write(&p, 5).number, 1000000);
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+}
+
 TEST(all_who_asked_before_the_read_share_one_reset) {
     struct process     p;
     struct lease_reply reply;
@@ -1233,6 +1245,26 @@ TEST(a_row_that_is_lost_is_written_before_it_is_used_again) {
     CHECK_EQ(reply.granted, 1);
     CHECK_EQ(p.claim.usable, 10);
     must_write(&p, 10);
+}
+
+/* Somebody deletes it, by a clock that is ahead. */
+TEST(a_row_that_is_lost_whenever_it_is_written_is_not_written_all_the_time) {
+    struct process     p;
+    struct lease_reply reply;
+    struct claim_row   others = {.id = OTHER};
+    process_begin(&p, 4);
+    take(&p, 25, LIMIT - 25);
+    p.now_ms += 2000;
+    CHECK(!serve(&p, 1, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    CHECK(!claim_has_read(&p.claim, &p.self, &others, 1, p.now_ms * MS));
+    must_write(&p, 25);
+    written(&p, CLAIM_DONE);
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    CHECK(!claim_has_read(&p.claim, &p.self, &others, 1, p.now_ms * MS));
+    CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    p.now_ms += 1000;
+    must_write(&p, 25);
 }
 
 /* Replicas that have it and such that have not may answer in turn. */

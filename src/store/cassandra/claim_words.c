@@ -9,13 +9,10 @@
 
 enum { MEMBER_BUCKETS = 8 };
 
-enum { ROW_ID, ROW_NUMBER, ROW_PERMITS, ROW_DEMAND, ROW_RESETS, ROW_COLUMNS };
-
 #define MEMBER_BUCKETS_TEXT "0, 1, 2, 3, 4, 5, 6, 7"
 #define SECOND              UINT64_C(1000000000)
-#define CLAIM_NUMBER_MAX                                                                           \
-    (UINT64_C(1) << 62) /* half of what a bigint holds: each is followed by greater ones */
-#define EXPIRES_NS_MAX (UINT64_C(2145916800) * SECOND) /* 2038 begins */
+#define CLAIM_NUMBER_MAX    (UINT64_C(1) << 62) /* who reads a number writes greater ones */
+#define EXPIRES_NS_MAX      (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 
 static const struct cassandra_statement
     write_row = {"INSERT INTO weir_claims (name, id, number, permits, demand, resets) "
@@ -206,31 +203,26 @@ static void *rows_begin(const struct cassandra_result *result, struct cql_rows *
     return memory;
 }
 
-/* What somebody wrote by hand, or deleted a part of: it claims all that there is until its process, which
- * finds its own lost, writes it anew, or it expires. Else nobody could read this user's rows. */
-static void row_read(const struct cql_value *values, struct claim_row *row) {
-    bool is_whole = read_number(values[ROW_NUMBER], CLAIM_NUMBER_MAX, &row->number) &&
-                    read_number(values[ROW_PERMITS], LIMIT_MAX, &row->permits) &&
-                    read_number(values[ROW_DEMAND], LIMIT_MAX, &row->demand) &&
-                    read_number(values[ROW_RESETS], CLAIM_NUMBER_MAX, &row->resets);
-    if (!is_whole)
-        *row = (struct claim_row){.id = row->id, .permits = LIMIT_MAX, .demand = LIMIT_MAX};
-}
-
 bool claim_words_rows(const struct cassandra_result *result, struct claim_row **rows,
                       uint32_t *room, uint32_t *count) {
+    enum { ID, NUMBER, PERMITS, DEMAND, RESETS, COLUMNS };
     struct cql_rows   said;
-    struct cql_value  values[ROW_COLUMNS];
+    struct cql_value  values[COLUMNS];
     struct claim_row *memory = rows_begin(result, &said, *rows, room, sizeof **rows);
     if (memory == NULL) return false;
     *rows  = memory;
     *count = 0;
-    while (cql_rows_next(&said, values, ROW_COLUMNS)) {
+    while (cql_rows_next(&said, values, COLUMNS)) {
         struct claim_row *row = &memory[*count];
         int64_t           id;
-        if (!cql_value_bigint(values[ROW_ID], &id)) return false;
-        *row = (struct claim_row){.id = (uint64_t)id};
-        row_read(values, row);
+        *row = (struct claim_row){0};
+        if (!cql_value_bigint(values[ID], &id)) return false;
+        if (!read_number(values[NUMBER], CLAIM_NUMBER_MAX, &row->number) ||
+            !read_number(values[PERMITS], LIMIT_MAX, &row->permits) ||
+            !read_number(values[DEMAND], LIMIT_MAX, &row->demand) ||
+            !read_number(values[RESETS], CLAIM_NUMBER_MAX, &row->resets))
+            return false;
+        row->id = (uint64_t)id;
         (*count)++;
     }
     return true;

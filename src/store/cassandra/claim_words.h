@@ -52,7 +52,7 @@ bool claim_words_applied(const struct cassandra_result *result, bool *is_applied
  * before it commits), and the client tries that again: the second try finds the first. */
 bool claim_words_has_beaten(const struct cassandra_result *result, uint64_t number);
 
-/* Up to `room` rows, in a malloc()ed array that grows: *rows, *room. One that is not whole claims all. */
+/* Up to `room` rows, in a malloc()ed array that grows: *rows, *room. */
 bool claim_words_rows(const struct cassandra_result *result, struct claim_row **rows,
                       uint32_t *room, uint32_t *count);
 /* A record of which a part has expired is left out. */
