@@ -333,6 +333,7 @@ class OneLimiter(Answers, unittest.TestCase):
         for first in range(1, TOMBSTONES_MAX + 100, 100):
             deletes = (f"DELETE FROM weir_claims WHERE name = {ann} AND id = {i};" for i in range(first, first + 100))
             client.must(f"BEGIN UNLOGGED BATCH {' '.join(deletes)} APPLY BATCH")
+        self.addCleanup(client.must, f"DELETE FROM weir_claims WHERE name = {ann}")  # and what was deleted in it
         self.assertEqual(client.query(f"SELECT id FROM weir_claims WHERE name = {ann}")["error"], "READ_FAILURE")
         with Api(self.url.replace("deadline=2s", "deadline=20ms")) as api:
             api.ready()
