@@ -330,6 +330,11 @@ class Faults(unittest.TestCase):
                     client.close()
                 wait_for("room", lambda: driver.ask("add", "k", SOON_MS, 1)["status"] == "REDIS_DONE")
 
+    def is_behind(self, driver):
+        driver.ask("add", "k", 20, 0)
+        answer = driver.ask("add", "k", 20, 0)
+        return answer["status"] == "REDIS_LATE" and "those before it wait for replicas" in answer["problem"]
+
     def test_answers_wait_for_replicas_and_say_whether_they_have_them(self):
         with Site() as site:
             primary = site.server()
@@ -351,6 +356,7 @@ class Faults(unittest.TestCase):
                 self.assertEqual((answer["reply"], answer["confirmed"]), (1, False))
                 answer = driver.ask("add", "k", 100, 1)
                 self.assertEqual((answer["reply"], answer["confirmed"]), (2, False), "the deadline is before the WAIT's end")
+                wait_for("a command behind those that wait", lambda: self.is_behind(driver))
                 replica.resume()
                 wait_for("confirmation", lambda: driver.ask("add", "k", SOON_MS, 1)["confirmed"])
 

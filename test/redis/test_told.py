@@ -85,7 +85,8 @@ class Told(unittest.TestCase):
 
     def test_replicas_that_do_not_confirm(self):
         site = self.site()
-        code, out, errors = weir("allow", "ann", "3/10s", store=site.url + "?replicas=2")
+        self.assertEqual(weir("init", site.url)[0], 0)
+        code, out, errors = weir("allow", "ann", "3/10s", store=site.url + "?replicas=2&deadline=2s")
         self.assertRegex(out, LATE)
         self.assertRegex(errors, "^weir allow: .*the replicas do not confirm in time.*; weir doctor URL looks closer\n$")
         self.assertNotIn("deadline=", errors)

@@ -158,20 +158,22 @@ static enum store_status status_of(const struct redis_result *result) {
     }
 }
 
+static const char unconfirmed[] = "the replicas do not confirm in time; see weir doctor";
+
 static const char *reason_of(const struct redis_result *result) {
+    if (result->is_behind) return unconfirmed;
     bool has_trouble = result->status == REDIS_REFUSED || result->status == REDIS_FAILED ||
                        (result->status == REDIS_UNREADY && result->trouble != TROUBLE_SCRIPT);
     return has_trouble ? trouble_text(result->trouble) : redis_status_text(result->status);
 }
 
 static void call_done(void *context, struct redis_result *result) {
-    static const char   foreign[]     = "the server's answer is not that of the script";
-    static const char   unconfirmed[] = "the replicas do not confirm in time; see weir doctor";
-    struct call        *call          = context;
-    struct lease_store *s             = call->store;
-    struct store_trip  *trips         = call->trips;
-    struct redisReply  *said          = result->reply;
-    uint64_t            sent_ns       = call->sent_ns;
+    static const char   foreign[] = "the server's answer is not that of the script";
+    struct call        *call      = context;
+    struct lease_store *s         = call->store;
+    struct store_trip  *trips     = call->trips;
+    struct redisReply  *said      = result->reply;
+    uint64_t            sent_ns   = call->sent_ns;
     free(call);
     if (result->status != REDIS_DONE) {
         trips_end(s, trips, status_of(result), reason_of(result));

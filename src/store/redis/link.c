@@ -558,6 +558,10 @@ void link_release(struct link *link) {
     link_drop_all(link, &waiting, false);
 }
 
+bool link_waits_for_replicas(const struct link *link) {
+    return link->expected_count > 0 && link->expected[link->expected_first].purpose == LINK_WAIT;
+}
+
 /* Misses within one deadline are one: a pause of the server that is a little longer than a deadline must not
  * cost the connection, however many were waiting. */
 void link_miss(struct link *link, const struct request *request) {

@@ -157,6 +157,9 @@ void link_take_back(struct link *link, struct request *request);
 void link_release(struct link *link);
 /* The deadline of something that was sent has passed. */
 void link_miss(struct link *link, const struct request *request);
+
+/* Whether the server has answered all that came before a WAIT, and holds up the rest for it. */
+bool link_waits_for_replicas(const struct link *link);
 /* Gives the connection up, and looks the server up anew. */
 void link_lose(struct link *link, const enum trouble *trouble, const char *problem);
 

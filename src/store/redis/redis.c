@@ -355,6 +355,7 @@ static void redis_end(struct redis *r, struct request *request, enum redis_statu
     result.trouble      = request->has_trouble ? request->trouble : TROUBLE_SCRIPT;
     result.reply        = NULL;
     result.is_confirmed = false;
+    result.is_behind    = request->is_behind;
     (void)snprintf(result.problem, sizeof result.problem, "%s",
                    problem != NULL && problem[0] != '\0' ? problem : redis_status_text(status));
     redis_tell(r, request, &result);
@@ -368,6 +369,7 @@ static void redis_end_done(struct redis *r, struct request *request, struct redi
     result.trouble      = TROUBLE_SCRIPT;
     result.reply        = reply;
     result.is_confirmed = is_confirmed;
+    result.is_behind    = false;
     result.problem[0]   = '\0';
     redis_tell(r, request, &result);
 }
@@ -488,15 +490,19 @@ static void redis_pause(struct redis *r, struct request *request) {
 }
 
 static void redis_expire_waiting(struct redis *r, struct request *request) {
-    struct link *link = request->link;
+    static const char behind[] = "the command was still in line at its deadline; those before it "
+                                 "wait for replicas";
+    static const char full[]   = "the command was still in line at its deadline; the connection is "
+                                 "at its limit";
+    struct link      *link     = request->link;
     link_take_back(link, request);
     if (request->has_trouble) {
         redis_end_trouble(r, request, "");
     } else if (link->state != LINK_UP) {
         redis_end_link(r, request, link);
     } else {
-        redis_end(r, request, REDIS_LATE, FATE_NOT_EXECUTED,
-                  "the command was still in line at its deadline; the connection is at its limit");
+        request->is_behind = link_waits_for_replicas(link);
+        redis_end(r, request, REDIS_LATE, FATE_NOT_EXECUTED, request->is_behind ? behind : full);
     }
     redis_release(r, request);
 }
@@ -530,6 +536,7 @@ static void redis_expired(void *owner, struct job *job) {
         redis_release(r, request);
         return;
     case REQUEST_SENT:
+        request->is_behind = link_waits_for_replicas(request->link);
         redis_end(r, request, REDIS_LATE, FATE_UNKNOWN, NULL);
         link_miss(request->link, request); /* which may let go of it */
         return;

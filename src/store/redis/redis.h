@@ -113,6 +113,7 @@ struct redis_result {
     struct redisReply
         *reply;        /* REDIS_DONE. Who wants to keep it sets it to NULL here, and frees it */
     bool is_confirmed; /* at least options.replicas replicas have it */
+    bool is_behind;    /* REDIS_LATE: what was sent before waited for replicas still */
     char problem[REDIS_PROBLEM_BYTES_MAX]; /* what an operator reads; "" if REDIS_DONE */
 };
 

@@ -47,6 +47,7 @@ struct request {
     bool               is_own;    /* of the client itself: nobody counts or repeats it */
     bool               is_over;   /* its answer was given */
     bool               has_trouble;
+    bool               is_behind; /* replicas were waited for before it, when its deadline passed */
     uint32_t           bytes;
     char               command[]; /* as it is sent */
 };
