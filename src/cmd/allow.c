@@ -2,7 +2,6 @@
  *
  * allow: may this user act now? One question to a store, or several in a row. */
 #include <stdio.h>
-#include <time.h>
 
 #include <weir.h>
 
@@ -178,7 +177,7 @@ static int ask(weir *w, const weir_request *request, uint64_t times, const char 
 
 #define ASK_WAIT_NS       UINT64_C(1000000000)
 #define COMPLAINT_WAIT_NS UINT64_C(500000000)
-#define COMPLAINT_LOOK_NS 5000000
+#define COMPLAINT_LOOK_NS UINT64_C(5000000)
 
 /* Replicas that do not confirm are complained of when they have been waited for, which may be after the
  * decision. */
@@ -187,7 +186,7 @@ static void wait_for_complaint(weir *w, char complaint[STORE_HEALTH_BYTES]) {
     for (open_trouble(w, complaint, STORE_HEALTH_BYTES);
          complaint[0] == '\0' && clock_now_ns() < until_ns;
          open_trouble(w, complaint, STORE_HEALTH_BYTES))
-        (void)nanosleep(&(struct timespec){.tv_nsec = COMPLAINT_LOOK_NS}, NULL);
+        clock_sleep_until(clock_now_ns() + COMPLAINT_LOOK_NS);
 }
 
 /* The store has not decided. It is asked itself, since it knows the cause. */

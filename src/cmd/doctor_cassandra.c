@@ -146,7 +146,7 @@ static void ask_clock(struct cassandra *c, const struct cluster_node *node,
 static void ask_rate(struct cassandra *c, struct doctor_node *n,
                      const struct doctor_offset *before) {
     struct doctor_offset after;
-    doctor_sleep_until(before->at_ns + RATE_NS);
+    clock_sleep_until(before->at_ns + RATE_NS);
     ask_clock(c, &n->node, &after);
     n->has_clock = doctor_offset_is_sound(&after);
     if (n->has_clock) n->skew_ns = doctor_offset_skew_ns(&after);

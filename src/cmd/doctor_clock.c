@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/doctor_clock.h"
 
-#include <time.h>
-
 #include "os/clock.h"
 
-#define PPM       INT64_C(1000000)
-#define SECOND_NS UINT64_C(1000000000)
+#define PPM INT64_C(1000000)
 
 void doctor_offset_begin(struct doctor_offset *offset) {
     *offset = (struct doctor_offset){.least_ns = INT64_MIN, .most_ns = INT64_MAX};
@@ -45,12 +42,4 @@ bool doctor_rate_between(const struct doctor_offset *first, const struct doctor_
     *rate           = (struct doctor_rate){.least_ppm = (int64_t)(least_ns / span_ns * (double)PPM),
                                            .most_ppm  = (int64_t)(most_ns / span_ns * (double)PPM)};
     return true;
-}
-
-void doctor_sleep_until(uint64_t until_ns) {
-    uint64_t now_ns = clock_now_ns();
-    if (now_ns >= until_ns) return;
-    const struct timespec pause = {.tv_sec  = (time_t)((until_ns - now_ns) / SECOND_NS),
-                                   .tv_nsec = (long)((until_ns - now_ns) % SECOND_NS)};
-    (void)nanosleep(&pause, NULL);
 }

@@ -38,7 +38,4 @@ struct doctor_rate {
 bool doctor_rate_between(const struct doctor_offset *first, const struct doctor_offset *last,
                          struct doctor_rate *rate);
 
-/* Sleeps until clock_now_ns() shows that, or a signal comes. */
-void doctor_sleep_until(uint64_t until_ns);
-
 #endif

@@ -104,15 +104,18 @@ static bool is_of_another_kind(const struct doctor_facts *facts, struct view inf
     return true;
 }
 
-/* Who may not run INFO has the rest looked at. */
+/* Whether the user of the URL may not ask this, which says nothing of the server. */
+static bool is_hidden(const struct redis_result *result) {
+    return result->status == REDIS_REFUSED &&
+           (result->trouble == TROUBLE_NOPERM || result->trouble == TROUBLE_COMMAND);
+}
+
 static bool ask_info(struct redis *r, const struct doctor_facts *facts,
                      struct doctor_server *server, struct redis_result *result) {
     server->replicas = DOCTOR_UNKNOWN;
     if (!ask(r, server->slot, (const char *const[]){"INFO", NULL}, result)) {
-        bool is_hidden = result->status == REDIS_REFUSED &&
-                         (result->trouble == TROUBLE_NOPERM || result->trouble == TROUBLE_COMMAND);
         redis_result_clear(result);
-        return is_hidden;
+        return is_hidden(result);
     }
     struct view info = {"", 0};
     if (result->reply->type == REDIS_REPLY_STRING)
@@ -240,7 +243,7 @@ static void ask_trips(struct redis *r, struct doctor_server *server, const char 
         if (waits && !is_confirmed) server->trips_unconfirmed++;
         if (waits && is_confirmed && trip_ns > alone_ns + facts->wait_ns) server->trips_late++;
         redis_result_clear(&result);
-        doctor_sleep_until(from_ns + pause_ns);
+        clock_sleep_until(from_ns + pause_ns);
     }
     server->trips = waits ? (uint64_t)count : 0;
     if (server->trips_unconfirmed > 0) ask_why_unconfirmed(r, server, facts->replicas_wanted);
@@ -305,8 +308,9 @@ static void add_range(struct doctor_facts *facts, const redisReply *range) {
 }
 
 static bool ask_cluster(struct redis *r, struct doctor_facts *facts, struct redis_result *result) {
-    if (!ask(r, 0, (const char *const[]){"CLUSTER", "INFO", NULL}, result)) return false;
-    if (result->reply->type == REDIS_REPLY_STRING)
+    bool is_told = ask(r, 0, (const char *const[]){"CLUSTER", "INFO", NULL}, result);
+    if (!is_told && !is_hidden(result)) return false;
+    if (is_told && result->reply->type == REDIS_REPLY_STRING)
         copy_text(
             facts->cluster_state,
             info_value((struct view){result->reply->str, result->reply->len}, "cluster_state"));
@@ -361,7 +365,7 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         struct doctor_server *server = &facts->servers[i];
         struct doctor_rate    rate;
         if (before[i].at_ns == 0) continue;
-        doctor_sleep_until(before[i].at_ns + SECOND_NS);
+        clock_sleep_until(before[i].at_ns + SECOND_NS);
         ask_clock(r, server, &after);
         if (doctor_offset_is_sound(&after)) server->skew_ns = doctor_offset_skew_ns(&after);
         if (doctor_rate_between(&before[i], &after, &rate))

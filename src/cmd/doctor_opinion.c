@@ -252,26 +252,41 @@ static void judge_role(struct doctor_opinion *opinion, const struct doctor_serve
 }
 
 static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
-    bool is_ok = strcmp(facts->cluster_state, "ok") == 0 && facts->slots_served == SLOT_COUNT;
-    doctor_find(
-        opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, "", "cluster",
-        "assign all slots, and start the servers that are missing (CLUSTER NODES shows them)",
-        "state %s, %llu of %d slots served", facts->cluster_state,
-        (unsigned long long)facts->slots_served, SLOT_COUNT);
+    bool is_told  = facts->cluster_state[0] != '\0';
+    bool is_whole = facts->slots_served == SLOT_COUNT;
+    bool is_ok    = is_whole && strcmp(facts->cluster_state, "ok") == 0;
+    if (is_whole && !is_told)
+        doctor_find(opinion, DOCTOR_CAVEAT, "", "cluster", "allow CLUSTER INFO, or look there",
+                    "not told");
+    else
+        doctor_find(
+            opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, "", "cluster",
+            "assign all slots, and start the servers that are missing (CLUSTER NODES shows them)",
+            "state %s, %llu of %d slots served", is_told ? facts->cluster_state : "not told",
+            (unsigned long long)facts->slots_served, SLOT_COUNT);
     /* Not from CLUSTER SLOTS, which leaves out a replica of a primary that has not written anything yet. */
     uint64_t alone = 0;
-    for (unsigned i = 0; i < facts->server_count; i++)
+    for (unsigned i = 0; i < facts->server_count; i++) {
+        if (facts->servers[i].replicas == DOCTOR_UNKNOWN) return; /* which is a finding itself */
         if (facts->servers[i].replicas == 0) alone += facts->servers[i].slots;
+    }
     doctor_find(opinion, alone == 0 ? DOCTOR_FINE : DOCTOR_CAVEAT, "", "slots",
                 "give each primary a replica: the users of these slots have none",
                 "%llu without a replica", (unsigned long long)alone);
 }
 
 /* Nothing is granted that may have been granted before: after FLUSHALL, or a restart without a disk. */
-static void judge_past(struct doctor_opinion *opinion, const struct lease_past *past) {
+static void judge_past(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
+    if (!facts->is_past_told) {
+        for (unsigned i = 0; i < facts->server_count; i++)
+            if (facts->servers[i].script_problem[0] != '\0') return; /* which is a finding itself */
+        doctor_find(opinion, DOCTOR_CAVEAT, "", "past",
+                    "look again: the store did not answer in time", "not told");
+        return;
+    }
     char text[STORE_PAST_BYTES_MAX];
-    bool is_whole = !store_past_write(past, text);
-    bool is_fine  = is_whole || store_past_is_fair(past);
+    bool is_whole = !store_past_write(&facts->past, text);
+    bool is_fine  = is_whole || store_past_is_fair(&facts->past);
     doctor_find(opinion, is_fine ? DOCTOR_FINE : DOCTOR_IDLE, "", "past",
                 "wait until it knows a window and a lease's term; or say by weir init that it is "
                 "new, if it is known that nothing was granted",
@@ -282,7 +297,7 @@ void doctor_judge(const struct doctor_facts *facts, struct doctor_opinion *opini
     opinion->level         = DOCTOR_FINE;
     opinion->is_idle       = false;
     opinion->finding_count = 0;
-    if (facts->is_past_told) judge_past(opinion, &facts->past);
+    judge_past(opinion, facts);
     if (facts->kind == URL_CLUSTER) judge_cluster(opinion, facts);
     for (unsigned i = 0; i < facts->server_count; i++) {
         const struct doctor_server *s          = &facts->servers[i];

@@ -2,7 +2,6 @@
  *
  * init_redis: is this Redis store new? */
 #include <stdio.h>
-#include <time.h>
 
 #include "api/shared.h"
 #include "base/range.h"
@@ -15,6 +14,7 @@
 
 #define DEADLINE_NS UINT64_C(5000000000)
 #define CONFIRM_NS  UINT64_C(1000000000)
+#define PAUSE_NS    UINT64_C(10000000)
 
 static void say(uint32_t begun, uint32_t shards, const struct lease_past *past);
 
@@ -22,12 +22,11 @@ static void say(uint32_t begun, uint32_t shards, const struct lease_past *past);
  * counted. */
 static bool init_begin(struct lease_store *store, uint32_t shards, uint32_t *begun,
                        struct redis_result *result) {
-    const struct timespec pause    = {.tv_nsec = 10000000};
-    uint64_t              until_ns = clock_now_ns() + CONFIRM_NS;
-    uint32_t              again;
-    bool is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, begun, result);
+    uint64_t until_ns = clock_now_ns() + CONFIRM_NS;
+    uint32_t again;
+    bool     is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, begun, result);
     while (is_said && !result->is_confirmed && clock_now_ns() < until_ns) {
-        (void)nanosleep(&pause, NULL);
+        clock_sleep_until(clock_now_ns() + PAUSE_NS);
         is_said = lease_store_begin(store, clock_now_ns() + DEADLINE_NS, &again, result);
         /* A replica that was promoted in between may call parts new that were counted already. */
         if (is_said) *begun = (uint32_t)smaller(*begun + again, shards);

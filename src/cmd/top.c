@@ -4,10 +4,8 @@
  *
  * Only looks: the file is opened and mapped for reading, no lock is taken, no number is used up. So it
  * may watch a file of somebody else, and whoever decides does not notice. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <weir.h>
 
@@ -18,6 +16,7 @@
 #include "cmd/terminal.h"
 #include "cmd/top_look.h"
 #include "cmd/top_print.h"
+#include "os/clock.h"
 
 static const char about[] =
     "Shows what a file of limits holds: decisions a second, users, the file's size, whether it\n"
@@ -47,8 +46,7 @@ struct top {
     bool        is_drawn; /* over what was there before */
 };
 
-static int  top_run(const struct top *top);
-static void wait_until(uint64_t at_ns);
+static int top_run(const struct top *top);
 
 int top_main(int count, char **words) {
     char       path[FILE_PATH_BYTES_MAX];
@@ -108,7 +106,7 @@ static int top_run(const struct top *top) {
 
     if (top->is_drawn) top_draw(&watch, NULL, &before);
     for (uint64_t shown = 0; top->times == 0 || shown < top->times; shown++) {
-        wait_until(before.at_ns + (uint64_t)top->interval_ns);
+        clock_sleep_until(before.at_ns + (uint64_t)top->interval_ns);
         if (!top_look(&watch, &now, &error)) goto fail;
         if (top->is_drawn) {
             top_draw(&watch, &before, &now);
@@ -126,12 +124,4 @@ static int top_run(const struct top *top) {
 fail:
     top_leave(&watch);
     return store_complain("top", &error);
-}
-
-/* On the clock of top_look. */
-static void wait_until(uint64_t at_ns) {
-    const uint64_t  second_ns = (uint64_t)WEIR_SECOND;
-    struct timespec at        = {.tv_sec  = (time_t)(at_ns / second_ns),
-                                 .tv_nsec = (long)(at_ns % second_ns)};
-    while (clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &at, NULL) == EINTR) {}
 }

@@ -12,4 +12,7 @@ uint64_t clock_now_ns(void);
 /* Nanoseconds since 1970 on the wall clock. For showing to people only. */
 uint64_t clock_wall_ns(void);
 
+/* Returns when clock_now_ns() shows that; signals do not end it. */
+void clock_sleep_until(uint64_t until_ns);
+
 #endif

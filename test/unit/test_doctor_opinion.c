@@ -13,6 +13,8 @@ static struct doctor_opinion opinion;
 static struct doctor_server *good(void) {
     memset(&facts, 0, sizeof facts);
     facts.server_count          = 1;
+    facts.is_past_told          = true;
+    facts.past                  = (struct lease_past){UINT64_MAX, UINT64_MAX};
     struct doctor_server server = {.address      = "h:1",
                                    .version      = "7.2.4",
                                    .role         = "master",
@@ -71,8 +73,6 @@ TEST(what_a_server_does_not_tell_is_not_guessed) {
 
 TEST(a_store_without_a_past_denies) {
     (void)good();
-    facts.is_past_told = true;
-    facts.past         = (struct lease_past){UINT64_MAX, UINT64_MAX};
     check_level("past", DOCTOR_FINE);
     facts.past = (struct lease_past){UINT64_C(86400000000), UINT64_MAX};
     check_level("past", DOCTOR_FINE);
@@ -82,6 +82,10 @@ TEST(a_store_without_a_past_denies) {
     CHECK_CONTAINS(found("past")->remedy, "weir init");
     facts.past = (struct lease_past){0, 0};
     check_level("past", DOCTOR_IDLE);
+    facts.is_past_told = false;
+    check_level("past", DOCTOR_CAVEAT);
+    memcpy(facts.servers[0].script_problem, "NOPERM", 7);
+    CHECK(found("past") == NULL);
 }
 
 TEST(of_a_replica_nothing_is_said_that_a_primary_should_do) {
@@ -301,8 +305,15 @@ TEST(a_cluster_needs_all_slots_and_replicas_for_them) {
     check_level("cluster", DOCTOR_FINE);
     server->replicas = 0;
     check_level("slots", DOCTOR_CAVEAT);
-    server->replicas   = 1;
+    server->replicas = DOCTOR_UNKNOWN;
+    CHECK(found("slots") == NULL);
+    server->replicas       = 1;
+    facts.cluster_state[0] = '\0';
+    check_level("cluster", DOCTOR_CAVEAT);
     facts.slots_served = 16383;
+    check_level("cluster", DOCTOR_BROKEN);
+    CHECK_CONTAINS(found("cluster")->value, "state not told, 16383 of 16384");
+    memcpy(facts.cluster_state, "ok", 3);
     check_level("cluster", DOCTOR_BROKEN);
     memcpy(facts.cluster_state, "fail", 5);
     facts.slots_served = 16384;
