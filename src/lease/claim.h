@@ -40,6 +40,10 @@
 /* How long a store keeps a row at least: the longer of the two. */
 enum { CLAIM_KEEP_S_MIN = 7200, CLAIM_KEEP_HOLDS = 4 };
 
+/* How long the record of a process is kept, at least. Longer than its rows: whose record is gone counts for
+ * as long as these are there. Not much longer, since each start of a process leaves one (MEMBERS_MAX). */
+#define MEMBER_KEEP_NS_MIN ((CLAIM_KEEP_S_MIN + UINT64_C(3600)) * 1000000000)
+
 enum claim_act { CLAIM_NOTHING, CLAIM_WRITE, CLAIM_READ };
 
 struct claim_errand {

@@ -24,9 +24,8 @@
 #include "base/range.h"
 
 enum {
-    CALL_MS = 300,                     /* a coordinator waits so long */
-    HINT_MS = 8000,                    /* what a replica missed is handed on within so long */
-    KEEP_S  = CLAIM_KEEP_S_MIN + 3600, /* a member's record, at least */
+    CALL_MS = 300,    /* a coordinator waits so long */
+    HINT_MS = 8000,   /* what a replica missed is handed on within so long */
     LATE_MS = 6000,   /* a conditional update that was given up may still be done within so long */
     UNKNOWN_MIL = 20, /* of 1000 conditional updates so many are given up */
     TAIL_MIL = 30, /* of 1000 messages between replicas so many take up to so many times the mean */
@@ -228,7 +227,7 @@ static void records_expire(struct ring *r) {
 static void record_keep(struct ring *r, struct members_record *record,
                         const struct members_errand *e) {
     uint64_t past_ns                   = e->act == MEMBERS_DATE ? e->fenced_for_ns : 0;
-    record->keep_ns                    = larger(KEEP_S * SIM_S, e->keep_ns);
+    record->keep_ns                    = larger(MEMBER_KEEP_NS_MIN, e->keep_ns);
     r->expires_ns[record - r->records] = r->world->now_ns + above(record->keep_ns, past_ns);
 }
 

@@ -21,9 +21,6 @@
 enum { CLAIM_VALUES_MAX = 7, CLAIM_VALUE_BYTES_MAX = CQL_BIGINT_BYTES };
 
 #define CLAIM_KEEP_NS_MAX (UINT64_C(630720000) * 1000000000) /* twenty years: no TTL is longer */
-/* Longer than claims' rows: whose record is gone counts for as long as its rows are there. Not much longer,
- * since each start of a process leaves one (MEMBERS_MAX). */
-#define MEMBER_KEEP_NS_MIN ((CLAIM_KEEP_S_MIN + UINT64_C(3600)) * 1000000000)
 
 /* A request and the bytes that it points to, until it is submitted. */
 struct claim_words {
