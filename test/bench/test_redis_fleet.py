@@ -23,6 +23,13 @@ def run(folder, *words):
 
 
 class Fleet(unittest.TestCase):
+    def peer(self, folder):
+        peer = pathlib.Path(folder) / "redis_rate"
+        build = subprocess.run(["go", "build", "-o", peer, "."], cwd=ROOT / "bench/peers/redis_rate", capture_output=True,
+                               text=True, timeout=200, check=False)
+        self.assertEqual(build.returncode, 0, build.stderr)
+        return peer
+
     def measured(self, workloads, systems, *words):
         with tempfile.TemporaryDirectory() as folder:
             ran, rows = run(folder, "--quick", "--turns", 1, "--seconds", 0.2, "--processes", 2, "--only", ",".join(workloads),
@@ -39,11 +46,8 @@ class Fleet(unittest.TestCase):
 
     def test_weir_beside_a_script_a_request_and_a_peer(self):
         with tempfile.TemporaryDirectory() as folder:
-            peer = pathlib.Path(folder) / "redis_rate"
-            build = subprocess.run(["go", "build", "-o", peer, "."], cwd=ROOT / "bench/peers/redis_rate", capture_output=True,
-                                   text=True, timeout=200, check=False)
-            self.assertEqual(build.returncode, 0, build.stderr)
-            rows = self.measured(["hot", "hot10", "rate", "rate10", "zipf", "cold", "judged"], ["weir", "script", "redis_rate"], "--peer", peer)
+            rows = self.measured(["hot", "hot10", "rate", "rate10", "zipf", "cold", "judged"], ["weir", "script", "redis_rate"],
+                                 "--peer", self.peer(folder))
         for (what, who), row in rows.items():
             if who == "weir":
                 self.assertGreater(row["allowed_share"], 0, what)
@@ -60,6 +64,15 @@ class Fleet(unittest.TestCase):
         rows = self.measured(["crowd"], ["weir", "script"], "--without-peers", "--processes", 4, "--seconds", 0.5)
         # If nobody were held back what comes too late would be asked for again, ten times for each decision and more.
         self.assertLess(rows["crowd", "weir"]["scripts_per_thousand"], 5000)
+
+    def test_an_overload_is_measured_however_few_are_answered_in_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            ran, rows = run(folder, "--quick", "--turns", 1, "--seconds", 0.2, "--only", "overload", "--peer", self.peer(folder))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual({who for _, who in rows}, {"weir", "script", "redis_rate"})
+        for (_, who), row in rows.items():
+            self.assertGreater(row["failed"] + row["decisions"], 0, who)
+            self.assertEqual(row["allowed_share"], 1 if row["decisions"] else 0, "each is new")
 
     def test_what_makes_no_sense_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:

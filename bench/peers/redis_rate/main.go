@@ -27,7 +27,7 @@ import (
 type plan struct {
 	url, name, order, admissions             string
 	limit, users                             int
-	windowMs                                 int64
+	windowMs, deadlineMs                     int64
 	threads, outstanding, process, processes int
 	rate                                     float64
 	beginNs, fromNs, untilNs                 int64
@@ -67,6 +67,7 @@ func main() {
 	lanes := make([]*lane, p.threads*p.each())
 	// A connection for each question that may be on its way, as its manual advises.
 	options.PoolSize = len(lanes)
+	options.ContextTimeoutEnabled = true
 	client := redis.NewClient(options)
 	limiter := redis_rate.NewLimiter(client)
 
@@ -102,11 +103,22 @@ func (l *lane) run() {
 		if sent >= l.plan.untilNs {
 			return
 		}
-		result, err := l.limiter.Allow(context.Background(), l.user(), rule)
+		result, err := l.allow(rule)
 		l.asked++
 		now = nowNs()
 		l.tally(err == nil && result.Allowed > 0, err, sent, now)
 	}
+}
+
+// A caller waits for so long as its plan says; 0: for as long as the client does.
+func (l *lane) allow(rule redis_rate.Limit) (*redis_rate.Result, error) {
+	ctx := context.Background()
+	if l.plan.deadlineMs > 0 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(l.plan.deadlineMs)*time.Millisecond)
+		defer cancel()
+		ctx = limited
+	}
+	return l.limiter.Allow(ctx, l.user(), rule)
 }
 
 // Cold users in the order of decide.c: none comes again before all others have.
@@ -283,6 +295,7 @@ func planOf() *plan {
 	flag.IntVar(&p.limit, "limit", 1000, "")
 	flag.IntVar(&p.users, "users", 1, "")
 	flag.Int64Var(&p.windowMs, "window-ms", 1000, "")
+	flag.Int64Var(&p.deadlineMs, "deadline-ms", 0, "")
 	flag.IntVar(&p.threads, "threads", 1, "")
 	flag.IntVar(&p.outstanding, "outstanding", 0, "")
 	flag.IntVar(&p.process, "process", 0, "")
