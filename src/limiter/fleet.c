@@ -53,6 +53,7 @@
 enum {
     USERS_DEFAULT    = 65536,
     TRIPS_DEFAULT    = 4096, /* as many as the first windows of a Cluster's shards, and more */
+    KEPT_PART        = 4,    /* of them, at most, that are kept for shards that have none */
     NODES_DEFAULT    = 8,
     WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
     WAIT_TRIPS       = 4,
@@ -83,10 +84,11 @@ struct tallies {
 
 struct seat {
     _Alignas(64) struct spin lock;
-    _Atomic bool is_cut;                 /* what shard_is_cut() said last */
-    _Atomic bool is_full[SHARD_WATCHES]; /* the lanes: who comes now is held back */
-    struct shard shard;
-    struct lane  lanes[SHARD_WATCHES];
+    _Atomic bool     is_cut;                 /* what shard_is_cut() said last */
+    _Atomic bool     is_full[SHARD_WATCHES]; /* the lanes: who comes now is held back */
+    _Atomic uint32_t trips_out;
+    struct shard     shard;
+    struct lane      lanes[SHARD_WATCHES];
 };
 
 struct fleet {
@@ -453,10 +455,15 @@ static void entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
 
 /* --- trips ----------------------------------------------------------------------------------- */
 
-/* A beat's, but for its request. */
+static bool seat_has_no_trip(const struct seat *seat) {
+    return atomic_load_explicit(&seat->trips_out, memory_order_relaxed) == 0;
+}
+
+/* A beat's, but for its request. NULL: none is left for the shard. */
 static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
-    struct fleet_trip *t = trips_take(&f->trips);
+    struct fleet_trip *t = trips_take(&f->trips, seat_has_no_trip(&f->seats[shard]));
     if (t == NULL) return NULL;
+    atomic_fetch_add_explicit(&f->seats[shard].trips_out, 1, memory_order_relaxed);
     t->fleet         = f;
     t->entry         = NULL;
     t->visitor       = NULL;
@@ -725,6 +732,7 @@ static void trip_done(struct store_trip *trip) {
     }
     struct fleet_ticket *visitor = t->visitor;
     if (visitor != NULL) visit_end(f, t, now_ns);
+    atomic_fetch_sub_explicit(&seat->trips_out, 1, memory_order_relaxed);
     trips_put(&f->trips, t);
     fleet_send(f, trips);
     fleet_tell(f, told);
@@ -768,7 +776,7 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     uint64_t     now_ns   = clock_now_ns(), margin_ns;
     bool         is_short = false;
     for (unsigned i = 0; i < RELEASED_MAX; i++) {
-        is_short = trips_are_all_out(&f->trips);
+        is_short = trips_are_short(&f->trips, seat_has_no_trip(seat));
         if (is_short) break; /* nobody loses their place */
         struct entry *e = seat_take_held(f, seat, watch, now_ns, &margin_ns);
         if (e == NULL) return;
@@ -1075,6 +1083,7 @@ static bool fleet_begin(struct fleet *f) {
         struct seat *seat = &f->seats[i];
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
+        atomic_store(&seat->trips_out, 0);
         for (uint32_t k = 0; k < SHARD_WATCHES; k++) {
             lane_begin(&seat->lanes[k], f->lease.round_trip_ns, random_next(&f->random));
             atomic_store(&seat->is_full[k], false);
@@ -1098,7 +1107,7 @@ static void fleet_in_child(void *context) {
 /* Nothing that the parent holds may be used here: all begins anew. */
 static void fleet_begin_in_child(struct fleet *f) {
     roster_wipe(&f->roster);
-    trips_init(&f->trips, f->trips.all, f->trips.trips_max);
+    trips_init(&f->trips, f->trips.all, f->trips.trips_max, f->trips.kept);
     atomic_store(&f->timer_lock.is_held, 0);
     memset(f->timers.place, 0, f->timers.numbers * sizeof *f->timers.place);
     f->timers.count = 0;
@@ -1147,7 +1156,8 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
     f->policy = options->policy != FLEET_DEFAULT ? options->policy : FLEET_LOCAL;
     f->seats  = (struct seat *)(void *)(memory + head);
     shard_watches_choose(&f->watches, &f->lease);
-    trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max);
+    trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max,
+               (uint32_t)smaller(store->shard_count - 1, trips_max / KEPT_PART));
     timers_init(&f->timers, memory + head + seats + trips, numbers);
     roster_init(&f->roster, memory + head + seats + trips + timers, users_max);
 

@@ -237,16 +237,25 @@ struct crowd {
 };
 
 /* Each of so many users asks once; nobody waits here. */
-static void crowd_ask(struct crowd *c, struct fleet *f, unsigned count, uint64_t limit) {
+/* By users who have asked nothing yet. */
+static void crowd_ask_of(struct crowd *c, struct fleet *f, uint32_t shard, unsigned count,
+                         uint64_t limit) {
+    static unsigned number;
     memset(c, 0, sizeof *c);
-    for (unsigned i = 0; i < count; i++) {
-        char         name[8];
-        struct seen *s = &c->members[i];
-        (void)snprintf(name, sizeof name, "%u", i);
+    for (unsigned i = 0; i < count;) {
+        char name[12];
+        (void)snprintf(name, sizeof name, "%u", number++);
         struct fleet_question q = question(name, limit, HOUR);
-        s->ticket               = (struct fleet_ticket){.done = see, .context = s};
+        if (fleet_shard_of(f, &q.name) != shard) continue;
+        struct seen *s = &c->members[i++];
+        s->ticket      = (struct fleet_ticket){.done = see, .context = s};
         CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s->ticket));
     }
+}
+
+/* Of a store with one shard. */
+static void crowd_ask(struct crowd *c, struct fleet *f, unsigned count, uint64_t limit) {
+    crowd_ask_of(c, f, 0, count, limit);
 }
 
 /* A trip is given up after eight of these. */
@@ -534,6 +543,34 @@ TEST(who_finds_no_trip_free_is_held_until_one_comes_back) {
     close_both(f, m);
 }
 
+/* Those of another that has all would else take them again as they come back. */
+TEST(a_shard_that_has_no_trip_out_finds_one) {
+    enum { TRIPS = 4 };
+    static struct crowd  crowd, other;
+    struct model_store  *m = model_open(&(struct model_options){.seed = check_seed(), .shards = 2});
+    struct fleet_options options = patient;
+    options.trips_max            = TRIPS;
+    struct fleet *f              = open_fleet(m, options);
+    while (model_counts(m).beats < 2) sleep_ns(MS);
+    for (uint32_t shard = 0; shard < 2; shard++) { /* what comes after the first beats */
+        crowd_ask_of(&crowd, f, shard, 1, 100);
+        wait_for(&crowd.members[0]);
+    }
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        model_hold(m, true);
+        uint64_t before = model_counts(m).served;
+        crowd_ask_of(&crowd, f, shard, CROWD_MAX, 100);
+        CHECK_EQ(model_counts(m).served, before + TRIPS - 1);
+        crowd_ask_of(&other, f, 1 - shard, 2, 100);
+        CHECK_EQ(model_counts(m).served, before + TRIPS);
+        model_hold(m, false);
+        for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+        for (unsigned i = 0; i < 2; i++) wait_for(&other.members[i]);
+    }
+    CHECK_EQ(statistics(f).held, 0);
+    close_both(f, m);
+}
+
 TEST(one_that_is_refused_makes_no_window_smaller) {
     static struct crowd   crowd;
     struct model_store   *m = open_model();
@@ -556,17 +593,9 @@ TEST(a_window_does_not_grow_for_answers_that_callers_do_not_wait_for) {
     struct model_store  *m       = open_model();
     struct fleet_options options = patient;
     options.wait_ns              = 400 * MS;
-    struct fleet         *f      = open_fleet(m, options);
-    struct fleet_question q;
+    struct fleet *f              = open_fleet(m, options);
     model_hold(m, true);
-    for (unsigned i = 0; i < PACE_FIRST; i++) {
-        char         name[16];
-        struct seen *s = &first.members[i];
-        (void)snprintf(name, sizeof name, "first %u", i);
-        q         = question(name, 100, HOUR);
-        s->ticket = (struct fleet_ticket){.done = see, .context = s};
-        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s->ticket));
-    }
+    crowd_ask(&first, f, PACE_FIRST, 100);
     sleep_ns(220 * MS);
     model_hold(m, false);
     for (unsigned i = 0; i < PACE_FIRST; i++) wait_for(&first.members[i]);
