@@ -392,9 +392,8 @@ typedef struct weir_statistics {
     uint64_t permits;    /* shared: that this process holds */
     uint64_t shards_cut; /* shared: parts of the store that do not answer now: of 48 in a Cluster,
                                else of one */
-    uint64_t
-        held; /* shared: users who are held back now, since the store is asked for more than it can
-                         answer in time */
+    uint64_t held; /* shared: rules of users that are held back now, since the store is asked for
+                         more than it can answer in time, or for more at once than may be */
     uint64_t reserved[2];
 } weir_statistics;
 

@@ -192,6 +192,11 @@ bool holder_would_send(struct holder *h, uint64_t now_ns) {
 
 void holder_give_up(struct holder *h) { h->waiting = 0; }
 
+void holder_ask_ahead(struct holder *h) {
+    h->need    = 1;
+    h->waiting = smaller(h->waiting, larger(h->demand, h->part_asked));
+}
+
 bool holder_is_in_demand(const struct holder *h, uint64_t now_ns) {
     if (h->terms->mode != LEASE_MODE_SHARE) return false; /* nothing of it would be kept */
     if (now_ns >= h->called_ns + h->terms->term_ns) return false;

@@ -121,6 +121,10 @@ bool holder_would_send(struct holder *h, uint64_t now_ns);
 /* None of those who were parked waits any more: nothing is acquired for them. */
 void holder_give_up(struct holder *h);
 
+/* They have gone, and others will come as often as those did lately: for these is acquired, and any permit
+ * will do. */
+void holder_ask_ahead(struct holder *h);
+
 /* Whether what is acquired is of use also if none of those who wait is there when it comes: so many asked
  * lately that others will. */
 bool holder_is_in_demand(const struct holder *h, uint64_t now_ns);

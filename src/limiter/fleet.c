@@ -748,11 +748,13 @@ static bool entry_is_too_late(const struct entry *e, uint64_t margin_ns, uint64_
     return true;
 }
 
-/* Or others will come for it, as long as anybody may. */
-static bool entry_is_worth_a_trip(struct fleet *f, const struct entry *e, uint64_t margin_ns) {
-    if (!entry_is_too_late(e, margin_ns, e->newest_ns)) return true;
+/* Others will come for it, as long as anybody may, or it is not worth a trip. */
+static void entry_pass_over(struct fleet *f, struct entry *e) {
     bool is_open = atomic_load_explicit(&f->state, memory_order_relaxed) == FLEET_IS_OPEN;
-    return is_open && holder_is_in_demand(&e->holder, e->newest_ns);
+    if (is_open && holder_is_in_demand(&e->holder, e->newest_ns))
+        holder_ask_ahead(&e->holder);
+    else
+        holder_give_up(&e->holder);
 }
 
 /* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
@@ -784,7 +786,7 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
-        if (!entry_is_worth_a_trip(f, e, margin_ns)) holder_give_up(&e->holder);
+        if (entry_is_too_late(e, margin_ns, e->newest_ns)) entry_pass_over(f, e);
         entry_go_on(f, e, b, true);
     }
     spin_lock(&seat->lock);
@@ -1076,9 +1078,7 @@ static void fleet_stop(struct fleet *f) {
 static size_t in_pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 
 /* Draws what must differ in each process, and starts all that is not in the roster. */
-static bool fleet_begin(struct fleet *f) {
-    if (!entropy_fill(&f->secret, sizeof f->secret)) return false;
-    f->random = (struct random){.state = hash_of(f->secret, UINT64_MAX, NULL, 0)};
+static void seats_begin(struct fleet *f) {
     for (uint32_t i = 0; i < f->store->shard_count; i++) {
         struct seat *seat = &f->seats[i];
         atomic_store(&seat->lock.is_held, 0);
@@ -1089,8 +1089,15 @@ static bool fleet_begin(struct fleet *f) {
             atomic_store(&seat->is_full[k], false);
         }
         shard_begin(&seat->shard, &f->watches, f->store->clamp_ns, random_next(&f->random));
-        (void)timers_hasten(&f->timers, f->roster.entries_max + i, 0);
     }
+}
+
+static bool fleet_begin(struct fleet *f) {
+    if (!entropy_fill(&f->secret, sizeof f->secret)) return false;
+    f->random = (struct random){.state = hash_of(f->secret, UINT64_MAX, NULL, 0)};
+    seats_begin(f);
+    for (uint32_t i = 0; i < f->store->shard_count; i++)
+        (void)timers_hasten(&f->timers, f->roster.entries_max + i, 0);
     latch_init(&f->bell);
     f->has_thread = thread_start_quiet(&f->thread, "weir fleet", fleet_run, f);
     return f->has_thread;
@@ -1112,6 +1119,7 @@ static void fleet_begin_in_child(struct fleet *f) {
     memset(f->timers.place, 0, f->timers.numbers * sizeof *f->timers.place);
     f->timers.count = 0;
     memset(f->tallies, 0, sizeof f->tallies);
+    seats_begin(f); /* also if there will be no store */
     bool is_reopened = f->store->reopen != NULL && f->store->reopen(f->store->context);
     atomic_store(&f->is_storeless, !is_reopened || !fleet_begin(f));
 }

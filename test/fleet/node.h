@@ -52,6 +52,24 @@ static inline void sleep_ns(uint64_t ns) {
         &(struct timespec){.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)}, NULL);
 }
 
+/* Who asks and does not wait for the answer. */
+struct seen {
+    struct fleet_ticket ticket;
+    _Atomic unsigned    times;
+};
+
+static inline void see(struct fleet_ticket *t) {
+    struct seen *s = t->context;
+    atomic_fetch_add(&s->times, 1);
+}
+
+static inline void wait_for(struct seen *s) {
+    for (uint64_t i = 0; atomic_load(&s->times) == 0; i++) {
+        CHECK_LT(i, LONG / MS);
+        sleep_ns(MS);
+    }
+}
+
 /* Replies that are slow since the machine is busy are good enough here: nothing is judged by time. */
 static inline struct fleet *open_fleet(struct model_store *m, struct fleet_options options) {
     if (options.lease.tolerance_ns == 0) options.lease.tolerance_ns = SECOND;

@@ -137,23 +137,6 @@ TEST(names_differ_by_user_window_and_algorithm) {
 
 /* ---- tickets ---- */
 
-struct seen {
-    struct fleet_ticket ticket;
-    _Atomic unsigned    times;
-};
-
-static void see(struct fleet_ticket *t) {
-    struct seen *s = t->context;
-    atomic_fetch_add(&s->times, 1);
-}
-
-static void wait_for(struct seen *s) {
-    for (uint64_t i = 0; atomic_load(&s->times) == 0; i++) {
-        CHECK_LT(i, LONG / MS);
-        sleep_ns(MS);
-    }
-}
-
 /* They read the clock, slept, and took what was granted since. Told under their own time, these uses would be
  * gone at the store before they happened. What is gathered lies in hand: nobody has used any of it. */
 TEST(who_slept_before_the_call_is_told_of_as_of_now) {

@@ -34,16 +34,28 @@ TEST(a_child_begins_with_nothing_in_hand) {
 }
 
 TEST(a_child_without_a_store_is_answered_by_the_policy) {
-    struct model_store *m = open_model();
-    struct fleet       *f = open_fleet(m, (struct fleet_options){.policy = FLEET_CLOSED});
-    CHECK(ask(f, "ann", 100, HOUR).allowed);
+    static const char   *names[]    = {"ann", "bob"};
+    struct seen          waiting[2] = {0};
+    struct model_store  *m          = open_model();
+    struct fleet_options options    = {.policy = FLEET_CLOSED, .trips_max = 1, .wait_ns = LONG};
+    struct fleet        *f          = open_fleet(m, options);
+    model_hold(m, true);
+    for (unsigned i = 0; i < 2; i++) {
+        struct fleet_question q = question(names[i], 100, HOUR);
+        waiting[i].ticket       = (struct fleet_ticket){.done = see, .context = &waiting[i]};
+        CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &waiting[i].ticket));
+    }
+    CHECK_GE(statistics(f).held, 1);
     int pid = fork();
     if (pid == 0) {
         model_store(m)->reopen = NULL;
         struct fleet_answer a  = ask(f, "ann", 100, HOUR);
-        _exit(!a.allowed && a.how == FLEET_DEGRADED && a.why == FLEET_FORKED ? 0 : 1);
+        bool is_told           = !a.allowed && a.how == FLEET_DEGRADED && a.why == FLEET_FORKED;
+        _exit(is_told && statistics(f).held == 0 ? 0 : 1);
     }
     child_ends(pid);
+    model_hold(m, false);
+    for (unsigned i = 0; i < 2; i++) wait_for(&waiting[i]);
     close_both(f, m);
 }
 

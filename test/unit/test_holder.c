@@ -436,6 +436,18 @@ TEST(who_was_asked_for_often_within_a_term_is_in_demand) {
     CHECK(!is_in_demand(20000));
 }
 
+/* As many as ask in a part of a term, which is half a second here, and once more as many as will. */
+TEST(for_those_who_have_gone_no_more_is_acquired_than_others_will_want) {
+    begin(1000);
+    for (unsigned i = 0; i < 40; i++) CHECK_EQ(ask_for(3, i * 100).outcome, HOLDER_WAIT);
+    CHECK_EQ(holder.waiting, 120);
+    holder_ask_ahead(&holder);
+    CHECK(poll(4000));
+    CHECK_EQ(sent.need, 1);
+    CHECK_GE(sent.want, 15);
+    CHECK_LE(sent.want, 30);
+}
+
 TEST(who_keeps_nothing_is_not_in_demand) {
     begin(4);
     for (unsigned i = 0; i < 8; i++) CHECK_EQ(ask(i), HOLDER_WAIT);
