@@ -362,7 +362,8 @@ WEIR_API weir_status weir_decide_all(weir *w, const weir_request *requests, size
 /* Forgets what the request's user has used under the request's window and algorithm; of its other
  * fields only the deadline is looked at. WEIR_STORE_DOWN: the store did not confirm it in time; it may have
  * done it. Permits that other processes hold there stay with them. Permits go back at once: a reset is the
- * caller's own exception to the promise. A counter that was shared (WEIR_HOW_OVERFLOW) is not reset. */
+ * caller's own exception to the promise. A counter that was shared (WEIR_HOW_OVERFLOW) is not reset. On
+ * Cassandra another process that hears of the reset forgets only what it had used before it last read. */
 WEIR_API weir_status weir_reset(weir *w, const weir_request *request);
 
 /* What a limiter has done and holds. Counts are since weir_open(); those of a file are of all processes

@@ -448,7 +448,7 @@ static bool claim_must_tell(const struct claim *c, uint64_t now_ns) {
 static bool claim_must_renew(const struct claim *c, uint64_t now_ns) {
     if (c->resets.begun_ns != 0) return true;
     if (c->usable == 0) return false;
-    return c->is_lost || c->number < c->resets.known || /* see resets, above */
+    return c->is_lost || c->done_number < c->resets.known || /* see resets, above */
            now_ns >= c->wrote_ns + keep_ns(c) / RENEW_PART;
 }
 

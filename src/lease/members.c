@@ -22,10 +22,12 @@
  * fence is half as old as it is at least, if somebody lives who has seen it begin.
  *
  * A name is joined once. What makes its record is sent within V of when that was first sent, and while the
- * record is there, which is for hours, it is not made again. So no fence is followed by a record of the same
- * name that is not fenced. Without that bound, who could not reach the store for longer than records are kept
- * might find neither its record nor its fence, and join once more; and would not count for those who know the
- * fence. They would take that back, too, when they see it live: but not before.
+ * record is there, which is for hours, it is not made again. (What was surely not executed makes none, then
+ * or later, and does not count as sent: so who cannot reach the store at all keeps its name.) So no fence is
+ * followed by a record of the same name that is not fenced. Without that bound, who could not reach the store
+ * for longer than records are kept might find neither its record nor its fence, and join once more; and would
+ * not count for those who know the fence. They would take that back, too, when they see it live: but not
+ * before.
  *
  * The version that stands still, and the wait on the observer's own clock, are those of the lock client of
  * DynamoDB (Amazon, 2017); fencing is Gray and Cheriton's expiry turned round (SOSP, 1989). */
@@ -230,8 +232,11 @@ void members_beaten(struct members *m, enum members_fate fate, uint64_t now_ns) 
             m->beats_at_ns = now_ns;
         m->is_joined = true;
         break;
+    case MEMBERS_NOT_SENT:
     case MEMBERS_UNKNOWN:
-        m->is_joined |= m->is_seen; /* it was done, then: so it goes on, and beats */
+        if (fate == MEMBERS_NOT_SENT && !m->is_joined)
+            m->beat--;              /* as if none had been asked for */
+        m->is_joined |= m->is_seen; /* one was done, then: so it goes on, and beats */
         m->beats_at_ns = now_ns + m->options.beat_ns / RETRIES_A_BEAT;
         break;
     }

@@ -57,8 +57,8 @@ struct member {
 struct members {
     struct members_options options;
     uint64_t               id;
-    uint64_t               beat;
-    uint64_t      keep_ns; /* the driver may raise it: as long as claims are kept at least */
+    uint64_t               beat; /* 0: no JOIN of this id may have been executed */
+    uint64_t      keep_ns;       /* the driver may raise it: as long as claims are kept at least */
     bool          is_joined;
     bool          is_seen;        /* its record was there when it looked */
     uint64_t      rename_wait_ns; /* before it joins under the next name */
@@ -67,7 +67,7 @@ struct members {
     bool          is_beating, is_looking, is_fencing, is_dating; /* errands that are out */
     uint64_t      fencing_id;
     uint64_t      beats_at_ns, looks_at_ns, beat_sent_ns;
-    uint64_t      join_ns;                   /* when the first one of this id was sent */
+    uint64_t      join_ns; /* when the first one of this id was sent that may have been executed */
     uint64_t      fences_at_ns, dates_at_ns; /* when the first of the others is due */
     uint64_t      dates_from_ns;             /* none before, after one that was not done */
     uint32_t      count;
@@ -87,7 +87,8 @@ struct members_errand {
 enum members_fate {
     MEMBERS_DONE,
     MEMBERS_NOT_DONE, /* and will not be: the condition does not hold */
-    MEMBERS_UNKNOWN,  /* it may have been done, or may be yet; or the store was not reached */
+    MEMBERS_NOT_SENT, /* and will not be: surely no server executed it. Nothing is known of the condition */
+    MEMBERS_UNKNOWN, /* it may have been done, or may be yet */
 };
 
 struct members_record {

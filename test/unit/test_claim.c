@@ -978,6 +978,23 @@ TEST(who_has_a_claim_and_reads_of_a_reset_writes_its_row_anew) {
     CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
 }
 
+TEST(a_row_that_must_rise_above_a_reset_is_written_until_that_is_done) {
+    for (enum claim_fate fate = CLAIM_NOT_DONE; fate <= CLAIM_UNKNOWN; fate++) {
+        struct process p;
+        process_begin(&p, 4);
+        take(&p, 5, 0);
+        look(&p, 1000000);
+        CHECK_GT(must_write(&p, 5).number, 1000000);
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING); /* one at a time */
+        written(&p, fate);
+        p.now_ms += 100;
+        CHECK_GT(must_write(&p, 5).number, 1000001);
+        written(&p, CLAIM_DONE);
+        p.now_ms += 100;
+        CHECK_EQ(poll(&p).act, CLAIM_NOTHING);
+    }
+}
+
 TEST(all_who_asked_before_the_read_share_one_reset) {
     struct process     p;
     struct lease_reply reply;
@@ -1022,6 +1039,36 @@ TEST(who_has_forgotten_a_user_reads_its_row_before_it_writes) {
     CHECK(read_two(&p, 50, 0));
     CHECK(serve_again(&p, 50, 50, LIMIT, &reply));
     CHECK_EQ(reply.granted, 50);
+}
+
+/* A row may be there for longer than it is kept by this clock. */
+TEST(who_told_of_a_reset_reads_first_for_half_as_long_again_as_rows_are_kept) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    p.self.members.valid_until_ns = UINT64_MAX;
+    (void)reset_all(&p, 0);
+    claim_begin(&p.claim, &p.account);
+    p.now_ms += 3 * KEEP / 2 / MS - 1000;
+    CHECK(!serve(&p, 5, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+}
+
+/* Rows of the old name stay as they are. */
+TEST(who_told_of_a_reset_by_another_name_writes_at_once) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    (void)reset_all(&p, 0);
+    p.self.members.is_fenced = true;
+    claim_process_rejoin(&p.self, SELF + 1, p.now_ms * MS);
+    claim_begin(&p.claim, &p.account);
+    struct members_errand e;
+    CHECK(members_poll(&p.self.members, p.now_ms * MS, &e));
+    CHECK_EQ(e.act, MEMBERS_JOIN);
+    members_beaten(&p.self.members, MEMBERS_DONE, p.now_ms * MS);
+    CHECK(!serve(&p, 5, &reply));
+    must_write(&p, 5);
 }
 
 TEST(who_has_told_of_no_reset_of_late_writes_at_once) {

@@ -106,6 +106,58 @@ TEST(no_name_is_joined_again_when_it_may_have_been_given_up) {
     CHECK(members_is_over(&m, 105000 * MS));
 }
 
+/* No record can be there by that name, nor come: so it need not be given up. */
+TEST(who_never_reached_the_store_keeps_its_name_and_joins_at_once) {
+    struct members        m      = members_new(1000);
+    uint64_t              now_ms = 1000;
+    struct members_errand e;
+    for (; now_ms < 3600 * 1000; now_ms += 250) {
+        CHECK(asks(&m, MEMBERS_JOIN, now_ms, &e));
+        CHECK_EQ(e.id, SELF);
+        CHECK_EQ(e.beat, 1);
+        members_beaten(&m, MEMBERS_NOT_SENT, now_ms * MS);
+        CHECK(!members_is_over(&m, now_ms * MS));
+        CHECK(!asks(&m, MEMBERS_JOIN, now_ms + 249, &e));
+        CHECK_LE(members_next_ns(&m), (now_ms + 250) * MS);
+    }
+    CHECK(!members_is_over(&m, 2 * now_ms * MS));
+    join(&m, now_ms);
+    CHECK_GT(m.valid_until_ns, (now_ms + 4900) * MS);
+}
+
+/* V counts from the first that may have been executed, whatever was not before it and after. */
+TEST(joins_that_were_not_sent_neither_begin_nor_prolong_the_time_of_a_name) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 1000, &e));
+    members_beaten(&m, MEMBERS_NOT_SENT, 4000 * MS);
+    CHECK(asks(&m, MEMBERS_JOIN, 4250, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 4300 * MS);
+    for (uint64_t now_ms = 4550; now_ms < 9250; now_ms += 250) {
+        CHECK(!members_is_over(&m, now_ms * MS));
+        CHECK(asks(&m, MEMBERS_JOIN, now_ms, &e));
+        CHECK_EQ(e.beat, 2);
+        members_beaten(&m, MEMBERS_NOT_SENT, now_ms * MS);
+    }
+    CHECK(!members_is_over(&m, 9249 * MS));
+    CHECK(members_is_over(&m, 9250 * MS));
+}
+
+/* It had one of the old name. */
+TEST(who_goes_on_under_another_name_has_no_record_until_it_is_seen) {
+    struct members        m = members_new(1000);
+    struct members_errand e;
+    join(&m, 1000);
+    look(&m, 1000, 3, false);
+    m.is_fenced = true;
+    members_rejoin(&m, 8, 2000 * MS);
+    CHECK(asks(&m, MEMBERS_JOIN, 2000, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 2000 * MS);
+    CHECK(asks(&m, MEMBERS_JOIN, 2250, &e)); /* and does not beat */
+    members_beaten(&m, MEMBERS_UNKNOWN, 2250 * MS);
+    CHECK(members_is_over(&m, 7000 * MS));
+}
+
 TEST(who_has_joined_may_be_slow_to_beat) {
     struct members        m = members_new(1000);
     struct members_errand e;
@@ -580,6 +632,34 @@ TEST(who_cannot_join_takes_new_names_less_and_less_often) {
     }
     CHECK_GT(names, 100);
     CHECK_LT(names, 320);
+}
+
+TEST(a_store_that_cannot_be_reached_makes_no_wait_grow) {
+    struct members        m = members_new(0);
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 0);
+    members_rejoin(&m, SELF, 5000 * MS);
+    for (uint64_t now_ms = 5000; now_ms < 600 * 1000; now_ms += 250) {
+        CHECK(!members_is_over(&m, now_ms * MS));
+        CHECK(asks(&m, MEMBERS_JOIN, now_ms, &e));
+        members_beaten(&m, MEMBERS_NOT_SENT, now_ms * MS);
+    }
+    join(&m, 600 * 1000);
+}
+
+TEST(who_sees_its_record_has_joined_whatever_was_not_sent) {
+    struct members        m = members_new(0);
+    struct members_errand e;
+    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
+    members_beaten(&m, MEMBERS_UNKNOWN, 100 * MS);
+    CHECK(asks(&m, MEMBERS_JOIN, 400, &e));
+    struct members_record own = {.id = SELF, .beat = 1};
+    members_looked(&m, &own, 1, 450 * MS);
+    members_beaten(&m, MEMBERS_NOT_SENT, 500 * MS);
+    CHECK(asks(&m, MEMBERS_BEAT, 750, &e));
+    CHECK_EQ(e.beat, 2);
+    CHECK(!members_is_over(&m, 10000 * MS));
 }
 
 TEST(who_has_joined_waits_for_no_other_name) {

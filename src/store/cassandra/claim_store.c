@@ -233,7 +233,7 @@ static void member_send(struct claim_store *s, struct members_errand *errand, ui
     if (errand->act == MEMBERS_BEAT) errand->shortages = s->process.shortages.list;
     claim_words_write_member(&words, errand, clock_wall_ns());
     if (!errand_send(s, &words, &what, now_ns + MEMBER_NS))
-        member_end(s, errand->act, MEMBERS_UNKNOWN, NULL, 0, now_ns);
+        member_end(s, errand->act, MEMBERS_NOT_SENT, NULL, 0, now_ns);
 }
 
 /* ---- what has come back ---- */
@@ -289,7 +289,8 @@ static void member_take(struct claim_store *s, enum members_act act,
     static const char crowd[] =
         "more processes began in three hours than one can know: let them live "
         "longer, or part them by keyspaces";
-    enum members_fate fate        = MEMBERS_UNKNOWN;
+    bool              is_sent     = result->fate != FATE_NOT_EXECUTED;
+    enum members_fate fate        = is_sent ? MEMBERS_UNKNOWN : MEMBERS_NOT_SENT;
     uint32_t          count       = 0;
     bool              is_done     = result->status == CASSANDRA_DONE;
     bool              is_applied  = false;
