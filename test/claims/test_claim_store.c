@@ -714,7 +714,7 @@ TEST(many_resets_at_once_are_one) {
 /* Each that arrives is served once, and not each time that another one does: in a turn of seconds beats would
  * be late. The time that it takes says so, since nothing else does. */
 TEST(a_crowd_that_looks_at_one_user_is_served_in_little_time) {
-    enum { LOOKS = 20000 };
+    enum { LOOKS = 100000 };
     static struct ask looks[LOOKS];
     open_joined();
     keep_out(FAKE_READ);
