@@ -14,7 +14,7 @@ static struct doctor_server *good(void) {
     memset(&facts, 0, sizeof facts);
     facts.server_count          = 1;
     facts.is_past_told          = true;
-    facts.past                  = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    facts.past                  = (struct lease_past){.us = UINT64_MAX, .long_us = UINT64_MAX};
     struct doctor_server server = {.address      = "h:1",
                                    .version      = "7.2.4",
                                    .role         = "master",
@@ -75,13 +75,13 @@ TEST(what_a_server_does_not_tell_is_not_guessed) {
 TEST(a_store_without_a_past_denies) {
     (void)good();
     check_level("past", DOCTOR_FINE);
-    facts.past = (struct lease_past){UINT64_C(86400000000), UINT64_MAX};
+    facts.past = (struct lease_past){.us = UINT64_C(86400000000), .long_us = UINT64_MAX};
     check_level("past", DOCTOR_FINE);
-    facts.past = (struct lease_past){7000000, 7000000};
+    facts.past = (struct lease_past){.us = 7000000, .long_us = 7000000};
     check_level("past", DOCTOR_IDLE);
     CHECK_CONTAINS(found("past")->value, "before the last 7s");
     CHECK_CONTAINS(found("past")->remedy, "weir init");
-    facts.past = (struct lease_past){0, 0};
+    facts.past = (struct lease_past){.us = 0, .long_us = 0};
     check_level("past", DOCTOR_IDLE);
     facts.is_past_told = false;
     check_level("past", DOCTOR_CAVEAT);
