@@ -417,7 +417,7 @@ bool open_ask_about(weir *w, const weir_request *request, uint64_t deadline_ns,
     struct redis_result  result;
     deadline_ns = larger(deadline_ns, clock_now_ns() + 4 * (uint64_t)s->url.round_trip_ns);
     /* Who has lost a claim finds that out, and claims anew. */
-    *past = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    *past = (struct lease_past){.us = UINT64_MAX, .long_us = UINT64_MAX};
     if (s->claims != NULL)
         return claim_store_check(s->claims, s->url.keyspace, deadline_ns, problem);
     if (s->redis == NULL || lease_store_past_of(s->redis, shard, deadline_ns, past, &result))

@@ -191,18 +191,18 @@ static void wait_for_complaint(weir *w, char complaint[STORE_HEALTH_BYTES]) {
 
 /* The store has not decided. It is asked itself, since it knows the cause. */
 static void explain_trouble(weir *w) {
+    static const char more[] = "; weir doctor URL looks closer";
     struct lease_past past;
     char              complaint[STORE_HEALTH_BYTES], problem[OPEN_PROBLEM_BYTES_MAX];
     char              quoted[TERMINAL_QUOTE_BYTES_MAX];
     wait_for_complaint(w, complaint);
     if (!open_ask(w, clock_now_ns() + ASK_WAIT_NS, &past, problem))
-        terminal_complain("allow", "trouble with the store: %s; weir doctor URL looks closer",
-                          terminal_quote(view_of(problem), quoted));
+        terminal_complain("allow", "trouble with the store: %s%s",
+                          terminal_quote(view_of(problem), quoted), store_doctor(problem, more));
     else if (complaint[0] != '\0')
-        terminal_complain("allow",
-                          "the store answers now, but has not decided: %s; weir doctor URL looks "
-                          "closer",
-                          terminal_quote(view_of(complaint), quoted));
+        terminal_complain("allow", "the store answers now, but has not decided: %s%s",
+                          terminal_quote(view_of(complaint), quoted),
+                          store_doctor(complaint, more));
     else
         terminal_complain("allow",
                           "the store answers now, but was too slow for this question: weir doctor "

@@ -367,9 +367,10 @@ bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result
         if (before[i].at_ns == 0) continue;
         clock_sleep_until(before[i].at_ns + SECOND_NS);
         ask_clock(r, server, &after);
-        if (doctor_offset_is_sound(&after)) server->skew_ns = doctor_offset_skew_ns(&after);
-        if (doctor_rate_between(&before[i], &after, &rate))
-            server->rate_ppm = (rate.least_ppm + rate.most_ppm) / 2;
+        server->has_clock = doctor_rate_between(&before[i], &after, &rate);
+        if (!server->has_clock) continue;
+        server->skew_ns  = doctor_offset_skew_ns(&after);
+        server->rate_ppm = (rate.least_ppm + rate.most_ppm) / 2;
     }
     return true;
 }

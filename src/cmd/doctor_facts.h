@@ -30,8 +30,9 @@ struct doctor_server {
     char     policy[DOCTOR_TEXT_BYTES_MAX];
     char     appendonly[DOCTOR_TEXT_BYTES_MAX];
     char     appendfsync[DOCTOR_TEXT_BYTES_MAX];
-    int64_t  skew_ns;     /* its wall clock, less ours */
-    int64_t  rate_ppm;    /* how much faster its clock goes than our monotonic one */
+    bool     has_clock;   /* that can be told: it was asked, and nobody set it meanwhile */
+    int64_t  skew_ns;     /* has_clock: its wall clock, less ours */
+    int64_t  rate_ppm;    /* has_clock: how much faster its clock goes than our monotonic one */
     uint64_t trip_p50_ns; /* of trips that end as they should; 0: none did, or no script runs */
     uint64_t trip_p95_ns;
     uint64_t trip_p99_ns;

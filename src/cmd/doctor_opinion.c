@@ -86,12 +86,23 @@ static void write_round_trip(const struct doctor_facts *facts, char out[TEXT_DUR
     text_duration_write((int64_t)smaller(wanted_ns, ROUND_TRIP_MAX_NS), out);
 }
 
+/* "1 of 2", or "1 of the" where it is not told how many there are. */
+enum { OF_BYTES_MAX = 48 };
+static void write_of(const struct doctor_facts *facts, const struct doctor_server *s,
+                     char out[OF_BYTES_MAX]) {
+    unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
+    if (s->replicas == DOCTOR_UNKNOWN)
+        (void)snprintf(out, OF_BYTES_MAX, "%llu of the", wanted);
+    else
+        (void)snprintf(out, OF_BYTES_MAX, "%llu of %llu", wanted, there);
+}
+
 /* What replicas did not confirm in time is not given out. */
 static void judge_confirmations(struct doctor_opinion *opinion, const struct doctor_facts *facts,
-                                const struct doctor_server *s, const char *how_many) {
-    unsigned long long wanted = facts->replicas_wanted, there = s->replicas;
-    char               fit[TEXT_DURATION_BYTES_MAX];
-    char               remedy[DOCTOR_WORDS_BYTES_MAX] =
+                                const struct doctor_server *s, const char *of,
+                                const char *how_many) {
+    char fit[TEXT_DURATION_BYTES_MAX];
+    char remedy[DOCTOR_WORDS_BYTES_MAX] =
         "let the user of the URL run WAIT, or look after the replicas: no permit is given before "
         "they confirm";
     write_round_trip(facts, fit);
@@ -102,10 +113,10 @@ static void judge_confirmations(struct doctor_opinion *opinion, const struct doc
                        fit);
     if (s->trips_unconfirmed < s->trips)
         doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting", remedy,
-                    "weir waits for %llu of %llu replicas%s", wanted, there, how_many);
+                    "weir waits for %s replicas%s", of, how_many);
     else
         doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting", remedy,
-                    "weir waits for %llu of %llu replicas in vain: %.160s", wanted, there,
+                    "weir waits for %s replicas in vain: %.160s", of,
                     s->wait_problem[0] != '\0' ? s->wait_problem : "a second is not enough");
 }
 
@@ -114,6 +125,8 @@ static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_fa
     unsigned long long wanted = facts->replicas_wanted, there = s->replicas, trips = s->trips;
     unsigned long long late = s->trips_late, never = s->trips_unconfirmed;
     char               how_many[DOCTOR_WORDS_BYTES_MAX / 2] = "", patience[TEXT_DURATION_BYTES_MAX];
+    char               of[OF_BYTES_MAX];
+    write_of(facts, s, of);
     text_duration_write_short((int64_t)facts->wait_ns, patience);
     if (wanted > 0 && s->script_problem[0] != '\0')
         (void)snprintf(how_many, sizeof how_many,
@@ -124,19 +137,19 @@ static void judge_waiting(struct doctor_opinion *opinion, const struct doctor_fa
             "; of %llu trips %llu were confirmed after more than the URL's %s, and %llu not at all",
             trips, late, patience, never);
     if (is_often(late + never, trips)) {
-        judge_confirmations(opinion, facts, s, how_many);
+        judge_confirmations(opinion, facts, s, of, how_many);
         return;
     }
     if (wanted > there) {
         doctor_find(opinion, DOCTOR_IDLE, s->address, "waiting",
                     "wait for as many as there are: until so many confirm, no permit is given",
-                    "weir waits for %llu of %llu replicas", wanted, there);
+                    "weir waits for %s replicas", of);
         return;
     }
     doctor_find(opinion, there > 0 && wanted == there ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address,
                 "waiting",
                 "wait for all replicas: a failover may promote one that lacks the newest permits",
-                "weir waits for %llu of %llu replicas%s", wanted, there, how_many);
+                "weir waits for %s replicas%s", of, how_many);
 }
 
 /* Who is cut off from its replicas and goes on is a second primary for as long as nobody stops it. */
@@ -153,6 +166,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
     if (s->replicas == DOCTOR_UNKNOWN) {
         doctor_find(opinion, DOCTOR_CAVEAT, s->address, "replicas", "allow INFO, or look there",
                     "not told");
+        if (facts->replicas_wanted > 0) judge_waiting(opinion, facts, s); /* that was measured */
         return;
     }
     doctor_find(opinion, s->replicas == 0 ? DOCTOR_CAVEAT : DOCTOR_FINE, s->address, "replicas",
@@ -232,6 +246,12 @@ static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts
 }
 
 static void judge_clock(struct doctor_opinion *opinion, const struct doctor_server *s) {
+    if (!s->has_clock) {
+        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "clock",
+                    "look again: it was set meanwhile, or TIME is not allowed or not answered",
+                    "not told");
+        return;
+    }
     bool is_ok = s->rate_ppm >= -RATE_PPM_MAX && s->rate_ppm <= RATE_PPM_MAX;
     doctor_find(opinion, is_ok ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "clock",
                 "let the machine's clock be slewed slower, and look again: one second is short",

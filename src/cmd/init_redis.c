@@ -40,7 +40,7 @@ int init_redis(const char *url) {
     if (!shared_open_redis(&shared, url, &error)) return store_complain("init", &error);
 
     struct redis_result result;
-    struct lease_past   past = {UINT64_MAX, UINT64_MAX};
+    struct lease_past   past = {.us = UINT64_MAX, .long_us = UINT64_MAX};
     uint32_t            begun, shards = shared.store->shard_count;
     bool                is_begun     = init_begin(shared.redis, shards, &begun, &result);
     bool                is_confirmed = is_begun && result.is_confirmed;

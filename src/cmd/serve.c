@@ -384,7 +384,7 @@ static void note_past(struct watching *it, const struct lease_past *past, uint64
 static void say_news(const struct store_watch *watch, enum store_watch_news news) {
     char        quoted[TERMINAL_QUOTE_BYTES_MAX], lasted[TEXT_DURATION_BYTES_MAX];
     const char *text = terminal_quote(view_of(watch->text), quoted);
-    const char *more = strstr(text, "see weir doctor") != NULL ? "" : "; see weir doctor";
+    const char *more = store_doctor(text, "; see weir doctor");
     switch (news) {
     case STORE_WATCH_NOTHING: return;
     case STORE_WATCH_BEGUN:

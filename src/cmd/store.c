@@ -25,6 +25,10 @@ int store_complain(const char *verb, const weir_error *error) {
     return is_usage ? COMMAND_USAGE : COMMAND_TROUBLE;
 }
 
+const char *store_doctor(const char *text, const char *more) {
+    return strstr(text, "see weir doctor") != NULL ? "" : more;
+}
+
 weir *store_open(const char *verb, const char *url, const weir_options *options, int *code) {
     weir_error error = {.status = WEIR_OK};
     weir      *w     = weir_open(url, options, &error);

@@ -26,6 +26,9 @@ const char *store_name(const char *url, char name[STORE_NAME_BYTES_MAX]);
  * wrong was said, and the program is to end with *code. */
 bool store_file(const char *verb, const char *word, char found[FILE_PATH_BYTES_MAX], int *code);
 
+/* What is said after a text about a store: `more`, or "" where the text names weir doctor itself. */
+const char *store_doctor(const char *text, const char *more);
+
 /* Says what went wrong, with bytes of a path made safe to show; returns the exit code. */
 int store_complain(const char *verb, const weir_error *error);
 

@@ -41,5 +41,8 @@ static bool is_shorter(uint64_t us, uint64_t before_us) {
 }
 
 bool store_past_is_shorter(const struct lease_past *past, const struct lease_past *before) {
-    return is_shorter(past->us, before->us) || is_shorter(past->long_us, before->long_us);
+    if (is_shorter(past->us, before->us) || is_shorter(past->long_us, before->long_us)) return true;
+    /* Who knew little may have lost it, and know more by now. Not so where a shard knew nothing: its record
+     * may have been made since. */
+    return before->us > 0 && past->us != UINT64_MAX && past->born_us > before->born_us;
 }

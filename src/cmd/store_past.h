@@ -17,7 +17,8 @@ bool store_past_write(const struct lease_past *past, char out[STORE_PAST_BYTES_M
 /* Whether it knows enough for most limits: a day. */
 bool store_past_is_fair(const struct lease_past *past);
 
-/* Whether a store has lost something of what it knew before; while it does not, it knows ever more. */
+/* Whether a store has lost something of what it knew before; while it does not, it knows ever more, though by
+ * how much is not certain: its clock stands still while nobody asks. */
 bool store_past_is_shorter(const struct lease_past *past, const struct lease_past *before);
 
 #endif

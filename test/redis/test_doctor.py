@@ -214,6 +214,14 @@ class Doctor(unittest.TestCase):
             self.assertEqual((code, promise, findings),
                              (1, "strict until failover", {"disk", "eviction", "version", "role", "replicas"}))
             self.assertEqual({f["value"] for f in all_of_it if f["name"] in findings}, {"not told"})
+            # That no permit would be confirmed was measured.
+            site.one.must("ACL", "SETUSER", "ann", "+wait")
+            code, out, _ = doctor("--json", f"redis://ann:pw@127.0.0.1:{site.port}?replicas=1")
+            said = json.loads(out)
+            self.assertEqual((code, said["promise"], said["idle"]), (1, "strict until failover", True))
+            waiting = next(f for f in said["findings"] if f["name"] == "waiting")
+            self.assertEqual((waiting["level"], waiting["value"]),
+                             ("strict and idle", "weir waits for 1 of the replicas in vain: a second is not enough"))
             site.one.must("ACL", "SETUSER", "ann", "+info", "-evalsha")
             code, promise, findings, all_of_it = examined(f"redis://ann:pw@127.0.0.1:{site.port}")
             self.assertEqual((code, promise), (1, "not strict"))

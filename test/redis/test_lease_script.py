@@ -669,6 +669,13 @@ def other_formats(test, shard):
             shard.redis.ask("SET", "ann", strange)
             test.assertEqual(shard.told(0, "ann", 4, 5, hold, 0, is_reset=1), [5, 0], why)
             test.assertEqual(shard.ask(0, "ann", 5, 5), [5, 0], why)
+        # Who resets wants no permit, but may have something to report.
+        for reports in [], [NOBODY, 9, 1, 0, 0]:
+            why = f"{strange[:9]!r}, {len(strange)} bytes, {reports}"
+            shard.redis.ask("SET", "ann", strange)
+            shard.call(0, [NOBODY, 0, 0, 0, shard.LIMIT, term, hold, 0, 0, 0, shard.generation, 1, *reports], "ann")
+            test.assertEqual(shard.redis.ask("EXISTS", "ann"), 0, why)
+            test.assertEqual(shard.ask(0, "ann", 6, 5), [5, 0], why)
 
 
 EXAMPLES = [idleness, one_loss, steps_back, nights, days, short_jumps, leaps, longer_holds, resets, far_rewind, rewind_first,
@@ -725,8 +732,9 @@ PLANTED_IN_TIME = [
     ("if reported > last_use then last_use = reported end", "", owed),
     ("if format ~= FORMAT then", "if false then", other_formats),
     ("if #record >= USER_BYTES then format", "if #record > 0 then format", other_formats),
-    ("nil, now + term, resets == 1 and", "nil, 0, resets == 1 and", other_formats),
-    ("resets == 1 and 0 or now + term + hold", "now + term + hold", other_formats),
+    ("record, last_use = nil, now + term", "record, last_use = nil, 0", other_formats),
+    ("if resets == 1 then call('DEL', key) else forgot", "if resets == 1 then call('DEL', key) end forgot", other_formats),
+    ("if resets == 1 then call('DEL', key) else forgot", "if resets ~= 1 then forgot", other_formats),
     ("elseif record or first ~= BARE or forgot > now then", "elseif record or first ~= BARE then", other_formats),
     ("record and is_reset or forgot > now", "record and is_reset", other_formats),
 ]

@@ -83,6 +83,15 @@ class Serve(unittest.TestCase):
         self.assertEqual(decided(client, "ann", 1, HOUR, "PEEK")["allowed"], 0)
         self.assertGreater(info(client, "store")["store_trips"], 0)
 
+    def test_a_reset_forgets_what_another_version_has_written(self):
+        _, client = self.server()
+        self.assertEqual(client.ask("WEIR.ALLOW", "ann", 1, HOUR), 1)
+        (key,) = [k for k in self.site.one.must("KEYS", "weir:{0}:*") if not k.endswith((b":day", b":fortnight"))]
+        self.site.one.must("SET", key, "a record of another format, which is longer than a user's head", "PX", HOUR)
+        self.assertEqual(client.ask("WEIR.RESET", "ann", HOUR), "OK")
+        again = decided(client, "ann", 1, HOUR)
+        self.assertEqual((again["allowed"], again["how"]), (1, "store"))
+
     def test_a_server_that_starts_anew_keeps_the_clock_going_for_what_is_owed(self):
         """Nobody asks it for anything: else permits of the one before would not age."""
         server, client = self.server()

@@ -88,7 +88,7 @@ class Told(unittest.TestCase):
         self.assertEqual(weir("init", site.url)[0], 0)
         code, out, errors = weir("allow", "ann", "3/10s", store=site.url + "?replicas=2&deadline=2s")
         self.assertRegex(out, LATE)
-        self.assertRegex(errors, "^weir allow: .*the replicas do not confirm in time.*; weir doctor URL looks closer\n$")
+        self.assertRegex(errors, "^weir allow: .*the replicas do not confirm in time; see weir doctor\n$")
         self.assertNotIn("deadline=", errors)
 
     def test_a_plain_port_and_tls(self):

@@ -109,9 +109,12 @@ class Watched(unittest.TestCase):
         init(self.site.url)
         server, line = self.serve()
         over = self.asked(server)
-        time.sleep(0.5)
+        time.sleep(7)
         self.site.one.must("FLUSHALL")
         line(LOSS)
+        time.sleep(1)
+        self.site.one.must("FLUSHALL")  # at the next look it knows more than at this one
+        line(LOST)
         time.sleep(12)  # it is looked at once more, and has lost nothing since
         over.set()
         self.assertEqual(server.stop(), (0, ""))

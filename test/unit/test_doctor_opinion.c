@@ -14,7 +14,7 @@ static struct doctor_server *good(void) {
     memset(&facts, 0, sizeof facts);
     facts.server_count          = 1;
     facts.is_past_told          = true;
-    facts.past                  = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    facts.past                  = (struct lease_past){.us = UINT64_MAX, .long_us = UINT64_MAX};
     struct doctor_server server = {.address      = "h:1",
                                    .version      = "7.2.4",
                                    .role         = "master",
@@ -22,7 +22,8 @@ static struct doctor_server *good(void) {
                                    .max_lag_s    = 10,
                                    .policy       = "noeviction",
                                    .appendonly   = "yes",
-                                   .appendfsync  = "always"};
+                                   .appendfsync  = "always",
+                                   .has_clock    = true};
     facts.servers[0]            = server;
     return &facts.servers[0];
 }
@@ -74,13 +75,13 @@ TEST(what_a_server_does_not_tell_is_not_guessed) {
 TEST(a_store_without_a_past_denies) {
     (void)good();
     check_level("past", DOCTOR_FINE);
-    facts.past = (struct lease_past){UINT64_C(86400000000), UINT64_MAX};
+    facts.past = (struct lease_past){.us = UINT64_C(86400000000), .long_us = UINT64_MAX};
     check_level("past", DOCTOR_FINE);
-    facts.past = (struct lease_past){7000000, 7000000};
+    facts.past = (struct lease_past){.us = 7000000, .long_us = 7000000};
     check_level("past", DOCTOR_IDLE);
     CHECK_CONTAINS(found("past")->value, "before the last 7s");
     CHECK_CONTAINS(found("past")->remedy, "weir init");
-    facts.past = (struct lease_past){0, 0};
+    facts.past = (struct lease_past){.us = 0, .long_us = 0};
     check_level("past", DOCTOR_IDLE);
     facts.is_past_told = false;
     check_level("past", DOCTOR_CAVEAT);
@@ -168,6 +169,23 @@ TEST(replicas_that_do_not_confirm_are_as_good_as_none) {
     CHECK_CONTAINS(found("waiting")->value, "NOPERM");
     CHECK_CONTAINS(found("waiting")->remedy, "look after the replicas");
     CHECK_SAYS(found("round trip") == NULL, "nothing is known of it");
+}
+
+TEST(confirmations_are_judged_where_it_is_not_told_how_many_replicas_there_are) {
+    good()->replicas       = DOCTOR_UNKNOWN;
+    facts.replicas_wanted  = 1;
+    facts.servers[0].trips = facts.servers[0].trips_unconfirmed = 3;
+    check_level("replicas", DOCTOR_CAVEAT);
+    CHECK_EQ(found("waiting")->level, DOCTOR_IDLE);
+    CHECK(opinion.is_idle);
+    CHECK_STR_EQ(found("waiting")->value,
+                 "weir waits for 1 of the replicas in vain: a second is not enough");
+    facts.servers[0].trips_unconfirmed = 0;
+    check_level("waiting", DOCTOR_CAVEAT);
+    CHECK_STR_EQ(found("waiting")->value, "weir waits for 1 of the replicas");
+    CHECK(!opinion.is_idle);
+    facts.replicas_wanted = 0;
+    CHECK(found("waiting") == NULL);
 }
 
 /* As if `late` of 200 trips were confirmed after the patience of the URL, and `never` not at all. */
@@ -292,6 +310,12 @@ TEST(a_clock_that_goes_wrong_is_a_caveat) {
     check_level("clock", DOCTOR_CAVEAT);
     good()->rate_ppm = 1000;
     check_level("clock", DOCTOR_FINE);
+}
+
+TEST(a_clock_that_is_set_meanwhile_is_not_said_to_be_right) {
+    good()->has_clock = false;
+    check_level("clock", DOCTOR_CAVEAT);
+    CHECK_STR_EQ(found("clock")->value, "not told");
 }
 
 TEST(a_cluster_needs_all_slots_and_replicas_for_them) {

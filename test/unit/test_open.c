@@ -20,7 +20,7 @@ static bool wants_past(const weir *w, int64_t window_ns, int64_t wait_ns, struct
     return open_wants_past(w, &request, &decision, &past);
 }
 
-static struct lease_past known(uint64_t us) { return (struct lease_past){us, us}; }
+static struct lease_past known(uint64_t us) { return (struct lease_past){.us = us, .long_us = us}; }
 
 /* The terms of a limit of a minute are some seconds longer than that. */
 TEST(a_past_is_wanted_that_is_shorter_than_a_window_and_a_term) {

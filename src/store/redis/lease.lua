@@ -492,7 +492,8 @@ for i = 1, #ARGV - 2 do
         local format, its_era, its_hold, fresh_at
         if #record >= USER_BYTES then format, its_era, its_hold, fresh_at = unpack_record(USER_HEAD, record) end
         if format ~= FORMAT then
-            record, last_use, forgot = nil, now + term, resets == 1 and 0 or now + term + hold
+            record, last_use = nil, now + term
+            if resets == 1 then call('DEL', key) else forgot = now + term + hold end -- a reset need not write another
         elseif its_era ~= era then
             record = nil
         elseif fresh_at <= now and its_hold >= hold and resets ~= 1 then

@@ -342,13 +342,14 @@ static const char begin_text[] =
     "redis.call('SET', KEYS[1], struct.pack('<dddddddddddd', 1, c, c, c, c, 0, 0, 0, 0, 0, 0, 0))\n"
     "return 1\n";
 
-/* How far back it is known what was granted, under rules of short windows and of long ones; -1: all is. */
+/* How far back it is known what was granted, under rules of short windows and of long ones; -1: all is. And
+ * since when, by the shard's clock. */
 static const char past_text[] =
     "local record = redis.call('MGET', KEYS[1])[1]\n"
-    "if not record or #record ~= " SHARD_RECORD_BYTES " then return {0, 0} end\n"
+    "if not record or #record ~= " SHARD_RECORD_BYTES " then return {0, 0, 0} end\n"
     "local virgin, c, _, _, born, _, _, _, _, long_born = struct.unpack('<dddddddddd', record)\n"
     "return {virgin == 1 and -1 or math.max(c - born, 0),\n"
-    "        long_born == 0 and -1 or math.max(c - long_born, 0)}\n";
+    "        long_born == 0 and -1 or math.max(c - long_born, 0), virgin == 1 and 0 or born}\n";
 
 struct lease_store *lease_store_open(struct view url, const struct redis_options *options,
                                      char problem[REDIS_PROBLEM_BYTES_MAX]) {
@@ -496,15 +497,17 @@ static void keep_least_past(void *context, uint32_t shard, const struct redisRep
     const struct past_reading *reading = context;
     struct lease_past         *past    = reading->past;
     if (reading->shard != shard && reading->shard != LEASE_STORE_SHARDS) return;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2) return;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) return;
     keep_least(&past->us, reply->element[0]);
     keep_least(&past->long_us, reply->element[1]);
+    if (reply->element[2]->type == REDIS_REPLY_INTEGER && reply->element[2]->integer > 0)
+        past->born_us = larger(past->born_us, (uint64_t)reply->element[2]->integer);
 }
 
 static bool store_read_past(struct lease_store *s, uint32_t shard, uint64_t deadline_ns,
                             struct lease_past *past, struct redis_result *result) {
     struct past_reading reading = {past, shard};
-    *past                       = (struct lease_past){UINT64_MAX, UINT64_MAX};
+    *past                       = (struct lease_past){.us = UINT64_MAX, .long_us = UINT64_MAX};
     return store_ask_shards(s,
                             &(struct redis_command){.script      = &s->past_script,
                                                     .key_count   = 1,

@@ -42,6 +42,8 @@ struct lease_past {
     uint64_t us; /* for limits with windows below a week */
     uint64_t
         long_us; /* for all others: what makes the store lose the past of those is none for them */
+    uint64_t
+        born_us; /* by the shard's clock, when the last past was lost or a record made; 0: never */
 };
 
 /* Steps the clocks that are there, as any question does, so that a loss that nobody has noticed yet is told,
