@@ -74,6 +74,8 @@ void lane_go_on_later(struct lane *l, uint64_t at_ns) {
 }
 
 uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns) {
+    uint64_t trip_ns = l->took_ns + l->took_ns / LANE_TOOK_PARTS;
+    if (trip_ns / 2 < most_ns) most_ns = larger(most_ns, trip_ns);
     return between(least_ns, 2 * l->took_ns, larger(least_ns, most_ns));
 }
 

@@ -252,6 +252,9 @@ TEST(a_margin_is_twice_what_trips_take_lately_but_for_those_that_are_missed) {
     CHECK_LE(lane_margin_ns(&l, MS, 50 * MS), 8 * MS);
     CHECK_EQ(lane_margin_ns(&l, MS, 5 * MS), 5 * MS);
     CHECK_EQ(lane_margin_ns(&l, 20 * MS, 5 * MS), 20 * MS);
+    CHECK_GT(lane_margin_ns(&l, MS, 3 * MS), 4 * MS); /* callers wait for 6 */
+    CHECK_LT(lane_margin_ns(&l, MS, 3 * MS), 5 * MS);
+    CHECK_EQ(lane_margin_ns(&l, MS, 2 * MS), 2 * MS); /* callers wait for 4 */
     lane_send(&l);
     lane_end(&l, LANE_MISSED, now_ns, now_ns + 1000 * MS);
     CHECK_LE(lane_margin_ns(&l, MS, 50 * MS), 8 * MS);
@@ -295,7 +298,7 @@ enum {
     PROCESSES_MAX   = 64,
     TRIPS_MAX       = 65536,
     SERVICE_US      = 50,
-    NETWORK_US      = 100,  /* to and fro */
+    NETWORK_US      = 100,  /* to and fro, of a store that is near */
     TOLERANCE_US    = 2000, /* forty trips in a row */
     WAIT_US         = 20000,
     MARGIN_LEAST_US = 1000,
@@ -312,7 +315,7 @@ struct crowd {
     struct roster     rosters[PROCESSES_MAX];
     struct entry     *users[PROCESSES_MAX];
     uint64_t         *gone_us[PROCESSES_MAX]; /* when who waits for each goes */
-    uint64_t          tolerance_us;
+    uint64_t          tolerance_us, network_us;
     uint64_t          now_us, free_us; /* when the server has done all that was sent */
     uint32_t          head, tail;      /* in the order in which they come back */
     struct crowd_trip trips[TRIPS_MAX];
@@ -328,6 +331,7 @@ static void crowd_begin(struct crowd *c, uint32_t processes, uint64_t seed) {
     uint32_t users = PROCESSES_MAX * USERS / processes;
     memset(c, 0, sizeof *c);
     c->tolerance_us = TOLERANCE_US;
+    c->network_us   = NETWORK_US;
     for (uint32_t i = 0; i < processes; i++) {
         c->users[i]   = crowd_entries + i * users;
         c->gone_us[i] = crowd_gone_us + i * users;
@@ -345,7 +349,7 @@ static void crowd_send(struct crowd *c, uint32_t process, uint32_t user) {
     c->free_us = larger(c->free_us, c->now_us) + SERVICE_US;
     CHECK_LT(c->tail - c->head, TRIPS_MAX);
     c->trips[c->tail++ % TRIPS_MAX] =
-        (struct crowd_trip){process, user, c->now_us, c->free_us + NETWORK_US};
+        (struct crowd_trip){process, user, c->now_us, c->free_us + c->network_us};
 }
 
 static void crowd_ask(struct crowd *c, uint32_t process, uint32_t user) {
@@ -437,14 +441,15 @@ TEST(one_process_alone_has_all_that_the_store_can_do) {
 /* Processes whose callers come at a rate, `percent` of what the server can do, one user after the other,
  * and wait for so long. Returns how many were answered while they waited in the second half, in
  * percent of what the server can do. */
-static uint64_t crowd_run_open(uint32_t processes, uint64_t tolerance_us, uint64_t percent,
-                               uint64_t seed) {
+static uint64_t crowd_run_open(uint32_t processes, uint64_t tolerance_us, uint64_t network_us,
+                               uint64_t percent, uint64_t seed) {
     enum { RUN_US = 4000000 };
     struct crowd *c      = &crowd;
     struct random random = {.state = seed};
     uint64_t      half = 0, next_us = 0, count = 0;
     crowd_begin(c, processes, seed);
     c->tolerance_us = tolerance_us;
+    c->network_us   = network_us;
     c->has_lanes = c->is_open = true;
     while (c->now_us < RUN_US) {
         if (c->now_us < RUN_US / 2) half = c->in_time;
@@ -471,7 +476,7 @@ TEST(callers_of_a_crowd_are_answered_while_they_wait) {
     static const uint64_t percents[] = {90, 110, 150, 300};
     for (uint64_t seed = 1; seed <= 5; seed++) {
         for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
-            uint64_t share = crowd_run_open(4, TOLERANCE_US, percents[i], seed);
+            uint64_t share = crowd_run_open(4, TOLERANCE_US, NETWORK_US, percents[i], seed);
             CHECK_SAYS(share >= 88,
                        "%" PRIu64 " %% of what the server can do, asked for %" PRIu64 " %%", share,
                        percents[i]);
@@ -486,12 +491,33 @@ TEST(so_are_those_of_many_tolerant_processes) {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         for (size_t k = 0; k < 5; k++) {
             for (size_t i = 0; i < 4; i++) {
-                uint64_t share = crowd_run_open(counts[k], 100000, percents[i], seed);
+                uint64_t share = crowd_run_open(counts[k], 100000, NETWORK_US, percents[i], seed);
                 CHECK_SAYS(share >= 85,
                            "%" PRIu32 " processes, %" PRIu64
                            " %% of what the server can do, asked for %" PRIu64 " %%",
                            counts[k], share, percents[i]);
             }
+        }
+    }
+}
+
+/* Where a trip takes more than half of what callers wait, who has half of it left would go in vain. What one
+ * process has out at most comes to a quarter of what the server can do. */
+TEST(so_are_those_of_a_store_that_is_far) {
+    enum { FAR_US = 12000, TOLERANT_US = 80000 };
+    static const struct {
+        uint32_t processes;
+        uint64_t percent, least;
+    } cases[] = {{1, 60, 24},  {1, 400, 24},  {4, 60, 55},
+                 {4, 400, 85}, {16, 120, 75}, {16, 400, 75}};
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            uint64_t share =
+                crowd_run_open(cases[i].processes, TOLERANT_US, FAR_US, cases[i].percent, seed);
+            CHECK_SAYS(share >= cases[i].least,
+                       "%" PRIu32 " processes, %" PRIu64
+                       " %% of what the server can do, asked for %" PRIu64 " %%",
+                       cases[i].processes, share, cases[i].percent);
         }
     }
 }
