@@ -69,9 +69,9 @@ bool lane_wake(struct lane *l, uint64_t now_ns);
 /* Not all who may go have gone: the others may at `at_ns`, as after a rest. */
 void lane_go_on_later(struct lane *l, uint64_t at_ns);
 
-/* Who has no more time than that left is not worth a trip: what one takes is not known before, so it is twice
- * what they took lately, between these bounds. `most_ns` is half of what callers wait; where trips take longer
- * than that, but not as long as callers wait, it is what they take and an eighth more. */
+/* Who has no more time than that left is not worth a trip: what one takes is not known before, so it is
+ * twice what they took lately, between these bounds. `most_ns` is half of what callers wait; where trips take
+ * longer than that, but not as long as callers wait, it is what they take and an eighth more. */
 uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns);
 
 static inline void lane_send(struct lane *l) { pace_send(&l->pace); }
