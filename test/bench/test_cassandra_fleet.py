@@ -25,7 +25,7 @@ def run(folder, *words):
 class Fleet(unittest.TestCase):
     def test_weir_beside_a_conditional_update_a_request(self):
         with tempfile.TemporaryDirectory() as folder:
-            ran, rows = run(folder, "--nodes", 1, "--turns", 1, "--seconds", 1, "--only", "hot,cold")
+            ran, rows = run(folder, "--nodes", 1, "--turns", 1, "--seconds", 4, "--only", "hot,cold")
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(rows.keys(), {("hot", "weir"), ("hot", "lwt"), ("hot", "lwt-one"), ("cold", "weir"), ("cold", "lwt")})
         for name, row in rows.items():
