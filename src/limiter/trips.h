@@ -47,15 +47,15 @@ static inline bool trips_has_one(const struct trips *t, bool is_first) {
 static inline struct fleet_trip *trips_take(struct trips *t, bool is_first) {
     struct fleet_trip *trip = NULL;
     spin_lock(&t->lock);
-    if (!trips_has_one(t, is_first)) {
-        /* They are for others, or all are out. */
-    } else if (t->free != NULL) {
-        trip    = (struct fleet_trip *)(void *)t->free; /* its first member */
-        t->free = t->free->next;
-    } else {
-        trip = &t->all[t->untouched++];
+    if (trips_has_one(t, is_first)) {
+        t->left--;
+        if (t->free != NULL) {
+            trip    = (struct fleet_trip *)(void *)t->free; /* its first member */
+            t->free = t->free->next;
+        } else {
+            trip = &t->all[t->untouched++];
+        }
     }
-    if (trip != NULL) t->left--;
     spin_unlock(&t->lock);
     if (trip != NULL) atomic_fetch_add_explicit(&t->out, 1, memory_order_relaxed);
     return trip;
