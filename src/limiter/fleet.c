@@ -1077,7 +1077,6 @@ static void fleet_stop(struct fleet *f) {
 
 static size_t in_pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 
-/* Draws what must differ in each process, and starts all that is not in the roster. */
 static void seats_begin(struct fleet *f) {
     for (uint32_t i = 0; i < f->store->shard_count; i++) {
         struct seat *seat = &f->seats[i];
@@ -1092,6 +1091,7 @@ static void seats_begin(struct fleet *f) {
     }
 }
 
+/* Draws what must differ in each process, and starts all that is not in the roster. */
 static bool fleet_begin(struct fleet *f) {
     if (!entropy_fill(&f->secret, sizeof f->secret)) return false;
     f->random = (struct random){.state = hash_of(f->secret, UINT64_MAX, NULL, 0)};
@@ -1119,9 +1119,10 @@ static void fleet_begin_in_child(struct fleet *f) {
     memset(f->timers.place, 0, f->timers.numbers * sizeof *f->timers.place);
     f->timers.count = 0;
     memset(f->tallies, 0, sizeof f->tallies);
-    seats_begin(f); /* also if there will be no store */
     bool is_reopened = f->store->reopen != NULL && f->store->reopen(f->store->context);
-    atomic_store(&f->is_storeless, !is_reopened || !fleet_begin(f));
+    bool has_begun   = is_reopened && fleet_begin(f);
+    if (!has_begun) seats_begin(f); /* nothing of the parent's is shown or waited for */
+    atomic_store(&f->is_storeless, !has_begun);
 }
 
 /* False: the fleet is being closed. */
