@@ -114,8 +114,9 @@ static bool ask_info(struct redis *r, const struct doctor_facts *facts,
                      struct doctor_server *server, struct redis_result *result) {
     server->replicas = DOCTOR_UNKNOWN;
     if (!ask(r, server->slot, (const char *const[]){"INFO", NULL}, result)) {
+        bool may_go_on = is_hidden(result);
         redis_result_clear(result);
-        return is_hidden(result);
+        return may_go_on;
     }
     struct view info = {"", 0};
     if (result->reply->type == REDIS_REPLY_STRING)
@@ -326,8 +327,7 @@ void doctor_ask_past(struct view servers, const struct redis_options *options,
                      struct doctor_facts *facts) {
     char                problem[REDIS_PROBLEM_BYTES_MAX];
     struct redis_result result;
-    for (unsigned i = 0; i < facts->server_count; i++)
-        if (facts->servers[i].script_problem[0] != '\0') return;
+    if (!doctor_runs_scripts(facts)) return;
     struct lease_store *s = lease_store_open(servers, options, problem);
     if (s == NULL) return;
     facts->is_past_told = lease_store_past(s, clock_now_ns() + ASK_NS, &facts->past, &result);

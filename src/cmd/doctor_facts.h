@@ -63,6 +63,12 @@ struct doctor_facts {
  * answers. Writes one key a server, which lives for a second. */
 bool doctor_ask(struct redis *r, struct doctor_facts *facts, struct redis_result *result);
 
+static inline bool doctor_runs_scripts(const struct doctor_facts *facts) {
+    for (unsigned i = 0; i < facts->server_count; i++)
+        if (facts->servers[i].script_problem[0] != '\0') return false;
+    return true;
+}
+
 /* Asks the store of these servers how far back it knows what was granted; steps the clocks that are there, as
  * any question of a limit does. Nothing is told where no script runs. */
 void doctor_ask_past(struct view servers, const struct redis_options *options,

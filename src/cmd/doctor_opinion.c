@@ -18,10 +18,14 @@ enum {
 #define ROUND_TRIP_USUAL_NS UINT64_C(1000000)    /* where the URL says none */
 #define ROUND_TRIP_MAX_NS   UINT64_C(1000000000) /* that it can say */
 
+static void find_untold(struct doctor_opinion *opinion, const char *server, const char *name,
+                        const char *remedy) {
+    doctor_find(opinion, DOCTOR_CAVEAT, server, name, remedy, "not told");
+}
+
 static void judge_version(struct doctor_opinion *opinion, const struct doctor_server *s) {
     if (s->version[0] == '\0') {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "version", "allow INFO, or look there",
-                    "not told");
+        find_untold(opinion, s->address, "version", "allow INFO, or look there");
         return;
     }
     char *rest  = NULL;
@@ -164,8 +168,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
         return;
     }
     if (s->replicas == DOCTOR_UNKNOWN) {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "replicas", "allow INFO, or look there",
-                    "not told");
+        find_untold(opinion, s->address, "replicas", "allow INFO, or look there");
         if (facts->replicas_wanted > 0) judge_waiting(opinion, facts, s); /* that was measured */
         return;
     }
@@ -175,8 +178,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
                 (unsigned long long)s->lag_bytes_max);
     judge_waiting(opinion, facts, s);
     if (s->min_replicas == DOCTOR_UNKNOWN || s->max_lag_s == DOCTOR_UNKNOWN) {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "min-replicas",
-                    "allow CONFIG GET, or look there", "not told");
+        find_untold(opinion, s->address, "min-replicas", "allow CONFIG GET, or look there");
         return;
     }
     bool is_held = s->min_replicas > 0 && s->max_lag_s > 0;
@@ -188,8 +190,7 @@ static void judge_replicas(struct doctor_opinion *opinion, const struct doctor_f
 
 static void judge_memory(struct doctor_opinion *opinion, const struct doctor_server *s) {
     if (s->policy[0] == '\0') {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "eviction",
-                    "allow CONFIG GET, or look there", "not told");
+        find_untold(opinion, s->address, "eviction", "allow CONFIG GET, or look there");
         return;
     }
     bool              is_kept  = strcmp(s->policy, "noeviction") == 0;
@@ -207,8 +208,7 @@ static void judge_disk(struct doctor_opinion *opinion, const struct doctor_serve
     bool is_on     = strcmp(s->appendonly, "yes") == 0;
     bool is_always = is_on && strcmp(s->appendfsync, "always") == 0;
     if (!is_told) {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "disk", "allow CONFIG GET, or look there",
-                    "not told");
+        find_untold(opinion, s->address, "disk", "allow CONFIG GET, or look there");
         return;
     }
     doctor_find(opinion, is_always ? DOCTOR_FINE : DOCTOR_CAVEAT, s->address, "disk",
@@ -247,9 +247,8 @@ static void judge_trip(struct doctor_opinion *opinion, const struct doctor_facts
 
 static void judge_clock(struct doctor_opinion *opinion, const struct doctor_server *s) {
     if (!s->has_clock) {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "clock",
-                    "look again: it was set meanwhile, or TIME is not allowed or not answered",
-                    "not told");
+        find_untold(opinion, s->address, "clock",
+                    "look again: it was set meanwhile, or TIME is not allowed or not answered");
         return;
     }
     bool is_ok = s->rate_ppm >= -RATE_PPM_MAX && s->rate_ppm <= RATE_PPM_MAX;
@@ -261,8 +260,7 @@ static void judge_clock(struct doctor_opinion *opinion, const struct doctor_serv
 
 static void judge_role(struct doctor_opinion *opinion, const struct doctor_server *s) {
     if (s->role[0] == '\0') {
-        doctor_find(opinion, DOCTOR_CAVEAT, s->address, "role", "allow INFO, or look there",
-                    "not told");
+        find_untold(opinion, s->address, "role", "allow INFO, or look there");
         return;
     }
     bool is_primary = strcmp(s->role, "master") == 0;
@@ -276,8 +274,7 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
     bool is_whole = facts->slots_served == SLOT_COUNT;
     bool is_ok    = is_whole && strcmp(facts->cluster_state, "ok") == 0;
     if (is_whole && !is_told)
-        doctor_find(opinion, DOCTOR_CAVEAT, "", "cluster", "allow CLUSTER INFO, or look there",
-                    "not told");
+        find_untold(opinion, "", "cluster", "allow CLUSTER INFO, or look there");
     else
         doctor_find(
             opinion, is_ok ? DOCTOR_FINE : DOCTOR_BROKEN, "", "cluster",
@@ -298,10 +295,8 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
 /* Nothing is granted that may have been granted before: after FLUSHALL, or a restart without a disk. */
 static void judge_past(struct doctor_opinion *opinion, const struct doctor_facts *facts) {
     if (!facts->is_past_told) {
-        for (unsigned i = 0; i < facts->server_count; i++)
-            if (facts->servers[i].script_problem[0] != '\0') return; /* which is a finding itself */
-        doctor_find(opinion, DOCTOR_CAVEAT, "", "past",
-                    "look again: the store did not answer in time", "not told");
+        if (doctor_runs_scripts(facts)) /* else that is a finding itself */
+            find_untold(opinion, "", "past", "look again: the store did not answer in time");
         return;
     }
     char text[STORE_PAST_BYTES_MAX];
