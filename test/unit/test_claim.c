@@ -1041,15 +1041,20 @@ TEST(who_has_forgotten_a_user_reads_its_row_before_it_writes) {
     CHECK_EQ(reply.granted, 50);
 }
 
+/* Who has told of a reset, forgotten the user, and is asked so long after. */
+static void process_forgot_reset(struct process *p, uint64_t after_ms) {
+    process_begin(p, 4);
+    p->self.members.valid_until_ns = UINT64_MAX;
+    (void)reset_all(p, 0);
+    claim_begin(&p->claim, &p->account);
+    p->now_ms += after_ms;
+}
+
 /* A row may be there for longer than it is kept by this clock. */
 TEST(who_told_of_a_reset_reads_first_for_half_as_long_again_as_rows_are_kept) {
     struct process     p;
     struct lease_reply reply;
-    process_begin(&p, 4);
-    p.self.members.valid_until_ns = UINT64_MAX;
-    (void)reset_all(&p, 0);
-    claim_begin(&p.claim, &p.account);
-    p.now_ms += 3 * KEEP / 2 / MS - 1000;
+    process_forgot_reset(&p, 3 * KEEP / 2 / MS - 1000);
     CHECK(!serve(&p, 5, &reply));
     CHECK_EQ(poll(&p).act, CLAIM_READ);
 }
@@ -1074,11 +1079,7 @@ TEST(who_told_of_a_reset_by_another_name_writes_at_once) {
 TEST(who_has_told_of_no_reset_of_late_writes_at_once) {
     struct process     p;
     struct lease_reply reply;
-    process_begin(&p, 4);
-    p.self.members.valid_until_ns = UINT64_MAX;
-    (void)reset_all(&p, 0);
-    claim_begin(&p.claim, &p.account);
-    p.now_ms += 3 * KEEP / 2 / MS;
+    process_forgot_reset(&p, 3 * KEEP / 2 / MS);
     CHECK(!serve(&p, 5, &reply));
     must_write(&p, 5);
 }

@@ -32,6 +32,14 @@ static void join(struct members *m, uint64_t now_ms) {
     members_beaten(m, MEMBERS_DONE, now_ms * MS);
 }
 
+/* It asks to join, and is told what became of that. */
+static void tries_to_join(struct members *m, uint64_t now_ms, enum members_fate fate,
+                          uint64_t told_ms) {
+    struct members_errand e;
+    CHECK(asks(m, MEMBERS_JOIN, now_ms, &e));
+    members_beaten(m, fate, told_ms * MS);
+}
+
 static void look(struct members *m, uint64_t now_ms, uint64_t beat, bool is_fenced) {
     struct members_errand e;
     CHECK(asks(m, MEMBERS_LOOK, now_ms, &e));
@@ -71,10 +79,8 @@ TEST(a_beat_that_may_not_have_been_done_is_good_for_nothing) {
 TEST(a_join_that_was_done_before_is_no_end) {
     struct members        m = members_new(1000);
     struct members_errand e;
-    CHECK(asks(&m, MEMBERS_JOIN, 1000, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 1500 * MS);
-    CHECK(asks(&m, MEMBERS_JOIN, 1750, &e));
-    members_beaten(&m, MEMBERS_NOT_DONE, 1760 * MS);
+    tries_to_join(&m, 1000, MEMBERS_UNKNOWN, 1500);
+    tries_to_join(&m, 1750, MEMBERS_NOT_DONE, 1760);
     CHECK(!m.is_fenced);
     CHECK(asks(&m, MEMBERS_BEAT, 1760, &e));
     members_beaten(&m, MEMBERS_DONE, 1770 * MS);
@@ -129,10 +135,8 @@ TEST(who_never_reached_the_store_keeps_its_name_and_joins_at_once) {
 TEST(joins_that_were_not_sent_neither_begin_nor_prolong_the_time_of_a_name) {
     struct members        m = members_new(1000);
     struct members_errand e;
-    CHECK(asks(&m, MEMBERS_JOIN, 1000, &e));
-    members_beaten(&m, MEMBERS_NOT_SENT, 4000 * MS);
-    CHECK(asks(&m, MEMBERS_JOIN, 4250, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 4300 * MS);
+    tries_to_join(&m, 1000, MEMBERS_NOT_SENT, 4000);
+    tries_to_join(&m, 4250, MEMBERS_UNKNOWN, 4300);
     for (uint64_t now_ms = 4550; now_ms < 9250; now_ms += 250) {
         CHECK(!members_is_over(&m, now_ms * MS));
         CHECK(asks(&m, MEMBERS_JOIN, now_ms, &e));
@@ -145,16 +149,13 @@ TEST(joins_that_were_not_sent_neither_begin_nor_prolong_the_time_of_a_name) {
 
 /* It had one of the old name. */
 TEST(who_goes_on_under_another_name_has_no_record_until_it_is_seen) {
-    struct members        m = members_new(1000);
-    struct members_errand e;
+    struct members m = members_new(1000);
     join(&m, 1000);
     look(&m, 1000, 3, false);
     m.is_fenced = true;
     members_rejoin(&m, 8, 2000 * MS);
-    CHECK(asks(&m, MEMBERS_JOIN, 2000, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 2000 * MS);
-    CHECK(asks(&m, MEMBERS_JOIN, 2250, &e)); /* and does not beat */
-    members_beaten(&m, MEMBERS_UNKNOWN, 2250 * MS);
+    tries_to_join(&m, 2000, MEMBERS_UNKNOWN, 2000);
+    tries_to_join(&m, 2250, MEMBERS_UNKNOWN, 2250); /* and does not beat */
     CHECK(members_is_over(&m, 7000 * MS));
 }
 
@@ -635,15 +636,12 @@ TEST(who_cannot_join_takes_new_names_less_and_less_often) {
 }
 
 TEST(a_store_that_cannot_be_reached_makes_no_wait_grow) {
-    struct members        m = members_new(0);
-    struct members_errand e;
-    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 0);
+    struct members m = members_new(0);
+    tries_to_join(&m, 0, MEMBERS_UNKNOWN, 0);
     members_rejoin(&m, SELF, 5000 * MS);
     for (uint64_t now_ms = 5000; now_ms < 600 * 1000; now_ms += 250) {
         CHECK(!members_is_over(&m, now_ms * MS));
-        CHECK(asks(&m, MEMBERS_JOIN, now_ms, &e));
-        members_beaten(&m, MEMBERS_NOT_SENT, now_ms * MS);
+        tries_to_join(&m, now_ms, MEMBERS_NOT_SENT, now_ms);
     }
     join(&m, 600 * 1000);
 }
@@ -651,8 +649,7 @@ TEST(a_store_that_cannot_be_reached_makes_no_wait_grow) {
 TEST(who_sees_its_record_has_joined_whatever_was_not_sent) {
     struct members        m = members_new(0);
     struct members_errand e;
-    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 100 * MS);
+    tries_to_join(&m, 0, MEMBERS_UNKNOWN, 100);
     CHECK(asks(&m, MEMBERS_JOIN, 400, &e));
     struct members_record own = {.id = SELF, .beat = 1};
     members_looked(&m, &own, 1, 450 * MS);
@@ -665,11 +662,9 @@ TEST(who_sees_its_record_has_joined_whatever_was_not_sent) {
 TEST(who_has_joined_waits_for_no_other_name) {
     struct members        m = members_new(0);
     struct members_errand e;
-    CHECK(asks(&m, MEMBERS_JOIN, 0, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 0);
+    tries_to_join(&m, 0, MEMBERS_UNKNOWN, 0);
     members_rejoin(&m, SELF, 6000 * MS);
-    CHECK(asks(&m, MEMBERS_JOIN, 6000, &e));
-    members_beaten(&m, MEMBERS_UNKNOWN, 6000 * MS);
+    tries_to_join(&m, 6000, MEMBERS_UNKNOWN, 6000);
     members_rejoin(&m, SELF, 12000 * MS);
     CHECK(!asks(&m, MEMBERS_JOIN, 12000, &e));
     join(&m, 13000);
