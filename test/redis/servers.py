@@ -46,15 +46,16 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
 
 
 def in_step(primary, replicas):
-    """Until each replica confirms what the primary writes: one that is called online gets its stream of commands
-    only after its first word, which it says once a second."""
+    """Until each replica confirms what the primary writes. A replica that has loaded gets its stream of commands only
+    after its next word, which it says once a second, and is called online and confirms what it has loaded before
+    that: so what it must confirm is written after it has loaded."""
     def all_confirm():
         with primary.connect() as client:
             client.ask("SET", "in step", "?")
             return client.ask("WAIT", len(replicas), "200") == len(replicas)
-    wait_for("replicas that confirm", all_confirm)
     for replica in replicas:
-        wait_for("a replica in step", lambda r=replica: r.info("replication").get("master_link_status") == "up")
+        wait_for("a replica that has loaded", lambda r=replica: r.info("replication").get("master_link_status") == "up")
+    wait_for("replicas that confirm", all_confirm)
 
 
 def free_port(taken=set()):  # noqa: B006: the ports that this process has given out already

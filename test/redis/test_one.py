@@ -341,8 +341,9 @@ class Faults(unittest.TestCase):
             replica = site.server(config=[f"replicaof 127.0.0.1 {primary.port}"])
             in_step(primary, [replica])
             url = f"redis://127.0.0.1:{primary.port}"
-            with Driver(url, replicas=1, replicas_ms=20000) as driver:  # a busy replica is one all the same
-                tally = driver.ask("load", 2, 2, 1000, SOON_MS, 100)
+            # A busy replica is one all the same.
+            with Driver(url, replicas=1, replicas_ms=10 * SOON_MS, connect_ms=20 * SOON_MS) as driver:
+                tally = driver.ask("load", 2, 2, 1000, 10 * SOON_MS, 100)
                 counts = driver.ask("counts")
                 exact(self, tally)
                 self.assertEqual(tally["confirmed"], tally["submitted"], tally)
