@@ -74,6 +74,7 @@ struct scenario {
     uint64_t use_min_permille;    /* of what an ideal log admits, over the whole run */
     uint64_t repair_min_permille; /* the same, from 2 (H + T) after calm_ns */
     uint64_t trips_max_permille;  /* trips a request */
+    uint64_t callers_enough;      /* of a node that must have got something */
 };
 
 extern const struct scenario sim_scenarios[];

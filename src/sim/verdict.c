@@ -22,8 +22,6 @@
 
 #include "sim/world.h"
 
-enum { CALLERS_ENOUGH = 40 /* of a node that must have got something */ };
-
 static void __attribute__((format(printf, 2, 3)))
 convict(struct verdict *v, const char *format, ...) {
     if (v->is_convicted) return;
@@ -108,7 +106,7 @@ static void judge_nobody(const struct evidence *e, const struct scenario *s, uin
         got[r->node] += r->is_admitted;
     }
     for (uint32_t n = 0; n < s->nodes; n++)
-        if (came[n] >= CALLERS_ENOUGH && got[n] == 0)
+        if (came[n] >= s->callers_enough && got[n] == 0)
             convict(v, "denied for ever: node %" PRIu32 ", %" PRIu64 " callers", n, came[n]);
 }
 
