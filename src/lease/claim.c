@@ -523,8 +523,10 @@ static struct claims claims_sum(const struct claim *c, const struct members *m,
     struct claims sum = {0};
     for (uint32_t i = 0; i < count; i++) {
         const struct claim_row *row = &rows[i];
-        sum.resets                  = larger(sum.resets, row->resets); /* also of the dead */
-        sum.numbers                 = larger(sum.numbers, row->number);
+        if (larger(row->number, row->resets) <= CLAIM_NUMBER_MAX) {
+            sum.resets  = larger(sum.resets, row->resets); /* also of the dead */
+            sum.numbers = larger(sum.numbers, row->number);
+        }
         if (row->id == m->id) {
             sum.own_number = row->number;
             sum.own_resets = row->resets;

@@ -44,6 +44,10 @@ enum { CLAIM_KEEP_S_MIN = 7200, CLAIM_KEEP_HOLDS = 4 };
  * as long as these are there. Not much longer, since each start of a process leaves one (MEMBERS_MAX). */
 #define MEMBER_KEEP_NS_MIN ((CLAIM_KEEP_S_MIN + UINT64_C(3600)) * 1000000000)
 
+/* Of a row. Who reads of a reset writes a greater number than that, so a greater one than any clock will show
+ * is not taken over: some hand put it there. A store can read twice as much. */
+#define CLAIM_NUMBER_MAX (UINT64_C(1) << 61)
+
 enum claim_act { CLAIM_NOTHING, CLAIM_WRITE, CLAIM_READ };
 
 struct claim_errand {

@@ -957,6 +957,30 @@ TEST(a_reset_is_above_all_numbers_in_rows) {
     CHECK_GT(e.number, e.resets);
 }
 
+/* Or one row that somebody wrote by hand would have all of this process's rise beyond what can be read. */
+TEST(a_number_that_no_clock_will_show_is_not_taken_over) {
+    struct process     p;
+    struct lease_reply reply;
+    process_begin(&p, 4);
+    take(&p, 25, 0);
+    look(&p, CLAIM_NUMBER_MAX + 1);
+    CHECK_EQ(account_live(&p.account, p.now_ms * 1000), 25); /* it is no reset */
+    p.now_ms += 1000;
+    CHECK(!reset(&p, &reply));
+    CHECK_EQ(poll(&p).act, CLAIM_READ);
+    struct claim_row rows[] = {
+        {.id = OTHER, .number = CLAIM_NUMBER_MAX + 1},
+        {.id = SELF, .number = p.claim.number, .permits = 25},
+    };
+    CHECK(claim_has_read(&p.claim, &p.self, rows, 2, p.now_ms * MS));
+    CHECK(!reset_again(&p, &reply));
+    struct claim_errand e = must_write(&p, 25);
+    CHECK_GT(e.resets, 0);
+    CHECK_LT(e.number, 1000000);
+    written(&p, CLAIM_DONE);
+    CHECK(reset_again(&p, &reply));
+}
+
 TEST(what_is_written_after_a_reset_was_read_has_a_greater_number) {
     struct process p;
     process_begin(&p, 4);

@@ -11,7 +11,7 @@ enum { MEMBER_BUCKETS = 8 };
 
 #define MEMBER_BUCKETS_TEXT "0, 1, 2, 3, 4, 5, 6, 7"
 #define SECOND              UINT64_C(1000000000)
-#define CLAIM_NUMBER_MAX    (UINT64_C(1) << 62) /* who reads a number writes greater ones */
+#define NUMBER_MAX          (2 * CLAIM_NUMBER_MAX)
 #define EXPIRES_NS_MAX      (UINT64_C(2145916800) * SECOND) /* 2038 begins */
 
 static const struct cassandra_statement
@@ -217,10 +217,10 @@ bool claim_words_rows(const struct cassandra_result *result, struct claim_row **
         int64_t           id;
         *row = (struct claim_row){0};
         if (!cql_value_bigint(values[ID], &id)) return false;
-        if (!read_number(values[NUMBER], CLAIM_NUMBER_MAX, &row->number) ||
+        if (!read_number(values[NUMBER], NUMBER_MAX, &row->number) ||
             !read_number(values[PERMITS], LIMIT_MAX, &row->permits) ||
             !read_number(values[DEMAND], LIMIT_MAX, &row->demand) ||
-            !read_number(values[RESETS], CLAIM_NUMBER_MAX, &row->resets))
+            !read_number(values[RESETS], NUMBER_MAX, &row->resets))
             return false;
         row->id = (uint64_t)id;
         (*count)++;
