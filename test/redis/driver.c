@@ -7,7 +7,7 @@
  *     add KEY MS BY                  the counter script, waiting for replicas
  *     burst COUNT MS                 so many of it at once, on one key
  *     load THREADS KEYS MS DEADLINE_MS WINDOW      of it for MS, at most WINDOW on their way a thread
- *     leave COUNT MS                 so many of it, which nobody waits for until close
+ *     leave COUNT MS                 the same, so many of it, which nobody waits for until close
  *     overdue TIMES                  a trip to a shard's clock, late before it is sent, until one is answered
  *     counts
  *     fork                           what a child is told
@@ -55,6 +55,7 @@ static void show(const struct redis_result *result, uint64_t took_ns) {
     driver_write_text(&w, "fate", fate_name(result->fate));
     driver_write_text(&w, "problem", result->problem);
     driver_write_bool(&w, "confirmed", result->is_confirmed);
+    driver_write_bool(&w, "behind", result->is_behind);
     json_write_name(&w, "reply");
     write_reply(&w, result->reply);
     driver_write_ms(&w, "took_ms", took_ns);
@@ -207,13 +208,14 @@ static void left_done(void *context, struct redis_result *result) {
 static void run_leave(char **words) {
     struct view key = view_of("left"), one = view_of("1");
     for (uint64_t i = driver_number(words[0]); i > 0; i--) {
-        struct redis_command command = {.script      = &adder,
-                                        .keys        = &key,
-                                        .key_count   = 1,
-                                        .words       = &one,
-                                        .word_count  = 1,
-                                        .deadline_ns = clock_now_ns() + driver_ms(words[1]),
-                                        .done        = left_done};
+        struct redis_command command = {.script         = &adder,
+                                        .keys           = &key,
+                                        .key_count      = 1,
+                                        .words          = &one,
+                                        .word_count     = 1,
+                                        .wants_replicas = waits_for_replicas,
+                                        .deadline_ns    = clock_now_ns() + driver_ms(words[1]),
+                                        .done           = left_done};
         if (redis_submit(r, &command) == REDIS_DONE) left_behind++;
     }
     struct json_writer w;

@@ -335,6 +335,15 @@ class Faults(unittest.TestCase):
         answer = driver.ask("add", "k", 20, 0)
         return answer["status"] == "REDIS_LATE" and "those before it wait for replicas" in answer["problem"]
 
+    def is_sent_behind(self, driver, replica):
+        """Where replicas have confirmed soon, the next batch is sent before the last one is confirmed."""
+        driver.ask("add", "k", SOON_MS, 1)
+        replica.pause()
+        driver.ask("leave", 1, SOON_MS)
+        answer = driver.ask("add", "k", 50, 0)
+        replica.resume()
+        return answer["fate"] == "unknown" and answer["behind"]
+
     def test_answers_wait_for_replicas_and_say_whether_they_have_them(self):
         with Site() as site:
             primary = site.server()
@@ -360,6 +369,7 @@ class Faults(unittest.TestCase):
                 wait_for("a command behind those that wait", lambda: self.is_behind(driver))
                 replica.resume()
                 wait_for("confirmation", lambda: driver.ask("add", "k", SOON_MS, 1)["confirmed"])
+                wait_for("a command that was sent behind those that wait", lambda: self.is_sent_behind(driver, replica))
 
 
 if __name__ == "__main__":
