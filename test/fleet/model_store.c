@@ -55,7 +55,8 @@ struct model_store {
     pthread_t            thread;
     bool                 is_ending, is_cut, is_held, is_refused;
     bool                 has_refused; /* one account, alone */
-    struct store_name    refused;
+    struct store_name    refused, slow;
+    uint64_t             slow_ns;
     struct random        random;
     struct event        *events; /* a heap */
     size_t               event_count;
@@ -238,7 +239,9 @@ static void serve(void *context, struct store_trip *trip) {
         m->counts.beats++;
     else
         m->counts.served++;
-    if (!chance(m, m->options.lost_permille)) plan(m, now_ns + way_ns(m), ARRIVES, job);
+    bool     is_slow   = !trip->is_beat && memcmp(&job->name, &m->slow, sizeof job->name) == 0;
+    uint64_t arrive_ns = now_ns + way_ns(m) + (is_slow ? m->slow_ns : 0);
+    if (!chance(m, m->options.lost_permille)) plan(m, arrive_ns, ARRIVES, job);
     if (chance(m, m->options.repeated_permille)) plan(m, now_ns + 3 * way_ns(m), ARRIVES, job);
     plan(m, trip->deadline_ns, TIMES_OUT, job);
     pthread_cond_signal(&m->wake);
@@ -348,6 +351,13 @@ void model_refuse_alone(struct model_store *m, const struct store_name *name) {
     pthread_mutex_lock(&m->lock);
     m->has_refused = name != NULL;
     if (name != NULL) m->refused = *name;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void model_slow(struct model_store *m, const struct store_name *name, uint64_t by_ns) {
+    pthread_mutex_lock(&m->lock);
+    m->slow    = *name;
+    m->slow_ns = by_ns;
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -46,6 +46,9 @@ void model_refuse(struct model_store *m, bool is_refused);
 /* From now on this account alone is refused, or no more. NULL: none. */
 void model_refuse_alone(struct model_store *m, const struct store_name *name);
 
+/* From now on trips of this account take so much longer to arrive. */
+void model_slow(struct model_store *m, const struct store_name *name, uint64_t by_ns);
+
 /* All data is gone: accounts and clocks. */
 void model_lose_all(struct model_store *m);
 

@@ -169,6 +169,50 @@ TEST(many_threads_on_two_nodes_join_the_same_rules) {
     model_close(m);
 }
 
+struct hurried {
+    struct thread  thread;
+    struct remote *remote;
+    weir_request   one, other;
+    weir_decision  decisions[2];
+};
+
+static void *join_once(void *context) {
+    struct hurried *h = context;
+    (void)both(h->remote, h->one, h->other, h->decisions);
+    return NULL;
+}
+
+/* Two rounds of a trip each, which a deadline for each would bear, and one for both does not: between them a
+ * thief takes what the first has gathered. False: it came too late, on a machine that stood still. */
+static bool round_is_too_late(void) {
+    enum { TRIP_MS = 60, WAIT_MS = 100 };
+    struct model_store *m =
+        model_open(&(struct model_options){.seed = check_seed(), .round_trip_ns = TRIP_MS * MS});
+    struct remote *r = open_remote(m);
+    struct hurried h = {.remote = r, .one = request("ann", 10, 1), .other = request("all", 10, 1)};
+    struct store_name ann = question("ann", 10, HOUR).name, all = question("all", 10, HOUR).name;
+    weir_statistics   in_hand = {0};
+    h.one.deadline_ns = h.other.deadline_ns = WAIT_MS * MS;
+    model_slow(m, &all, TRIP_MS * MS);
+    CHECK(thread_start(&h.thread, "joiner", join_once, &h));
+    for (unsigned i = 0; in_hand.permits == 0 && i < LONG / MS; i++) {
+        sleep_ns(MS);
+        remote_stats(r, &in_hand);
+    }
+    model_slow(m, &ann, TRIP_MS * MS);
+    weir_decision theft = decide_one(r, request("ann", 10, 1));
+    thread_join(&h.thread);
+    bool is_theft = theft.allowed && theft.how == WEIR_HOW_LEASE;
+    if (is_theft) CHECK(h.decisions[0].why == WEIR_WHY_LATE || h.decisions[1].why == WEIR_WHY_LATE);
+    remote_close(r, LONG);
+    model_close(m);
+    return is_theft;
+}
+
+TEST(all_rounds_of_several_rules_have_one_deadline) {
+    for (unsigned tries = 0; !round_is_too_late(); tries++) CHECK_LT(tries, 100);
+}
+
 static struct latch answered;
 static void         wake(weir_ticket *ticket) {
             (void)ticket;
