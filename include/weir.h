@@ -34,7 +34,8 @@
  * function says otherwise, any thread may call it at any time on the same handle (not from a signal
  * handler), it keeps nothing that the caller owns, it does not block, and it does not allocate. A
  * decision waits for the disk only with WEIR_DURABILITY_POWER, for a process that was stopped while
- * it held the same user's counter in a file, and for a store that hosts share no longer than its deadline.
+ * it held the same user's counter in a file, and for a store that hosts share no longer than its deadline
+ * (a look, which counts nothing, may wait for 10 ms).
  * After fork() a child's copy of a handle on a file or on such a store is a process of its own on the same
  * counts, from its first call on; on memory: it answers WEIR_FORKED, and the child opens its own.
  *
