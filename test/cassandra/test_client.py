@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One real node, and all that it may say or do instead of answering."""
 
+import socket
 import threading
 import time
 import unittest
@@ -172,6 +173,14 @@ class Answers(OnOneNode):
             answer = client.ask("ready", SOON_MS)
         self.assertEqual((answer["status"], answer["fate"]), ("CASSANDRA_UNREACHABLE", "not executed"))
         self.assertRegex(answer["problem"], "127.0.0.1:1: Connection refused")
+
+    def test_a_host_that_has_not_answered_yet_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            place = f"127.0.0.1:{nobody.getsockname()[1]}"
+            with Client(f"cassandra://{place}") as client:
+                answer = client.ask("ready", 300)
+        self.assertEqual((answer["status"], answer["fate"]), ("CASSANDRA_UNREACHABLE", "not executed"))
+        self.assertEqual(answer["problem"], f"{place}: it takes the connection, but does not answer")
 
     def test_more_than_there_is_room_for_is_refused(self):
         with self.client(requests_max=50) as client:

@@ -366,6 +366,17 @@ static void cassandra_end_unreachable(struct cassandra *c, struct query *query, 
     cassandra_release(c, query);
 }
 
+/* Which nodes there are is not known. */
+static void cassandra_end_asking(struct cassandra *c, struct query *query) {
+    char                  problem[CASSANDRA_PROBLEM_BYTES_MAX];
+    const struct control *control = &c->control;
+    if (control->problem[0] != '\0')
+        memcpy(problem, control->problem, sizeof problem);
+    else
+        channel_problem_write(&control->channel, problem); /* of the first host */
+    cassandra_end_unreachable(c, query, control->error, problem);
+}
+
 /* It was refused for now, and there is no time left. */
 static void cassandra_end_refused(struct cassandra *c, struct query *query) {
     char problem[CASSANDRA_PROBLEM_BYTES_MAX];
@@ -500,11 +511,13 @@ static void cassandra_pause(struct cassandra *c, struct query *query) {
 
 static void cassandra_expire_waiting(struct cassandra *c, struct query *query) {
     const struct channel *channel = query->channel;
+    char                  problem[CASSANDRA_PROBLEM_BYTES_MAX];
     channel_take_back(query);
     if (query->error >= 0) {
         cassandra_end_refused(c, query);
     } else if (channel->state != CHANNEL_UP) {
-        cassandra_end_unreachable(c, query, channel->error, channel->problem);
+        channel_problem_write(channel, problem);
+        cassandra_end_unreachable(c, query, channel->error, problem);
     } else {
         cassandra_end(c, query, CASSANDRA_LATE, FATE_NOT_EXECUTED, channel,
                       "the request was still in line at its deadline; the connection is at its "
@@ -525,7 +538,7 @@ static void cassandra_expired(void *owner, struct job *job) {
         return;
     case QUERY_PARKED:
         query_list_remove(query);
-        cassandra_end_unreachable(c, query, c->control.error, c->control.problem);
+        cassandra_end_asking(c, query);
         return;
     case QUERY_WAITING: cassandra_expire_waiting(c, query); return;
     case QUERY_HELD: hub_end_held(c, query, false); return;

@@ -154,6 +154,9 @@ void channel_hurry(struct channel *channel, uint64_t now_ns);
 /* Whether waiting for it is in vain: it has failed again and again. */
 bool channel_is_hopeless(const struct channel *channel);
 
+/* Why nothing comes from there, with the address. */
+void channel_problem_write(const struct channel *channel, char out[CASSANDRA_PROBLEM_BYTES_MAX]);
+
 /* An event of the loop; a lookup that has ended. */
 void channel_react(struct channel *channel, const struct loop_event *event, uint64_t now_ns);
 void channel_looked_up(struct channel *channel, uint64_t now_ns);
