@@ -20,6 +20,9 @@ struct limiter *open_limiter(weir *w);
  * may answer later. */
 bool open_is_remote(const weir *w);
 
+/* Whether it is a remote store that can forget what was granted: open_ask() says how far back it knows. */
+bool open_has_past(const weir *w);
+
 /* Asks a remote store whether it answers, and is as this version makes it, and how far back it knows what
  * was granted (lease_store_past(); UINT64_MAX where nobody can lose that). Waits until deadline_ns at most,
  * or for four of the URL's round trips if that is longer. False: `problem` says what is wrong and where,

@@ -401,6 +401,8 @@ struct limiter *open_limiter(weir *w) {
 
 bool open_is_remote(const weir *w) { return w->limiter == NULL; }
 
+bool open_has_past(const weir *w) { return open_is_remote(w) && w->shared.redis != NULL; }
+
 _Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)CASSANDRA_PROBLEM_BYTES_MAX, "problems fit");
 _Static_assert((int)OPEN_PROBLEM_BYTES_MAX >= (int)REDIS_PROBLEM_BYTES_MAX, "problems fit");
 

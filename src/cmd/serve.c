@@ -355,7 +355,6 @@ static void say_ready(const struct serve *serve, const struct server *server) {
 
 struct watching {
     weir              *w;
-    bool               can_forget; /* what was granted, as Redis can */
     bool               has_known;
     struct store_watch watch;
     struct lease_past  known;   /* has_known: when it was asked last */
@@ -433,7 +432,7 @@ static void watch_store(void *context) {
     open_trouble(it->w, complaint, sizeof complaint);
     if (store_watch_wants(&it->watch, complaint, clock_now_ns()))
         ask_store(it, complaint, ASK_WAIT_NS);
-    else if (it->can_forget && complaint[0] == '\0' && !it->watch.is_told &&
+    else if (open_has_past(it->w) && complaint[0] == '\0' && !it->watch.is_told &&
              clock_now_ns() >= it->look_ns)
         look_at_past(it);
 }
@@ -446,22 +445,21 @@ static int serve_run(struct serve *serve) {
 
     uint64_t clock_error_ppm =
         open_is_remote(w) ? serve->clock_error_ppm : limiter_clock_error_ppm(open_limiter(w));
-    char            problem[SOCKET_PROBLEM_BYTES_MAX];
-    struct watching watching = {
-        .w = w, .can_forget = open_is_remote(w) && !shared_is_cassandra(serve->store)};
-    const struct server_options options = {.limiter         = open_limiter(w),
-                                           .store           = w,
-                                           .trouble         = open_trouble,
-                                           .clock_error_ppm = clock_error_ppm,
-                                           .addresses       = serve->addresses,
-                                           .address_count   = serve->address_count,
-                                           .unix_mode       = serve->mode,
-                                           .thread_count    = (unsigned)serve->thread_count,
-                                           .connections_max = serve->connections_max,
-                                           .idle_ns_max     = (uint64_t)serve->idle_ns_max,
-                                           .tick         = open_is_remote(w) ? watch_store : NULL,
-                                           .tick_context = &watching};
-    struct server              *server  = server_open(&options, problem);
+    char                        problem[SOCKET_PROBLEM_BYTES_MAX];
+    struct watching             watching = {.w = w};
+    const struct server_options options  = {.limiter         = open_limiter(w),
+                                            .store           = w,
+                                            .trouble         = open_trouble,
+                                            .clock_error_ppm = clock_error_ppm,
+                                            .addresses       = serve->addresses,
+                                            .address_count   = serve->address_count,
+                                            .unix_mode       = serve->mode,
+                                            .thread_count    = (unsigned)serve->thread_count,
+                                            .connections_max = serve->connections_max,
+                                            .idle_ns_max     = (uint64_t)serve->idle_ns_max,
+                                            .tick         = open_is_remote(w) ? watch_store : NULL,
+                                            .tick_context = &watching};
+    struct server              *server   = server_open(&options, problem);
     if (server == NULL) {
         terminal_complain("serve", "%s", problem);
         goto close_store;
