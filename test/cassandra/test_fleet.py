@@ -302,15 +302,18 @@ class OneLimiter(Answers, unittest.TestCase):
         with Server("--store", self.site.url(rest="/nowhere")) as server:
             self.assertRegex(server.process.stderr.readline(), "^weir serve: .*nowhere.* does not exist.*; see weir doctor")
 
-    def test_any_limit_and_window(self):
+    def test_windows_of_50_ms(self):
         with Api(self.url) as api:
             api.ready()
             for limit in 1, 1 << 40:
-                for window_ms in 50, 3650 * 24 * 3600 * 1000 // 5:
-                    with self.subTest(limit=limit, window_ms=window_ms):
-                        answer = api.ask("ask", 2, f"ann{limit}", limit, window_ms, min(limit, 1 << 39))
-                        self.assertEqual((answer["allowed"], answer["degraded"]), (min(limit, 2), 0), answer)
-            # Rows must expire before 2038; who asks for more is refused, and nobody else is harmed.
+                answer = api.ask("ask", 2, f"ann{limit}", limit, 50, min(limit, 1 << 39))
+                self.assertEqual(answer["degraded"], 0, answer)
+                self.assertGreaterEqual(answer["allowed"], min(limit, 2), "more if the window was over meanwhile")
+
+    def test_rows_must_expire_before_2038(self):
+        """Who asks for more is refused, and nobody else is harmed."""
+        with Api(self.url) as api:
+            api.ready()
             for years in 3, 4, 4.9, 7, 10:
                 long = api.ask("ask", 1, "ann", 1, int(years * 365 * 24 * 3600 * 1000), 1)
                 self.assertEqual((long["allowed"], long["why"]), (0, WHYS["late"]), long)

@@ -41,6 +41,25 @@ class Answers:
             wait_for("what the reset gave back",
                      lambda: other.ask("ask", 1, "ann", 10, MINUTE, 1)["allowed"] == 1, 5)
 
+    def test_several_rules_pass_all_or_nothing_counts(self):
+        with Api(self.url) as api:
+            api.ready()
+            both = api.ask("together", 20, "ann", "all", 100, MINUTE, 30)  # 1 and 2 a question
+            self.assertEqual((both["allowed"], both["degraded"]), (15, 0), both)
+            self.assertEqual(api.ask("ask", 100, "ann", 100, MINUTE, 1)["allowed"], 85)
+            none = api.ask("together", 5, "ann", "others", 100, MINUTE, 30)
+            self.assertEqual((none["allowed"], none["degraded"]), (0, 0), none)
+            self.assertEqual(api.ask("ask", 1, "others", 30, MINUTE, 30)["allowed"], 1)
+
+    def test_any_limit_and_window(self):
+        with Api(self.url) as api:
+            api.ready()
+            for limit in 1, 1 << 40:
+                for window_ms in MINUTE, 2 * 365 * 24 * 3600 * 1000:
+                    with self.subTest(limit=limit, window_ms=window_ms):
+                        answer = api.ask("ask", 2, f"ann{limit}", limit, window_ms, min(limit, 1 << 39))
+                        self.assertEqual((answer["allowed"], answer["degraded"]), (min(limit, 2), 0), answer)
+
     def test_what_is_left_is_given_back_at_the_end(self):
         with Api(self.url) as one:
             one.ready()

@@ -7,6 +7,7 @@
  *
  *     ask COUNT USER LIMIT WINDOW_MS COST      so often, one after the other
  *     users COUNT LIMIT WINDOW_MS COST         so many users, each once
+ *     together COUNT USER OTHER LIMIT WINDOW_MS OTHERS_LIMIT   two rules at once, for USER 1 and for OTHER 2
  *     child COUNT USER LIMIT WINDOW_MS COST    as ask, in a child of fork(), which then closes and ends
  *     reset USER WINDOW_MS
  *     close */
@@ -93,6 +94,32 @@ static void read_and_ask_users(void) {
     print(&tally);
 }
 
+static void read_and_ask_together(void) {
+    char          user[USER_BYTES], other[USER_BYTES];
+    unsigned      count;
+    uint64_t      limit, others_limit;
+    int64_t       window_ms;
+    struct tally  tally = {0};
+    weir_decision decisions[2];
+    if (scanf("%u %63s %63s %" SCNu64 " %" SCNd64 " %" SCNu64, &count, user, other, &limit,
+              &window_ms, &others_limit) != 6)
+        stop("COUNT USER OTHER LIMIT WINDOW_MS OTHERS_LIMIT are wanted");
+    weir_request rules[2] = {
+        weir_request_for(user, strlen(user), limit, window_ms * WEIR_MILLISECOND),
+        weir_request_for(other, strlen(other), others_limit, window_ms * WEIR_MILLISECOND),
+    };
+    rules[1].cost = 2;
+    while (count-- > 0) {
+        if (weir_decide_all(limiter, rules, 2, decisions) != WEIR_OK) stop("a request is refused");
+        bool allowed = decisions[0].allowed && decisions[1].allowed;
+        tally.allowed += allowed;
+        tally.denied += !allowed;
+        tally.degraded += decisions[0].why != WEIR_WHY_NONE || decisions[1].why != WEIR_WHY_NONE;
+        tally.last = decisions[0];
+    }
+    print(&tally);
+}
+
 /* The rest of the line is the child's to read: the parent has it in its buffer as well, and skips it. */
 static void let_child_ask(void) {
     pid_t child = fork();
@@ -128,6 +155,8 @@ int main(int argc, char **argv) {
             read_and_ask();
         } else if (strcmp(word, "users") == 0) {
             read_and_ask_users();
+        } else if (strcmp(word, "together") == 0) {
+            read_and_ask_together();
         } else if (strcmp(word, "child") == 0) {
             let_child_ask();
         } else if (strcmp(word, "reset") == 0) {
