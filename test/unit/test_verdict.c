@@ -9,7 +9,8 @@ static const struct scenario usual = {.limit              = 3,
                                       .window_ns          = SIM_S,
                                       .nodes              = 2,
                                       .duration_ns        = 100 * SIM_S,
-                                      .trips_max_permille = 1000};
+                                      .trips_max_permille = 1000,
+                                      .callers_enough     = 40};
 
 static struct evidence evidence;
 
@@ -73,6 +74,10 @@ TEST(repair_is_judged_from_its_time_on_and_with_what_was_live_then) {
 TEST(a_node_that_never_gets_anything_is_found) {
     for (uint64_t i = 0; i < 100; i++) come(i * SIM_S / 2, i % 2, i % 2 == 0);
     CHECK_CONTAINS(judged(&usual, 0).reason, "denied for ever: node 1, 50 callers");
+    struct scenario s = usual;
+    s.callers_enough  = 51; /* too few to tell */
+    for (uint64_t i = 0; i < 100; i++) come(i * SIM_S / 2, i % 2, i % 2 == 0);
+    CHECK(!judged(&s, 0).is_convicted);
 }
 
 TEST(traffic_is_counted) {
