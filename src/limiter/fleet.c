@@ -53,7 +53,7 @@
 enum {
     USERS_DEFAULT    = 65536,
     TRIPS_DEFAULT    = 4096, /* as many as the first windows of a Cluster's shards, and more */
-    KEPT_PART        = 4,    /* of them, at most, that are kept for shards that have none */
+    KEPT_PART        = 4,    /* of them, at most, that are kept: one for each shard */
     NODES_DEFAULT    = 8,
     WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
     WAIT_TRIPS       = 4,
@@ -214,9 +214,11 @@ static void ticket_unlink(struct fleet_ticket *t) {
     t->is_parked = false;
 }
 
-static void ticket_park(struct entry *e, struct fleet_ticket *t, uint64_t deadline_ns) {
+static void ticket_park(struct entry *e, struct fleet_ticket *t, uint64_t now_ns,
+                        uint64_t wait_ns) {
     t->entry       = e;
-    t->deadline_ns = deadline_ns;
+    t->wait_ns     = smaller(wait_ns, LIMIT_NOW_MAX);
+    t->deadline_ns = now_ns + t->wait_ns;
     t->is_parked   = true;
     t->next        = NULL;
     t->previous    = e->last;
@@ -427,7 +429,7 @@ static bool entry_decide(struct fleet *f, struct entry *e, const struct fleet_qu
     }
     t->cost   = q->cost;
     t->policy = q->policy;
-    ticket_park(e, t, now_ns + smaller(wait_ns, LIMIT_NOW_MAX));
+    ticket_park(e, t, now_ns, wait_ns);
     if (t->done != sleeper_wake) entry_arm(f, e, t->deadline_ns); /* a sleeper wakes by itself */
     return false;
 }
@@ -459,9 +461,10 @@ static bool seat_has_no_trip(const struct seat *seat) {
     return atomic_load_explicit(&seat->trips_out, memory_order_relaxed) == 0;
 }
 
-/* A beat's, but for its request. NULL: none is left for the shard. */
-static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
-    struct fleet_trip *t = trips_take(&f->trips, seat_has_no_trip(&f->seats[shard]));
+/* A beat, but for its request. NULL: none is left for the shard. */
+static struct fleet_trip *beat_new(struct fleet *f, uint32_t shard, bool is_first,
+                                   uint64_t now_ns) {
+    struct fleet_trip *t = trips_take(&f->trips, is_first);
     if (t == NULL) return NULL;
     atomic_fetch_add_explicit(&f->seats[shard].trips_out, 1, memory_order_relaxed);
     t->fleet         = f;
@@ -479,6 +482,11 @@ static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now
     t->trip.deadline_ns =
         now_ns + larger(BEAT_WAIT_TRIPS * f->lease.round_trip_ns, BEAT_WAIT_MS_MIN * MILLISECOND);
     return t;
+}
+
+/* The same for an account or a visit. */
+static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
+    return beat_new(f, shard, seat_has_no_trip(&f->seats[shard]), now_ns);
 }
 
 /* Whether it steps the shard's clock as soon as it comes there. */
@@ -696,12 +704,15 @@ static void trip_done(struct store_trip *trip) {
         shard_see(&seat->shard, trip->request.era_seen_us, reply,
                   e == NULL ? SHARD_WATCHES : e->watch, now_ns);
     if (is_answered && trip->is_beat) shard_owe(&seat->shard, reply->retry_after_us, now_ns);
-    bool has_held = false;
     if (e != NULL && fleet_has_lanes(f)) {
         lane_end(&seat->lanes[watch], trip_lane_end(f, t, watch, now_ns), t->sent_ns, now_ns);
         seat_note_lane(seat, watch, now_ns);
     }
-    if (e != NULL) has_held = seat->lanes[watch].held > 0;
+    bool wakes
+        [SHARD_WATCHES]; /* its own lane may have room again, those that lack a trip another one */
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++)
+        wakes[i] =
+            seat->lanes[i].held > 0 && (seat->lanes[i].lacks_trip || (e != NULL && i == watch));
     uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
@@ -737,14 +748,23 @@ static void trip_done(struct store_trip *trip) {
     fleet_send(f, trips);
     fleet_tell(f, told);
     if (visitor != NULL) visitor->done(visitor);
-    if (has_held) lane_release(f, shard, watch);
+    /* Its own lane last: a crowd would else take each trip again as it comes back. */
+    for (uint32_t i = watch + 1; i <= watch + SHARD_WATCHES; i++)
+        if (wakes[i % SHARD_WATCHES]) lane_release(f, shard, i % SHARD_WATCHES);
     trips_end(&f->trips);
 }
 
 /* All who waited have gone, or will have before an answer comes. */
-static bool entry_is_too_late(const struct entry *e, uint64_t margin_ns, uint64_t now_ns) {
-    for (const struct fleet_ticket *t = e->first; t != NULL; t = t->next)
+static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint64_t took_ns,
+                              uint64_t now_ns) {
+    uint64_t least_ns = f->lease.round_trip_ns;
+    for (const struct fleet_ticket *t = e->first; t != NULL; t = t->next) {
+        uint64_t wait_ns = larger(t->wait_ns, f->wait_ns); /* who is hasty is no measure */
+        uint64_t margin_ns =
+            least_ns; /* how long trips take, a store that paces itself knows alone */
+        if (fleet_has_lanes(f)) margin_ns = lane_margin_ns(took_ns, least_ns, wait_ns);
         if (t->deadline_ns >= now_ns + margin_ns) return false;
+    }
     return true;
 }
 
@@ -757,15 +777,13 @@ static void entry_pass_over(struct fleet *f, struct entry *e) {
         holder_give_up(&e->holder);
 }
 
-/* The next of those who are held, if there is room; NULL: there is none, or nobody is. */
+/* The next of those who are held, if there is room; NULL: there is none, or nobody is. And what a trip took
+ * there lately. */
 static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t watch,
-                                    uint64_t now_ns, uint64_t *margin_ns) {
+                                    uint64_t now_ns, uint64_t *took_ns) {
     spin_lock(&seat->lock);
     struct entry *e = lane_take(&seat->lanes[watch], &f->roster, now_ns);
-    *margin_ns =
-        lane_margin_ns(&seat->lanes[watch], f->lease.round_trip_ns, f->wait_ns / WAIT_PARTS);
-    if (!fleet_has_lanes(f))
-        *margin_ns = f->lease.round_trip_ns; /* how long they take it alone knows */
+    *took_ns        = seat->lanes[watch].took_ns;
     seat_note_lane(seat, watch, now_ns);
     spin_unlock(&seat->lock);
     return e;
@@ -775,18 +793,18 @@ static struct entry *seat_take_held(struct fleet *f, struct seat *seat, uint32_t
  * is left to the timers. */
 static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     struct seat *seat     = &f->seats[shard];
-    uint64_t     now_ns   = clock_now_ns(), margin_ns;
+    uint64_t     now_ns   = clock_now_ns(), took_ns;
     bool         is_short = false;
     for (unsigned i = 0; i < RELEASED_MAX; i++) {
         is_short = trips_are_short(&f->trips, seat_has_no_trip(seat));
         if (is_short) break; /* nobody loses their place */
-        struct entry *e = seat_take_held(f, seat, watch, now_ns, &margin_ns);
+        struct entry *e = seat_take_held(f, seat, watch, now_ns, &took_ns);
         if (e == NULL) return;
         struct bucket *b = roster_lock_entry(&f->roster, e);
         INVARIANT(b != NULL); /* nobody leaves who is held */
         e->is_held   = false;
         e->newest_ns = larger(e->newest_ns, now_ns);
-        if (entry_is_too_late(e, margin_ns, e->newest_ns)) entry_pass_over(f, e);
+        if (entry_is_too_late(f, e, took_ns, e->newest_ns)) entry_pass_over(f, e);
         entry_go_on(f, e, b, true);
     }
     spin_lock(&seat->lock);
@@ -1025,7 +1043,7 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
     spin_lock(&seat->lock);
     struct fleet_trip *t = NULL;
     if (shard_poll(&seat->shard, now_ns, &beat)) {
-        t = trip_new(f, number, now_ns);
+        t = beat_new(f, number, true, now_ns); /* whatever its shard's crowd has */
         if (t == NULL)
             shard_unsend(&seat->shard, now_ns);
         else
@@ -1166,7 +1184,7 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
     f->seats  = (struct seat *)(void *)(memory + head);
     shard_watches_choose(&f->watches, &f->lease);
     trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max,
-               (uint32_t)smaller(store->shard_count - 1, trips_max / KEPT_PART));
+               (uint32_t)smaller(store->shard_count, trips_max / KEPT_PART));
     timers_init(&f->timers, memory + head + seats + trips, numbers);
     roster_init(&f->roster, memory + head + seats + trips + timers, users_max);
 
@@ -1263,17 +1281,18 @@ static uint64_t seat_held(struct seat *seat) {
 }
 
 void fleet_statistics(struct fleet *f, uint64_t now_ns, struct fleet_statistics *s) {
-    *s = (struct fleet_statistics){.allowed     = tally_sum(f, TALLY_ALLOWED),
-                                   .entries_max = f->roster.entries_max,
-                                   .bytes       = f->bytes,
-                                   .trips       = tally_sum(f, TALLY_TRIPS),
-                                   .beats       = tally_sum(f, TALLY_BEATS),
-                                   .misses      = tally_sum(f, TALLY_MISSES)};
+    bool is_open = fleet_is_open(f); /* a child begins with nothing of its parent's */
+    *s           = (struct fleet_statistics){.allowed     = tally_sum(f, TALLY_ALLOWED),
+                                             .entries_max = f->roster.entries_max,
+                                             .bytes       = f->bytes,
+                                             .trips       = tally_sum(f, TALLY_TRIPS),
+                                             .beats       = tally_sum(f, TALLY_BEATS),
+                                             .misses      = tally_sum(f, TALLY_MISSES)};
     for (unsigned i = 0; i < FLEET_HOW_COUNT; i++) s->decisions[i] = tally_sum(f, TALLY_HOW + i);
     for (unsigned i = 0; i < FLEET_WHY_COUNT; i++) s->degraded[i] = tally_sum(f, TALLY_WHY + i);
     for (uint32_t i = 0; i < f->store->shard_count; i++)
         s->shards_cut += atomic_load_explicit(&f->seats[i].is_cut, memory_order_relaxed);
-    if (!fleet_is_open(f)) return;
+    if (!is_open) return;
     for (uint32_t i = 0; i < f->store->shard_count; i++) s->held += seat_held(&f->seats[i]);
     s->entries = atomic_load_explicit(&f->roster.count, memory_order_relaxed);
     s->evicted = atomic_load_explicit(&f->roster.evicted, memory_order_relaxed);

@@ -116,6 +116,7 @@ struct fleet_ticket {
     struct fleet_ticket *next, *previous;
     struct entry        *entry;
     uint64_t             cost, deadline_ns;
+    uint64_t             wait_ns; /* in all, until then */
     enum fleet_policy    policy;
     bool                 is_parked, gathers;
 };

@@ -73,10 +73,11 @@ void lane_go_on_later(struct lane *l, uint64_t at_ns) {
     if (l->first != ROSTER_NOWHERE && l->wakes_ns == 0) l->wakes_ns = at_ns;
 }
 
-uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns) {
-    uint64_t trip_ns = l->took_ns + l->took_ns / LANE_TOOK_PARTS;
-    if (trip_ns / 2 < most_ns) most_ns = larger(most_ns, trip_ns);
-    return between(least_ns, 2 * l->took_ns, larger(least_ns, most_ns));
+uint64_t lane_margin_ns(uint64_t took_ns, uint64_t least_ns, uint64_t wait_ns) {
+    uint64_t most_ns  = wait_ns / 2;
+    uint64_t spare_ns = smaller(took_ns / LANE_TOOK_PARTS, above(wait_ns, took_ns) / 2);
+    if (took_ns < wait_ns) most_ns = larger(most_ns, took_ns + spare_ns);
+    return between(least_ns, 2 * took_ns, larger(least_ns, most_ns));
 }
 
 static void lane_rest(struct lane *l, uint64_t took_ns, uint64_t now_ns) {

@@ -70,9 +70,10 @@ bool lane_wake(struct lane *l, uint64_t now_ns);
 void lane_go_on_later(struct lane *l, uint64_t at_ns);
 
 /* Who has no more time than that left is not worth a trip: what one takes is not known before, so it is
- * twice what they took lately, between these bounds. `most_ns` is half of what callers wait; where trips take
- * longer than that, but not as long as callers wait, it is what they take and an eighth more. */
-uint64_t lane_margin_ns(const struct lane *l, uint64_t least_ns, uint64_t most_ns);
+ * twice what they took lately (took_ns of the lane), from `least_ns` to half of what the caller waits in all.
+ * Where trips take longer than that half, but not as long as the caller waits, it is what they take and an
+ * eighth more, or half of what is left then. */
+uint64_t lane_margin_ns(uint64_t took_ns, uint64_t least_ns, uint64_t wait_ns);
 
 static inline void lane_send(struct lane *l) { pace_send(&l->pace); }
 

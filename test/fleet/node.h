@@ -55,6 +55,7 @@ static inline void sleep_ns(uint64_t ns) {
 /* Who asks and does not wait for the answer. */
 struct seen {
     struct fleet_ticket ticket;
+    struct model_store *model; /* who wants to know more of it */
     _Atomic unsigned    times;
 };
 

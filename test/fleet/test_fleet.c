@@ -554,6 +554,67 @@ TEST(a_shard_that_has_no_trip_out_finds_one) {
     close_both(f, m);
 }
 
+/* Of the same shard, whose rules tolerate longer exchanges; also if the crowd waits for trips alone. */
+static void see_how_many(struct fleet_ticket *t) {
+    struct seen *s = t->context;
+    atomic_store(&s->times, (unsigned)model_counts(s->model).served);
+}
+
+/* How many of the crowd's trips come before the answer to one more. */
+static uint64_t trips_before(struct model_store *m, struct fleet *f, const char *user) {
+    enum { CROWDS = 10 };
+    static struct crowd   crowds[CROWDS];
+    struct fleet_question q = question(user, 100, SECOND);
+    struct seen           s = {.model = m, .ticket = {.done = see_how_many, .context = &s}};
+    for (unsigned i = 0; i < CROWDS; i++) crowd_ask(&crowds[i], f, CROWD_MAX, 100);
+    CHECK(!fleet_decide_async(f, &q, clock_now_ns(), &s.ticket));
+    uint64_t before = model_counts(m).served;
+    wait_for(&s);
+    for (unsigned i = 0; i < CROWDS * CROWD_MAX; i++)
+        wait_for(&crowds[i / CROWD_MAX].members[i % CROWD_MAX]);
+    uint64_t at = atomic_load(&s.times);
+    return at > before ? at - before : 0;
+}
+
+TEST(a_crowd_leaves_trips_to_rules_of_another_kind) {
+    struct model_store *m = model_open(
+        &(struct model_options){.seed = check_seed(), .accounts_max = 32768, .delay_ns = MS});
+    struct fleet_options options = {.policy    = FLEET_CLOSED,
+                                    .trips_max = 8,
+                                    .wait_ns   = LONG,
+                                    .lease     = {.round_trip_ns = 20 * MS}};
+    model_store(m)->paces_itself = true;
+    struct fleet *f = fleet_open(model_store(m), &options); /* with its own tolerances */
+    CHECK_NE(f, NULL);
+    for (unsigned i = 0; i < 4; i++) { /* one may be lucky */
+        char user[8];
+        (void)snprintf(user, sizeof user, "ann %u", i);
+        CHECK_LT(trips_before(m, f, user), CROWD_MAX);
+    }
+    close_both(f, m);
+}
+
+/* Or permits would be of no use, for want of a clock that is known to go on. */
+TEST(a_crowd_leaves_a_trip_to_the_beats_of_its_shard) {
+    enum { TRIPS = 4 };
+    static struct crowd crowd;
+    struct model_store *m =
+        model_open(&(struct model_options){.seed = check_seed(), .grants_wait = true});
+    struct fleet_options options = patient;
+    options.trips_max            = TRIPS;
+    struct fleet *f              = open_fleet(m, options);
+    crowd_ask(&crowd, f, 1, 100);
+    wait_for(&crowd.members[0]);
+    model_hold(m, true);
+    crowd_ask(&crowd, f, CROWD_MAX, 100);
+    uint64_t before = model_counts(m).beats;
+    for (unsigned i = 0; i < LONG / MS && model_counts(m).beats == before; i++) sleep_ns(MS);
+    CHECK_GT(model_counts(m).beats, before);
+    model_hold(m, false);
+    for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    close_both(f, m);
+}
+
 TEST(one_that_is_refused_makes_no_window_smaller) {
     static struct crowd   crowd;
     struct model_store   *m = open_model();
