@@ -61,6 +61,13 @@ static void claimer_send_member(struct node *n, const struct members_errand *e) 
     struct claimer     *c       = &n->claimer;
     struct ring_request request = {.is_member = true, .member = *e};
     n->evidence->beats++;
+    uint64_t unsent_permille = n->scenario->unsent_permille;
+    bool     says_life       = e->act == MEMBERS_JOIN || e->act == MEMBERS_BEAT;
+    if (says_life && unsent_permille > 0 &&
+        random_below(&n->random_fault, 1000) < unsent_permille) {
+        members_beaten(&c->process.members, MEMBERS_NOT_SENT, node_own_now(n));
+        return;
+    }
     if (e->act == MEMBERS_BEAT) request.member.shortages = c->process.shortages.list;
     uint64_t number = claimer_errand(n, &request);
     switch (e->act) {

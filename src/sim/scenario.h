@@ -59,7 +59,8 @@ struct scenario {
 
     /* A store that writes and reads by quorum (ring.h) if beat_ns is not 0; else one with a primary. */
     struct members_options members;
-    uint64_t               quorum; /* 0: more than half */
+    uint64_t unsent_permille; /* of joins and beats: no server can be reached for them */
+    uint64_t quorum;          /* 0: more than half */
 
     uint64_t replicas, wait; /* a grant is used when so many replicas have it */
     uint64_t replica_delay_ns;
