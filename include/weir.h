@@ -154,7 +154,8 @@ typedef enum weir_policy {
     WEIR_POLICY_OPEN    = 2, /* allowed: nothing holds */
     WEIR_POLICY_LOCAL =
         3, /* each process on its own up to limit / nodes, and at least 1: at most so
-                              much more than the limit for each that is cut off, in any window */
+                              much more than the limit for each that is cut off or late, in any
+                              window. One that starts anew, or forks, is one more */
 } weir_policy;
 
 /* Why a decision was degraded. X(name, value, text) */

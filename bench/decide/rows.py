@@ -100,7 +100,7 @@ def row_of(program, workload, told, limit, measured_s):
     if decisions == 0 and "deadline-ms" not in workload:  # where callers wait for so long only, that is what is measured
         raise Missing(f"{program.name}: nothing was decided, {failed} questions failed")
     return {"decisions": decisions, "failed": failed, "per_second": decisions / measured_s, "allowed_share": allowed / max(1, decisions),
-            "failed_share": failed / (decisions + failed),
+            "failed_share": failed / max(1, decisions + failed),
             # The first window and the last count as one: see weight_ns() in decide.c.
             "utilisation": (sum(one["weighed_ns"] for one in told) / NS / (limit * (measured_s - workload["window_ms"] / 1000))
                             if workload["order"] == "hot" and measured_s > workload["window_ms"] / 1000 else None),

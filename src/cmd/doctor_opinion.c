@@ -282,14 +282,16 @@ static void judge_cluster(struct doctor_opinion *opinion, const struct doctor_fa
             "state %s, %llu of %d slots served", is_told ? facts->cluster_state : "not told",
             (unsigned long long)facts->slots_served, SLOT_COUNT);
     /* Not from CLUSTER SLOTS, which leaves out a replica of a primary that has not written anything yet. */
-    uint64_t alone = 0;
+    uint64_t alone   = 0;
+    bool     is_sure = true;
     for (unsigned i = 0; i < facts->server_count; i++) {
-        if (facts->servers[i].replicas == DOCTOR_UNKNOWN) return; /* which is a finding itself */
+        if (facts->servers[i].replicas == DOCTOR_UNKNOWN) is_sure = false; /* a finding itself */
         if (facts->servers[i].replicas == 0) alone += facts->servers[i].slots;
     }
+    if (alone == 0 && !is_sure) return;
     doctor_find(opinion, alone == 0 ? DOCTOR_FINE : DOCTOR_CAVEAT, "", "slots",
                 "give each primary a replica: the users of these slots have none",
-                "%llu without a replica", (unsigned long long)alone);
+                "%llu%s without a replica", (unsigned long long)alone, is_sure ? "" : " at least");
 }
 
 /* Nothing is granted that may have been granted before: after FLUSHALL, or a restart without a disk. */
