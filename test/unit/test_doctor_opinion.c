@@ -331,6 +331,13 @@ TEST(a_cluster_needs_all_slots_and_replicas_for_them) {
     check_level("slots", DOCTOR_CAVEAT);
     server->replicas = DOCTOR_UNKNOWN;
     CHECK(found("slots") == NULL);
+    facts.servers[1]       = *server; /* that does not tell either how many it has */
+    facts.servers[0].slots = 8000;
+    facts.server_count     = 2;
+    server->replicas       = 0;
+    check_level("slots", DOCTOR_CAVEAT);
+    CHECK_STR_EQ(found("slots")->value, "8000 at least without a replica");
+    facts.server_count     = 1;
     server->replicas       = 1;
     facts.cluster_state[0] = '\0';
     check_level("cluster", DOCTOR_CAVEAT);
