@@ -94,9 +94,11 @@ TLS_CONFIG = """\
 client_encryption_options:
   enabled: true
   optional: false
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
   keystore: {keystore}
-  keystore_password: weirweir
-  store_type: PKCS12
+  truststore: {truststore}
+  require_client_auth: {asks_client}
 """
 
 LOGBACK = """\
@@ -126,18 +128,18 @@ class Node:
     """One Cassandra process, which may be killed and started again on the data that it has."""
 
     def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1", is_durable=False,
-                 environment=None):
+                 environment=None, asks_client=False):
         """`is_durable`: what it has confirmed survives kill(); else the last tenth of a second may not. `environment` is
-        added to ours."""
+        added to ours. `asks_client`, with TLS: for a certificate, without which it talks to nobody."""
         self.address, self.port = address, port
         self.folder = pathlib.Path(folder) / address
         self.has_users, self.rack, self.token = has_users, rack, token
         self.environment = os.environ | (environment or {})
         self.commit_log = "commitlog_sync: " + ("batch" if is_durable else "periodic\ncommitlog_sync_period: 10s")
         self.process, self.launched_at = None, 0
-        self.configure(seed, tls)
+        self.configure(seed, tls, asks_client)
 
-    def configure(self, seed, tls):
+    def configure(self, seed, tls, asks_client):
         conf = self.folder / "conf"
         conf.mkdir(parents=True)
         (self.folder / "data").mkdir()
@@ -148,10 +150,10 @@ class Node:
             authenticator="PasswordAuthenticator" if self.has_users else "AllowAllAuthenticator",
             authorizer="CassandraAuthorizer" if self.has_users else "AllowAllAuthorizer")
         if tls:
-            keystore = conf / "keystore.p12"
-            subprocess.run(["openssl", "pkcs12", "-export", "-in", tls.cert, "-inkey", tls.key, "-out", keystore,
-                            "-passout", "pass:weirweir"], check=True, capture_output=True)
-            config += TLS_CONFIG.format(keystore=keystore)
+            keystore = conf / "keystore.pem"
+            keystore.write_text(tls.key.read_text() + tls.cert.read_text())
+            config += TLS_CONFIG.format(keystore=keystore, truststore=tls.ca,
+                                        asks_client="true" if asks_client else "false")
         (conf / "cassandra.yaml").write_text(config)
         (conf / "logback.xml").write_text(LOGBACK)
         (conf / "cassandra-rackdc.properties").write_text(f"dc=here\nrack={self.rack}\n")
