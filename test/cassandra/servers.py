@@ -127,13 +127,14 @@ def java_flags():
 class Node:
     """One Cassandra process, which may be killed and started again on the data that it has."""
 
-    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1", is_durable=False,
-                 environment=None, asks_client=False):
+    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1",
+                 datacenter="here", is_durable=False, environment=None, asks_client=False):
         """`is_durable`: what it has confirmed survives kill(); else the last tenth of a second may not. `environment` is
         added to ours. `asks_client`, with TLS: for a certificate, without which it talks to nobody."""
         self.address, self.port = address, port
         self.folder = pathlib.Path(folder) / address
-        self.has_users, self.rack, self.token = has_users, rack, token
+        self.has_users, self.token = has_users, token
+        self.rack, self.datacenter = rack, datacenter
         self.environment = os.environ | (environment or {})
         self.commit_log = "commitlog_sync: " + ("batch" if is_durable else "periodic\ncommitlog_sync_period: 10s")
         self.process, self.launched_at = None, 0
@@ -156,7 +157,7 @@ class Node:
                                         asks_client="true" if asks_client else "false")
         (conf / "cassandra.yaml").write_text(config)
         (conf / "logback.xml").write_text(LOGBACK)
-        (conf / "cassandra-rackdc.properties").write_text(f"dc=here\nrack={self.rack}\n")
+        (conf / "cassandra-rackdc.properties").write_text(f"dc={self.datacenter}\nrack={self.rack}\n")
 
     def launch(self):
         java, conf = (HOME / "java").read_text().strip(), self.folder / "conf"
@@ -221,7 +222,7 @@ class Node:
 class Site:
     """Nodes that belong together, in a folder of their own."""
 
-    def __init__(self, count=1, racks=("r1", "r2", "r3"), **options):
+    def __init__(self, count=1, racks=("r1", "r2", "r3"), datacenters=("here",) * 3, **options):
         self.home = tempfile.TemporaryDirectory(prefix="weir-cassandra.")
         self.addresses, self.port = free_addresses(count)
         self.is_tls = bool(options.get("tls"))
@@ -229,9 +230,9 @@ class Site:
             self.addresses = ["127.0.0.1"]
         self.nodes = []
         try:
-            for address, token, rack in zip(self.addresses, TOKENS, racks):
+            for address, token, rack, datacenter in zip(self.addresses, TOKENS, racks, datacenters):
                 self.nodes.append(Node(self.home.name, address, self.port, self.addresses[0], token, rack=rack,
-                                       **options))
+                                       datacenter=datacenter, **options))
             self.begin()
         except BaseException:
             self.__exit__()
