@@ -393,12 +393,17 @@ static void node_greed(struct world *w, void *subject, void *cargo) {
     node_go_on(n);
 }
 
-/* Spends up to `count` permits that are in hand. */
+/* Spends up to `count` permits that are in hand. A broken world may have granted more than the limit,
+ * which no caller can ask for at once: each piece is at most the limit. */
 static void greed_spend(struct node *n, uint64_t count) {
     uint64_t until_ns, left = holder_left(&n->holder, node_own_now(n), &until_ns);
     if (count > left) count = left;
-    if (count > 0 && holder_ask_again(&n->holder, count, node_own_now(n)).outcome == HOLDER_ALLOWED)
-        node_admit(n, SIZE_MAX, count);
+    while (count > 0) {
+        uint64_t cost = smaller(count, n->terms->limit);
+        if (holder_ask_again(&n->holder, cost, node_own_now(n)).outcome != HOLDER_ALLOWED) return;
+        node_admit(n, SIZE_MAX, cost);
+        count -= cost;
+    }
 }
 
 static void greed_after_reply(struct node *n) {

@@ -94,9 +94,11 @@ TLS_CONFIG = """\
 client_encryption_options:
   enabled: true
   optional: false
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
   keystore: {keystore}
-  keystore_password: weirweir
-  store_type: PKCS12
+  truststore: {truststore}
+  require_client_auth: {asks_client}
 """
 
 LOGBACK = """\
@@ -125,19 +127,20 @@ def java_flags():
 class Node:
     """One Cassandra process, which may be killed and started again on the data that it has."""
 
-    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1", is_durable=False,
-                 environment=None):
+    def __init__(self, folder, address, port, seed, token, has_users=False, tls=None, rack="r1",
+                 datacenter="here", is_durable=False, environment=None, asks_client=False):
         """`is_durable`: what it has confirmed survives kill(); else the last tenth of a second may not. `environment` is
-        added to ours."""
+        added to ours. `asks_client`, with TLS: for a certificate, without which it talks to nobody."""
         self.address, self.port = address, port
         self.folder = pathlib.Path(folder) / address
-        self.has_users, self.rack, self.token = has_users, rack, token
+        self.has_users, self.token = has_users, token
+        self.rack, self.datacenter = rack, datacenter
         self.environment = os.environ | (environment or {})
         self.commit_log = "commitlog_sync: " + ("batch" if is_durable else "periodic\ncommitlog_sync_period: 10s")
         self.process, self.launched_at = None, 0
-        self.configure(seed, tls)
+        self.configure(seed, tls, asks_client)
 
-    def configure(self, seed, tls):
+    def configure(self, seed, tls, asks_client):
         conf = self.folder / "conf"
         conf.mkdir(parents=True)
         (self.folder / "data").mkdir()
@@ -148,13 +151,13 @@ class Node:
             authenticator="PasswordAuthenticator" if self.has_users else "AllowAllAuthenticator",
             authorizer="CassandraAuthorizer" if self.has_users else "AllowAllAuthorizer")
         if tls:
-            keystore = conf / "keystore.p12"
-            subprocess.run(["openssl", "pkcs12", "-export", "-in", tls.cert, "-inkey", tls.key, "-out", keystore,
-                            "-passout", "pass:weirweir"], check=True, capture_output=True)
-            config += TLS_CONFIG.format(keystore=keystore)
+            keystore = conf / "keystore.pem"
+            keystore.write_text(tls.key.read_text() + tls.cert.read_text())
+            config += TLS_CONFIG.format(keystore=keystore, truststore=tls.ca,
+                                        asks_client="true" if asks_client else "false")
         (conf / "cassandra.yaml").write_text(config)
         (conf / "logback.xml").write_text(LOGBACK)
-        (conf / "cassandra-rackdc.properties").write_text(f"dc=here\nrack={self.rack}\n")
+        (conf / "cassandra-rackdc.properties").write_text(f"dc={self.datacenter}\nrack={self.rack}\n")
 
     def launch(self):
         java, conf = (HOME / "java").read_text().strip(), self.folder / "conf"
@@ -219,7 +222,7 @@ class Node:
 class Site:
     """Nodes that belong together, in a folder of their own."""
 
-    def __init__(self, count=1, racks=("r1", "r2", "r3"), **options):
+    def __init__(self, count=1, racks=("r1", "r2", "r3"), datacenters=("here",) * 3, **options):
         self.home = tempfile.TemporaryDirectory(prefix="weir-cassandra.")
         self.addresses, self.port = free_addresses(count)
         self.is_tls = bool(options.get("tls"))
@@ -227,9 +230,9 @@ class Site:
             self.addresses = ["127.0.0.1"]
         self.nodes = []
         try:
-            for address, token, rack in zip(self.addresses, TOKENS, racks):
+            for address, token, rack, datacenter in zip(self.addresses, TOKENS, racks, datacenters):
                 self.nodes.append(Node(self.home.name, address, self.port, self.addresses[0], token, rack=rack,
-                                       **options))
+                                       datacenter=datacenter, **options))
             self.begin()
         except BaseException:
             self.__exit__()

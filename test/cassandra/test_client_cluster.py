@@ -189,5 +189,41 @@ class Faults(OnThreeNodes):
             self.assertLessEqual(made, tally["executed"] + tally["unknown"])
 
 
+class TwoDatacenters(unittest.TestCase):
+    """Two nodes here and one there, each with a replica of everything."""
+
+    def test_those_here_are_asked_while_one_is_up_and_then_the_one_there(self):
+        site = self.enterContext(Site(3, datacenters=("here", "here", "there"), is_durable=True))
+        one, other, far = site.nodes
+        names = {node: f"{node.address}:{node.port}" for node in site.nodes}
+        with Client(site.url()) as client:
+            client.must("CREATE KEYSPACE both WITH replication = "
+                        "{'class': 'NetworkTopologyStrategy', 'here': 2, 'there': 1}")
+            client.make_tables("both")
+
+        # What the client knows of the others it is told by the one there.
+        url = site.url([names[far]], rest="/both?datacenter=here")
+        client = self.enterContext(Client(url, connect_ms=SOON_MS))
+
+        def asked():
+            """Who answers, of one replica of each key."""
+            answers = [client.prepared("SELECT n FROM plain WHERE k = ?", f"i:{key}", key=f"i:{key}")
+                       for key in range(KEYS)]
+            return {answer["server"] for answer in answers if answer["status"] == "CASSANDRA_DONE"}
+
+        def only(*nodes):
+            wanted = {names[node] for node in nodes}
+            wait_for(f"requests at {wanted} alone", lambda: asked() == wanted, PATIENCE_S)
+            for _ in range(5):
+                self.assertEqual(asked(), wanted)
+        only(one, other)
+        one.kill()
+        only(other)
+        other.kill()
+        only(far)
+        one.start()
+        only(one)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -5,7 +5,9 @@ import tempfile
 import unittest
 
 from client import SOON_MS, Client, Site
-from servers import Certificates
+from servers import Certificates, Server, wait_for
+from api import MINUTE  # of the tests on Redis
+from fleet import init
 
 ROOT = "cassandra:cassandra@"  # the user that a new cluster has
 
@@ -86,6 +88,32 @@ class Tls(OnOneNode):
 
     def test_a_url_without_tls(self):
         self.unreachable("cassandras://|not Cassandra's protocol", self.site.url().replace("cassandras", "cassandra"))
+
+
+class Certificate(unittest.TestCase):
+    """A node that asks who we are before it says a word."""
+
+    def test_ours_lets_us_decide_and_who_has_none_is_told_so(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="weir-tls."))
+        made = Certificates(folder)
+        site = self.enterContext(Site(tls=made, asks_client=True, is_at_localhost=True, is_durable=True))
+        asked = "TLS failed: .*certificate required"
+        with Client(site.url(), ca=made.ca) as client:
+            answer = client.ask("ready", SOON_MS)
+        self.assertEqual(answer["status"], "CASSANDRA_UNREACHABLE", answer)
+        self.assertRegex(answer["problem"], asked)
+
+        bare = site.url(rest=f"/weir?policy=closed&deadline=5s&ca-file={made.ca}")
+        url = f"{bare}&cert-file={made.client_cert}&key-file={made.client_key}"
+        init(url)
+
+        with Server("--store", url) as server, server.connect() as client:
+            wait_for("a decision", lambda: client.ask("WEIR.ALLOW", "ann", 5, MINUTE))
+            wait_for("the last", lambda: not client.ask("WEIR.ALLOW", "ann", 5, MINUTE))
+            self.assertIn("store_trouble:\r\n", client.ask("INFO", "store").decode())
+        with Server("--store", bare) as server, server.connect() as client:
+            self.assertEqual(client.ask("WEIR.ALLOW", "ann", 5, MINUTE), 0)
+            self.assertRegex(server.process.stderr.readline(), asked)
 
 
 if __name__ == "__main__":

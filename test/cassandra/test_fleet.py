@@ -8,8 +8,9 @@ import unittest
 
 from client import QUORUM, Client
 from servers import TOMBSTONES_MAX, Server, Site, wait_for
-from api import MINUTE, Answers, Api
-from fleet import UNTIL_TOLD_S, WHYS, Clock, Fleet, FleetTest, Rule, init  # of the tests on Redis, as api: they know URLs only
+# Of the tests on Redis: they know URLs only.
+from api import MINUTE, Answers, Api, policy_decides
+from fleet import HOWS, UNTIL_TOLD_S, WHYS, WORKERS, Clock, Fleet, FleetTest, Rule, init, judge
 
 RULES = (Rule(1, 1000), Rule(20, 1000), Rule(1000, 1000), Rule(200, 4000))
 
@@ -49,9 +50,10 @@ class Rows:
 
 
 class CassandraFleetTest(FleetTest):
-    def fleet(self, rules=RULES, url=None, **options):
+    def fleet(self, rules=RULES, url=None, policy="closed", **options):
         """With a deadline that a node on a busy machine keeps."""
-        return Fleet((url or self.url) + "?policy=closed&nodes=4&deadline=500ms", UNTIL_TOLD_S, rules, **options)
+        url = f"{url or self.url}?policy={policy}&nodes={WORKERS}&deadline=500ms"
+        return Fleet(url, UNTIL_TOLD_S, rules, **options)
 
     def ends(self, fleet):
         fleet.wait_served()
@@ -149,6 +151,22 @@ class OnOneNode(CassandraFleetTest):
             self.ends(fleet)
             self.assertGreater(fleet.count("whys", WHYS["late"]) + fleet.count("whys", WHYS["cut"]), 0)
 
+    def test_each_process_has_a_share_while_a_node_sleeps_under_local(self):
+        with self.fleet(policy="local") as fleet:
+            fleet.wait_served()
+            self.site.one.pause()
+            time.sleep(FENCED_S - 1)
+            fleet.wait_served()  # by shares alone
+            self.site.one.resume()
+            fleet.wait_served()
+            fleet.end()
+        self.assertGreater(fleet.count("hows", HOWS["local"]), 0)
+        self.assertEqual(fleet.count("hows", HOWS["open"]) + fleet.count("hows", HOWS["closed"]), 0)
+        code, verdict = judge(fleet, limit_of=lambda limit: limit + WORKERS * max(1, limit // WORKERS))
+        self.assertEqual(code, 0, verdict)
+        code, verdict = judge(fleet)
+        self.assertEqual(code, 1, f"what is allowed by shares alone is seen: {verdict}")
+
     def test_a_node_whose_clock_steps(self):
         """By less than rows are kept for beyond their use."""
         with self.fleet() as fleet:
@@ -233,6 +251,25 @@ class OneLimiter(Answers, unittest.TestCase):
             self.assertEqual(child["degraded"], 0, child)
             self.assertGreater(child["allowed"], 0, "it asks for the parent's user")
             self.assertLessEqual(child["allowed"], 6, "what the parent used counts")
+
+    def test_the_policy_decides_while_the_node_is_silent_and_no_longer(self):
+        for policy in "closed", "open", "local":
+            rest = f"/weir?policy={policy}&nodes=4&deadline=500ms&secret={self.id()}{policy}"
+            with self.subTest(policy=policy), Api(self.site.url(rest=rest)) as api:
+                api.ready()
+                self.site.one.pause()
+                try:
+                    policy_decides(self, api, policy, limit=10, share=2)
+                finally:
+                    self.site.one.resume()
+                users = iter(range(1000))
+
+                def is_strict():
+                    """The limit is kept for whom nobody has asked for."""
+                    told = api.ask("ask", 20, f"eve{next(users)}", 10, MINUTE, 1)
+                    return told["degraded"] == 0 and told
+                strict = wait_for("decisions of the store", is_strict)
+                self.assertEqual(strict["allowed"], 10, strict)
 
     def test_servers_share_a_limit(self):
         servers = [Server("--store", self.url, "--nodes", "2") for _ in range(2)]

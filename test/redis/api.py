@@ -5,6 +5,7 @@ import os
 import pathlib
 
 from driver import Driver
+from fleet import HOWS, WHYS
 from servers import wait_for
 
 MINUTE = 60000
@@ -68,3 +69,17 @@ class Answers:
             other.ready()
             self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 997)["allowed"], 1)
             self.assertEqual(other.ask("ask", 1, "ann", 1000, MINUTE, 1)["allowed"], 0)
+
+
+def policy_decides(test, api, policy, limit, share):
+    """Each decision while the store does not answer, and it says so and why, for users of whom nobody has
+    permits. Returns how long the slowest took."""
+    slowest_ns = 0
+    for user, count in ("ann", 1), ("bob", 100):
+        told = api.ask("ask", count, user, limit, MINUTE, 1)
+        allowed = {"closed": 0, "open": count, "local": min(share, count)}[policy]
+        expected = allowed, count, HOWS[policy]
+        test.assertEqual((told["allowed"], told["degraded"], told["how"]), expected, told)
+        test.assertIn(told["why"], (WHYS["late"], WHYS["cut"]))
+        slowest_ns = max(slowest_ns, told["slowest_ns"])
+    return slowest_ns
