@@ -708,11 +708,12 @@ static void trip_done(struct store_trip *trip) {
         lane_end(&seat->lanes[watch], trip_lane_end(f, t, watch, now_ns), t->sent_ns, now_ns);
         seat_note_lane(seat, watch, now_ns);
     }
-    bool wakes
-        [SHARD_WATCHES]; /* its own lane may have room again, those that lack a trip another one */
-    for (uint32_t i = 0; i < SHARD_WATCHES; i++)
-        wakes[i] =
-            seat->lanes[i].held > 0 && (seat->lanes[i].lacks_trip || (e != NULL && i == watch));
+    /* Its own lane may have room again, and those that lack a trip another one. */
+    bool wakes[SHARD_WATCHES];
+    for (uint32_t i = 0; i < SHARD_WATCHES; i++) {
+        bool is_own = e != NULL && i == watch;
+        wakes[i]    = seat->lanes[i].held > 0 && (is_own || seat->lanes[i].lacks_trip);
+    }
     uint64_t beat_ns = seat_next_ns(seat);
     atomic_store_explicit(&seat->is_cut, shard_is_cut(&seat->shard), memory_order_relaxed);
     spin_unlock(&seat->lock);
@@ -760,8 +761,8 @@ static bool entry_is_too_late(const struct fleet *f, const struct entry *e, uint
     uint64_t least_ns = f->lease.round_trip_ns;
     for (const struct fleet_ticket *t = e->first; t != NULL; t = t->next) {
         uint64_t wait_ns = larger(t->wait_ns, f->wait_ns); /* who is hasty is no measure */
-        uint64_t margin_ns =
-            least_ns; /* how long trips take, a store that paces itself knows alone */
+        /* How long trips take, a store that paces itself knows alone. */
+        uint64_t margin_ns = least_ns;
         if (fleet_has_lanes(f)) margin_ns = lane_margin_ns(took_ns, least_ns, wait_ns);
         if (t->deadline_ns >= now_ns + margin_ns) return false;
     }
