@@ -241,10 +241,11 @@ static void crowd_ask(struct crowd *c, struct fleet *f, unsigned count, uint64_t
     crowd_ask_of(c, f, 0, count, limit);
 }
 
-/* A trip is given up after eight of these. */
+/* A trip is given up after eight of these; and until one has come back, who has less time left than two is
+ * passed over. */
 static const struct fleet_options patient = {
     .policy = FLEET_CLOSED,
-    .lease  = {.round_trip_ns = 10 * SECOND, .term_ns = 100 * SECOND, .idle_ns = HOUR}};
+    .lease  = {.round_trip_ns = LONG / 4, .term_ns = 100 * SECOND, .idle_ns = HOUR}};
 
 TEST(no_more_trips_are_out_than_the_window_and_all_are_made_at_last) {
     static struct crowd crowd;
