@@ -185,16 +185,26 @@ class Serve(unittest.TestCase):
 
     def test_trouble_of_one_connection_is_not_hidden_by_the_other(self):
         """Nothing is confirmed, and the beats, which wait for no replica, are answered many times a second."""
+        unconfirmed = "the replicas do not confirm in time; see weir doctor"
         with Server("--store", self.site.url + "?replicas=1", "--policy", "closed") as server, server.connect() as client:
             def trouble():
                 decided(client, "ann", 5, 1000)
                 return info(client, "store")["store_trouble"]
-            wait_for("a reason", trouble)
+            def scripts():
+                calls = self.site.one.info("commandstats")["cmdstat_evalsha"]
+                return int(calls.partition("calls=")[2].partition(",")[0])
+            wait_for("a reason", lambda: trouble() == unconfirmed)
             told = set()
             for _ in range(20):
+                trouble()
+                before = scripts()
+                wait_for("beats", lambda n=before: scripts() > n + 3)
                 told.add(info(client, "store")["store_trouble"])
-                time.sleep(0.05)
-            self.assertEqual(told, {"the replicas do not confirm in time; see weir doctor"})
+            # A server on a busy machine is late, too, and given up for it: that is as true, and may be newer.
+            silent = {"the server did not answer in time", "the server cannot be reached",
+                      "the connection ended before the answer came"}
+            self.assertLessEqual(told, silent | {unconfirmed})
+            wait_for("the reason still", lambda: trouble() == unconfirmed)
 
     def test_it_starts_and_ends_without_its_store(self):
         self.site.one.kill()
