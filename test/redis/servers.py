@@ -303,14 +303,21 @@ class Cluster(Site):
         alive = [n for n in self.nodes if n.process.poll() is None]
         return [n for n in alive if n.role() == "master"]
 
+    def holder(self, slot, node):
+        """The server that has a slot, as this one sees it. None: nobody."""
+        for first, last, primary, *_ in node.must("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(n for n in self.nodes if primary[1] in (n.port, n.plain_port))
+        return None
+
     def owner(self, key):
         """The server that has the slot of a key."""
         any_node = self.primaries()[0]
         slot = any_node.must("CLUSTER", "KEYSLOT", key)
-        for first, last, primary, *_ in any_node.must("CLUSTER", "SLOTS"):
-            if first <= slot <= last:
-                return next(n for n in self.nodes if primary[1] in (n.port, n.plain_port))
-        raise AssertionError(f"nobody has slot {slot}")
+        owner = self.holder(slot, any_node)
+        if owner is None:
+            raise AssertionError(f"nobody has slot {slot}")
+        return owner
 
 
 class Certificates:

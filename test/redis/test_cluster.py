@@ -39,6 +39,14 @@ class Slots(unittest.TestCase):
             total += int(self.site.owner(f"load:{key}").must("GET", f"load:{key}") or 0)
         return total
 
+    def give_back(self, owner, slot):
+        """A slot that was taken from it, unless it has it again."""
+        if self.site.holder(slot, owner) is None:
+            owner.must("CLUSTER", "ADDSLOTS", slot)
+        for node in self.site.nodes:
+            wait_for("a whole Cluster", lambda n=node: self.site.holder(slot, n) is owner
+                     and "cluster_state:ok" in n.must("CLUSTER", "INFO").decode())
+
     def test_1_each_key_at_its_server(self):
         with Driver(self.site.url) as driver:
             tally = driver.ask("load", 2, KEYS // 2, 1000, SOON_MS, 200)
@@ -86,6 +94,36 @@ class Slots(unittest.TestCase):
             tally = driver.ask("load", 1, KEYS, 300, SOON_MS, 100)
         self.assertEqual(tally["REDIS_DONE"], tally["submitted"], tally)
         self.assertEqual(self.counted(), tally["REDIS_DONE"])
+
+    def test_2_a_slot_that_its_server_has_lost(self):
+        """CLUSTERDOWN: the others still name this server for it."""
+        def refused():
+            counts = owner.info("errorstats")
+            return int(counts.get("errorstat_CLUSTERDOWN", "count=0").removeprefix("count="))
+
+        owner = self.site.owner("load:1")
+        slot = owner.must("CLUSTER", "KEYSLOT", "load:1")
+        with Driver(self.site.url) as driver:
+            self.assertEqual(driver.ask("add", "load:1", SOON_MS, 1)["status"], "REDIS_DONE")
+            asked = driver.ask("counts")["refreshes"]
+            owner.must("CLUSTER", "DELSLOTS", slot)
+            self.addCleanup(self.give_back, owner, slot)
+            # A command that has this server's map at its deadline knows nobody to ask, and ends as one that
+            # reaches nobody. And a busy machine may not answer the last attempt before the deadline.
+            def told():
+                answer = driver.ask("add", "load:1", 300, 1)
+                return answer["status"] not in ("REDIS_UNREACHABLE", "REDIS_LATE") and answer
+            answer = wait_for("a refusal", told)
+            self.assertEqual((answer["status"], answer["fate"]), ("REDIS_UNREADY", "not executed"), answer)
+            self.assertIn("the Cluster does not serve the slot", answer["problem"])
+            self.assertGreater(driver.ask("counts")["refreshes"], asked, "it asked who has the slot")
+
+            before = refused()
+            driver.say("add", "load:1", PATIENCE_S * 1000, 1)
+            wait_for("another attempt", lambda: refused() > before + 1)
+            self.give_back(owner, slot)
+            answer = driver.hear()
+            self.assertEqual((answer["status"], answer["reply"]), ("REDIS_DONE", 2), "no other was executed")
 
     def test_3_slots_move_under_load_and_nothing_is_lost_or_done_twice(self):
         source = self.site.owner("load:0")
