@@ -26,6 +26,13 @@ bool cluster_init(struct cluster *cluster, struct redis *client) {
     return true;
 }
 
+bool cluster_has_map(const struct cluster *cluster) {
+    const struct redis *client = cluster->client;
+    for (unsigned i = 0; i < client->node_count; i++)
+        if (client->nodes[i]->is_in_map) return true;
+    return false;
+}
+
 void cluster_doubt(struct cluster *cluster) {
     struct redis *client  = cluster->client;
     uint64_t      soon_ns = client->engine.now_ns + random_below(&client->random, ASK_NS_JITTER);

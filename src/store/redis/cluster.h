@@ -29,6 +29,9 @@ struct cluster {
 /* The hosts of the URL are where it begins. False: no memory. */
 bool cluster_init(struct cluster *cluster, struct redis *client);
 
+/* Whether a server has answered with one, in which some slots may be nobody's. */
+bool cluster_has_map(const struct cluster *cluster);
+
 /* The map may be wrong. */
 void cluster_doubt(struct cluster *cluster);
 /* One slot of it is. */

@@ -417,6 +417,14 @@ static void redis_end_asking(struct redis *r, struct request *request) {
         memcpy(problem, r->cluster.problem, sizeof r->cluster.problem);
         asked = r->node_count > 0 ? r->nodes[0] : NULL;
     }
+    /* There is a map, and nobody has the slot in it. */
+    if (problem[0] == '\0' && r->url.kind == URL_CLUSTER && cluster_has_map(&r->cluster)) {
+        request->has_trouble = true;
+        request->trouble     = TROUBLE_CLUSTERDOWN;
+        redis_end_trouble(r, request, "");
+        redis_release(r, request);
+        return;
+    }
     /* The first one that was asked has not answered yet. */
     if (problem[0] == '\0' && asked != NULL) link_problem_write(&asked->links[0], problem);
     redis_end(r, request, REDIS_UNREACHABLE, FATE_NOT_EXECUTED, problem);
