@@ -14,6 +14,11 @@ from test_fleet import FENCED_S, CassandraFleetTest, init
 # tells how busy the machine is. The longest waits are printed: 5 to 27 s on two cores with a load of 10 to
 # 30. Who is denied for a minute complains. Nothing else here is decided by a clock.
 SERVED_AGAIN_S = 30
+
+# Nodes give up one of them when they have not heard of it for 18 times as long as they usually do not: 19 s
+# were seen until then, in which they ask it for rows in vain. Those that have just begun know too little of
+# what is usual, and three of eight users were served nothing for a minute.
+ACQUAINTED_S = 20
 AWAY_S = 10  # longer than a claim is good for, and than a node is called alive that does not answer
 
 
@@ -35,6 +40,7 @@ class OnThreeNodes(CassandraFleetTest):
         cls.addClassCleanup(cls.site.__exit__)
         cls.url = cls.site.url(rest="/weir")
         init(cls.url)
+        time.sleep(ACQUAINTED_S)
 
     def begins(self, fleet):
         fleet.wait_served()
