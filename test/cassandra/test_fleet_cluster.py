@@ -3,13 +3,34 @@
 
 Longer than the other tests, and for more memory (make test-cassandra-cluster)."""
 
+import sys
 import time
 import unittest
 
 from servers import Site
 from test_fleet import FENCED_S, CassandraFleetTest, init
 
+# Because a node is away no user waits for so long beyond what a fleet needs to begin with all nodes, which
+# tells how busy the machine is. The longest waits are printed: 5 to 27 s on two cores with a load of 10 to
+# 30. Who is denied for a minute complains. Nothing else here is decided by a clock.
+SERVED_AGAIN_S = 30
+
+# Nodes give up one of them when they have not heard of it for 18 times as long as they usually do not: 19 s
+# were seen until then, in which they ask it for rows in vain. Those that have just begun know too little of
+# what is usual, and three of eight users were served nothing for a minute.
+ACQUAINTED_S = 20
 AWAY_S = 10  # longer than a claim is good for, and than a node is called alive that does not answer
+
+
+def longest_wait_s(fleet, from_s):
+    """From then on, or from when a user was admitted something, until that user was again: the longest."""
+    last_s = {name: from_s for rule in fleet.rules for name in rule.names()}
+    longest_s = 0
+    for line in sorted(fleet.between(from_s), key=lambda line: line["received_ns"]):
+        name, at_s = (line["user"], line["window_ns"]), (line["received_ns"] - fleet.begin_ns) / 1e9
+        longest_s = max(longest_s, at_s - last_s[name])
+        last_s[name] = at_s
+    return longest_s
 
 
 class OnThreeNodes(CassandraFleetTest):
@@ -19,19 +40,28 @@ class OnThreeNodes(CassandraFleetTest):
         cls.addClassCleanup(cls.site.__exit__)
         cls.url = cls.site.url(rest="/weir")
         init(cls.url)
+        time.sleep(ACQUAINTED_S)
 
-    def serves_all_along(self, fleet, for_s):
-        """Each user, in each part of this time. A fleet that waits for what is away would not."""
-        until_s = fleet.seconds() + for_s
-        while fleet.seconds() < until_s:
+    def begins(self, fleet):
+        fleet.wait_served()
+        self.begun_s = fleet.seconds()
+
+    def serves_all_along(self, fleet, what):
+        """Each user, again and again, from now on, and none has to wait for what is away."""
+        from_s = fleet.seconds()
+        while fleet.seconds() < from_s + AWAY_S:
             fleet.wait_served()
+        longest_s = longest_wait_s(fleet, from_s)
+        print(f"{what}: a user waited for {longest_s:.1f} s at most; the fleet began in {self.begun_s:.1f} s",
+              file=sys.stderr)
+        self.assertLess(longest_s, SERVED_AGAIN_S + self.begun_s, what)
 
     def test_each_node_is_killed_in_turn(self):
         with self.fleet() as fleet:
-            fleet.wait_served()
+            self.begins(fleet)
             for node in self.site.nodes:
                 node.kill()
-                self.serves_all_along(fleet, AWAY_S)
+                self.serves_all_along(fleet, f"{node.address} is killed")
                 node.start()
                 self.site.await_ring(node)
                 fleet.wait_served()
@@ -39,10 +69,10 @@ class OnThreeNodes(CassandraFleetTest):
 
     def test_each_node_sleeps_in_turn(self):
         with self.fleet() as fleet:
-            fleet.wait_served()
+            self.begins(fleet)
             for node in self.site.nodes:
                 node.pause()
-                self.serves_all_along(fleet, AWAY_S)
+                self.serves_all_along(fleet, f"{node.address} sleeps")
                 node.resume()
                 fleet.wait_served()
             self.ends(fleet)
@@ -61,12 +91,12 @@ class OnThreeNodes(CassandraFleetTest):
 
     def test_nodes_and_processes_are_killed_together(self):
         with self.fleet() as fleet:
-            fleet.wait_served()
+            self.begins(fleet)
             for node in self.site.nodes[:2]:
                 node.kill()
                 fleet.kill_one()
                 fleet.start()
-                self.serves_all_along(fleet, AWAY_S)
+                self.serves_all_along(fleet, f"{node.address} and a process are killed")
                 node.start()
                 self.site.await_ring(node)
             self.ends(fleet)
