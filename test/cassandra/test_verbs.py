@@ -141,6 +141,7 @@ class Schema(OnOneNode):
             self.assertEqual([(c.name, c.cql_type) for c in table.columns.values()],
                              [(c.name, c.cql_type) for c in made.columns.values()])
             self.assertEqual(table.options["gc_grace_seconds"], 10800)
+            self.assertEqual(table.options["speculative_retry"], "MIN(99p,50ms)")
             self.assertTrue(table.options["comment"].startswith("weir schema 1: "))
 
     def test_three_replicas_everywhere_unless_told(self):

@@ -38,7 +38,8 @@ TEST(a_table_has_its_key_its_version_and_its_grace) {
     CHECK_CONTAINS(text,
                    "CREATE TABLE IF NOT EXISTS \"weir\".weir_claims (\n    name       blob,\n");
     CHECK_CONTAINS(text, "    PRIMARY KEY (name, id)\n) WITH comment = 'weir schema 1: ");
-    CHECK_CONTAINS(text, "AND gc_grace_seconds = 10800;");
+    CHECK_CONTAINS(text, "AND gc_grace_seconds = 10800\n");
+    CHECK_CONTAINS(text, "AND speculative_retry = 'MIN(99p,50ms)';");
     CHECK(ddl_write_table("weir", &ddl_tables[1], text, sizeof text));
     CHECK_CONTAINS(text, "\"weir\".weir_members (\n    bucket     int,\n");
     CHECK_CONTAINS(text, "PRIMARY KEY (bucket, id)");

@@ -11,6 +11,11 @@
  * hours, max_hint_window), and as long as a conditional update is remembered at least. */
 #define GC_GRACE "10800"
 
+/* When a coordinator asks one more replica for a row. By itself it waits for as long as 99 of 100 reads took
+ * lately, and where a replica is silent that is soon as long as it waits at all: users waited for 20 s, until
+ * the nodes had given that one up. */
+#define SPECULATIVE_RETRY "MIN(99p,50ms)"
+
 static const char version_word[] = "weir schema ";
 
 const struct ddl_table ddl_tables[DDL_TABLES] = {
@@ -86,7 +91,8 @@ bool ddl_write_table(const char *keyspace, const struct ddl_table *table, char *
         write_text(&w, ", %s", columns[i].name);
     write_text(&w, ")\n) WITH comment = ");
     write_quoted(&w, table->comment);
-    write_text(&w, "\n    AND gc_grace_seconds = " GC_GRACE ";");
+    write_text(&w, "\n    AND gc_grace_seconds = " GC_GRACE);
+    write_text(&w, "\n    AND speculative_retry = '" SPECULATIVE_RETRY "';");
     return w.used < room;
 }
 
