@@ -53,7 +53,7 @@
 enum {
     USERS_DEFAULT    = 65536,
     TRIPS_DEFAULT    = 4096, /* as many as the first windows of a Cluster's shards, and more */
-    KEPT_PART        = 4,    /* of them, at most, that are kept: one for each shard */
+    KEPT_PART        = 4,    /* of them, at most, that are kept: two for each shard */
     NODES_DEFAULT    = 8,
     WAIT_DEFAULT_MS  = 20, /* or as many round trips, if that is longer: */
     WAIT_TRIPS       = 4,
@@ -86,7 +86,7 @@ struct seat {
     _Alignas(64) struct spin lock;
     _Atomic bool     is_cut;                 /* what shard_is_cut() said last */
     _Atomic bool     is_full[SHARD_WATCHES]; /* the lanes: who comes now is held back */
-    _Atomic uint32_t trips_out;
+    _Atomic uint32_t trips_out, beats_out;
     struct shard     shard;
     struct lane      lanes[SHARD_WATCHES];
 };
@@ -457,16 +457,16 @@ static void entry_degrade(const struct fleet *f, struct entry *e, uint64_t cost,
 
 /* --- trips ----------------------------------------------------------------------------------- */
 
-static bool seat_has_no_trip(const struct seat *seat) {
-    return atomic_load_explicit(&seat->trips_out, memory_order_relaxed) == 0;
+static bool has_none(const _Atomic uint32_t *out) {
+    return atomic_load_explicit(out, memory_order_relaxed) == 0;
 }
 
-/* A beat, but for its request. NULL: none is left for the shard. */
-static struct fleet_trip *beat_new(struct fleet *f, uint32_t shard, bool is_first,
-                                   uint64_t now_ns) {
-    struct fleet_trip *t = trips_take(&f->trips, is_first);
+/* What is common to all; `out` are those of its kind and shard. NULL: none is left for these. */
+static struct fleet_trip *trip_take(struct fleet *f, uint32_t shard, _Atomic uint32_t *out,
+                                    uint64_t now_ns) {
+    struct fleet_trip *t = trips_take(&f->trips, has_none(out));
     if (t == NULL) return NULL;
-    atomic_fetch_add_explicit(&f->seats[shard].trips_out, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(out, 1, memory_order_relaxed);
     t->fleet         = f;
     t->entry         = NULL;
     t->visitor       = NULL;
@@ -484,9 +484,14 @@ static struct fleet_trip *beat_new(struct fleet *f, uint32_t shard, bool is_firs
     return t;
 }
 
-/* The same for an account or a visit. */
+/* A beat, but for its request. */
+static struct fleet_trip *beat_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
+    return trip_take(f, shard, &f->seats[shard].beats_out, now_ns);
+}
+
+/* Of an account, or a visit. */
 static struct fleet_trip *trip_new(struct fleet *f, uint32_t shard, uint64_t now_ns) {
-    return beat_new(f, shard, seat_has_no_trip(&f->seats[shard]), now_ns);
+    return trip_take(f, shard, &f->seats[shard].trips_out, now_ns);
 }
 
 /* Whether it steps the shard's clock as soon as it comes there. */
@@ -744,7 +749,8 @@ static void trip_done(struct store_trip *trip) {
     }
     struct fleet_ticket *visitor = t->visitor;
     if (visitor != NULL) visit_end(f, t, now_ns);
-    atomic_fetch_sub_explicit(&seat->trips_out, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(trip->is_beat ? &seat->beats_out : &seat->trips_out, 1,
+                              memory_order_relaxed);
     trips_put(&f->trips, t);
     fleet_send(f, trips);
     fleet_tell(f, told);
@@ -797,7 +803,7 @@ static void lane_release(struct fleet *f, uint32_t shard, uint32_t watch) {
     uint64_t     now_ns   = clock_now_ns(), took_ns;
     bool         is_short = false;
     for (unsigned i = 0; i < RELEASED_MAX; i++) {
-        is_short = trips_are_short(&f->trips, seat_has_no_trip(seat));
+        is_short = trips_are_short(&f->trips, has_none(&seat->trips_out));
         if (is_short) break; /* nobody loses their place */
         struct entry *e = seat_take_held(f, seat, watch, now_ns, &took_ns);
         if (e == NULL) return;
@@ -1044,7 +1050,7 @@ static void shard_turn(struct fleet *f, uint32_t number, uint64_t now_ns) {
     spin_lock(&seat->lock);
     struct fleet_trip *t = NULL;
     if (shard_poll(&seat->shard, now_ns, &beat)) {
-        t = beat_new(f, number, true, now_ns); /* whatever its shard's crowd has */
+        t = beat_new(f, number, now_ns); /* whatever its shard's crowd has */
         if (t == NULL)
             shard_unsend(&seat->shard, now_ns);
         else
@@ -1102,6 +1108,7 @@ static void seats_begin(struct fleet *f) {
         atomic_store(&seat->lock.is_held, 0);
         atomic_store(&seat->is_cut, false);
         atomic_store(&seat->trips_out, 0);
+        atomic_store(&seat->beats_out, 0);
         for (uint32_t k = 0; k < SHARD_WATCHES; k++) {
             lane_begin(&seat->lanes[k], f->lease.round_trip_ns, random_next(&f->random));
             atomic_store(&seat->is_full[k], false);
@@ -1185,7 +1192,7 @@ struct fleet *fleet_open(struct store *store, const struct fleet_options *option
     f->seats  = (struct seat *)(void *)(memory + head);
     shard_watches_choose(&f->watches, &f->lease);
     trips_init(&f->trips, (struct fleet_trip *)(void *)(memory + head + seats), trips_max,
-               (uint32_t)smaller(store->shard_count, trips_max / KEPT_PART));
+               (uint32_t)smaller(2 * (uint64_t)store->shard_count, trips_max / KEPT_PART));
     timers_init(&f->timers, memory + head + seats + trips, numbers);
     roster_init(&f->roster, memory + head + seats + trips + timers, users_max);
 

@@ -2,7 +2,7 @@
  *
  * trips: which trips are out, and is there room for one more?
  *
- * The last few are kept for shards of which none is out, and for beats: those of a shard that has thousands
+ * The last few are kept for shards of which none is out, or no beat: those of a shard that has thousands
  * would else be taken again by the same, in the moment in which they come back. */
 #ifndef WEIR_LIMITER_TRIPS_H
 #define WEIR_LIMITER_TRIPS_H
@@ -26,7 +26,7 @@ struct fleet_trip {
 struct trips {
     struct fleet_trip *all;
     uint32_t           trips_max, untouched;
-    uint32_t           kept; /* so many are for who has none, and for beats */
+    uint32_t           kept; /* so many are for who has none */
     uint32_t           left; /* that may be taken */
     struct spin        lock;
     struct store_trip *free;
@@ -43,7 +43,7 @@ static inline bool trips_has_one(const struct trips *t, bool is_first) {
     return t->left > (is_first ? 0 : t->kept);
 }
 
-/* is_first: the shard has none that is out, or it is a beat. NULL: there is none for it. */
+/* is_first: the shard has none of its kind that is out. NULL: there is none for it. */
 static inline struct fleet_trip *trips_take(struct trips *t, bool is_first) {
     struct fleet_trip *trip = NULL;
     spin_lock(&t->lock);

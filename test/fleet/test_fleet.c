@@ -542,7 +542,7 @@ static void look_at(struct fleet *f, uint32_t shard) {
 
 /* Those of another that has all would else take them again as they come back. */
 TEST(a_shard_that_has_no_trip_out_finds_one) {
-    enum { SHARDS = 4, TRIPS = 4 * SHARDS, KEPT = SHARDS };
+    enum { SHARDS = 2, TRIPS = 8 * SHARDS, KEPT = 2 * SHARDS };
     static struct crowd crowd, other;
     struct model_store *m =
         model_open(&(struct model_options){.seed = check_seed(), .shards = SHARDS});
@@ -561,7 +561,7 @@ TEST(a_shard_that_has_no_trip_out_finds_one) {
         crowd_ask_of(&crowd, f, shard, CROWD_MAX, 100);
         uint64_t crowded = model_counts(m).served;
         CHECK_LE(crowded, before + TRIPS - KEPT);
-        CHECK_GE(crowded, before + TRIPS - KEPT - SHARDS); /* beats may be out */
+        CHECK_GE(crowded, before + TRIPS - KEPT - SHARDS); /* a beat of each may be out */
         crowd_ask_of(&other, f, 1 - shard, 2, 100);
         CHECK_EQ(model_counts(m).served, crowded + 1);
         model_hold(m, false);
@@ -614,22 +614,28 @@ TEST(a_crowd_leaves_trips_to_rules_of_another_kind) {
 
 /* Or permits would be of no use, for want of a clock that is known to go on. */
 TEST(a_crowd_leaves_a_trip_to_the_beats_of_its_shard) {
-    enum { TRIPS = 4 };
+    enum { TRIPS = 4, ROUNDS = 3 };
     static struct crowd crowd;
     struct model_store *m =
         model_open(&(struct model_options){.seed = check_seed(), .grants_wait = true});
     struct fleet_options options = patient;
     options.trips_max            = TRIPS;
     struct fleet *f              = open_fleet(m, options);
+    bool          has_gone       = false;
     crowd_ask(&crowd, f, 1, 100);
     wait_for(&crowd.members[0]);
-    model_hold(m, true);
-    crowd_ask(&crowd, f, CROWD_MAX, 100);
-    uint64_t before = model_counts(m).beats;
-    for (unsigned i = 0; i < LONG / MS && model_counts(m).beats == before; i++) sleep_ns(MS);
-    CHECK_GT(model_counts(m).beats, before);
-    model_hold(m, false);
-    for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    for (unsigned round = 0; !has_gone && round < ROUNDS; round++) {
+        uint64_t before = model_counts(m).beats; /* one that is out already is held as well */
+        model_hold(m, true);
+        crowd_ask(&crowd, f, CROWD_MAX, 100);
+        for (unsigned i = 0; i < LONG / MS / ROUNDS && !has_gone; i++) {
+            sleep_ns(MS);
+            has_gone = model_counts(m).beats > before;
+        }
+        model_hold(m, false);
+        for (unsigned i = 0; i < CROWD_MAX; i++) wait_for(&crowd.members[i]);
+    }
+    CHECK(has_gone);
     close_both(f, m);
 }
 

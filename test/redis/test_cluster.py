@@ -108,13 +108,13 @@ class Slots(unittest.TestCase):
             asked = driver.ask("counts")["refreshes"]
             owner.must("CLUSTER", "DELSLOTS", slot)
             self.addCleanup(self.give_back, owner, slot)
-            # A busy machine may not answer the last attempt before the deadline.
+            # A busy machine may not answer the last attempt before the deadline, or be given up.
             def told():
                 answer = driver.ask("add", "load:1", 300, 1)
-                return answer["status"] != "REDIS_LATE" and answer
+                return answer["status"] == "REDIS_UNREADY" and answer
             for _ in range(20):  # by either map
                 answer = wait_for("a refusal", told)
-                self.assertEqual((answer["status"], answer["fate"]), ("REDIS_UNREADY", "not executed"), answer)
+                self.assertEqual(answer["fate"], "not executed", answer)
                 self.assertIn("the Cluster does not serve the slot", answer["problem"])
             self.assertGreater(driver.ask("counts")["refreshes"], asked, "it asked who has the slot")
 
