@@ -572,7 +572,6 @@ TEST(a_shard_that_has_no_trip_out_finds_one) {
     close_both(f, m);
 }
 
-/* Of the same shard, whose rules tolerate longer exchanges; also if the crowd waits for trips alone. */
 static void see_how_many(struct fleet_ticket *t) {
     struct seen *s = t->context;
     atomic_store(&s->times, (unsigned)model_counts(s->model).served);
@@ -594,6 +593,7 @@ static uint64_t trips_before(struct model_store *m, struct fleet *f, const char 
     return at > before ? at - before : 0;
 }
 
+/* Of the same shard, whose rules tolerate longer exchanges; also if the crowd waits for trips alone. */
 TEST(a_crowd_leaves_trips_to_rules_of_another_kind) {
     struct model_store *m = model_open(
         &(struct model_options){.seed = check_seed(), .accounts_max = 32768, .delay_ns = MS});

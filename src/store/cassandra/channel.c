@@ -141,12 +141,6 @@ static void channel_tell_change(struct channel *channel) {
     if (setting->changed != NULL) setting->changed(setting->owner, channel);
 }
 
-static const char *channel_silence_text(const struct channel *channel) {
-    return channel->setting->tls != NULL
-               ? "it takes the connection, but does not answer; is TLS spoken there?"
-               : "it takes the connection, but does not answer";
-}
-
 void channel_problem_write(const struct channel *channel, char out[CASSANDRA_PROBLEM_BYTES_MAX]) {
     const char *text = cassandra_status_text(CASSANDRA_UNREACHABLE);
     if (channel->problem[0] != '\0') {
@@ -154,10 +148,8 @@ void channel_problem_write(const struct channel *channel, char out[CASSANDRA_PRO
         return;
     }
     /* The first attempt has not come to an end yet. */
-    if (channel->state == CHANNEL_DIALING)
-        text = channel->dial.lookup != NULL ? "its name is still being looked up"
-                                            : "it does not take the connection";
-    if (channel->state == CHANNEL_STARTING) text = channel_silence_text(channel);
+    if (channel->state == CHANNEL_DIALING) text = dial_text(&channel->dial);
+    if (channel->state == CHANNEL_STARTING) text = dial_silence_text(&channel->dial);
     if (channel->state == CHANNEL_UP) text = "it has not answered yet";
     (void)snprintf(out, CASSANDRA_PROBLEM_BYTES_MAX, "%s: %s", channel->server, text);
 }
@@ -702,7 +694,7 @@ static void channel_be_due(struct channel *channel) {
     case CHANNEL_DIALING: channel_dialed(channel, dial_give_up(&channel->dial)); return;
     case CHANNEL_STARTING:
         if (!channel_is_deserted(channel, channel->since_ns)) return;
-        channel_lose_text(channel, channel_silence_text(channel));
+        channel_lose_text(channel, dial_silence_text(&channel->dial));
         return;
     case CHANNEL_UP: break;
     }

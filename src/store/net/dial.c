@@ -92,3 +92,13 @@ void dial_cancel(struct dial *dial) {
         dial->is_connecting = false;
     }
 }
+
+const char *dial_text(const struct dial *dial) {
+    return dial->lookup != NULL ? "its name is still being looked up"
+                                : "it does not take the connection";
+}
+
+const char *dial_silence_text(const struct dial *dial) {
+    return dial->tls != NULL ? "it takes the connection, but does not answer; is TLS spoken there?"
+                             : "it takes the connection, but does not answer";
+}

@@ -41,4 +41,8 @@ enum dial_outcome dial_give_up(struct dial *dial);
 /* Ends whatever it is doing. */
 void dial_cancel(struct dial *dial);
 
+/* What the host does as long as nothing comes of it; and once it has been reached, and is silent. */
+const char *dial_text(const struct dial *dial);
+const char *dial_silence_text(const struct dial *dial);
+
 #endif

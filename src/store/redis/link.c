@@ -63,12 +63,6 @@ bool link_is_hopeless(const struct link *link) {
     return link->state != LINK_UP && link->failures >= LINK_OPEN_MISSES;
 }
 
-static const char *link_silence_text(const struct link *link) {
-    return link->setting->tls != NULL
-               ? "it takes the connection, but does not answer; is TLS spoken there?"
-               : "it takes the connection, but does not answer";
-}
-
 void link_problem_write(const struct link *link, char out[REDIS_PROBLEM_BYTES_MAX]) {
     char        host[REDIS_SERVER_BYTES_MAX];
     const char *text = redis_status_text(REDIS_UNREACHABLE);
@@ -77,10 +71,8 @@ void link_problem_write(const struct link *link, char out[REDIS_PROBLEM_BYTES_MA
         return;
     }
     /* The first attempt has not come to an end yet. */
-    if (link->state == LINK_DIALING)
-        text = link->dial.lookup != NULL ? "its name is still being looked up"
-                                         : "it does not take the connection";
-    if (link->state == LINK_GREETING) text = link_silence_text(link);
+    if (link->state == LINK_DIALING) text = dial_text(&link->dial);
+    if (link->state == LINK_GREETING) text = dial_silence_text(&link->dial);
     if (link->state == LINK_UP) text = "it has not answered yet";
     url_host_write(&link->dial.host, host, sizeof host);
     (void)snprintf(out, REDIS_PROBLEM_BYTES_MAX, "%s: %s", host, text);
@@ -702,7 +694,7 @@ static void link_be_due(struct link *link) {
     case LINK_DIALING: link_dialed(link, dial_give_up(&link->dial)); return;
     case LINK_GREETING:
         if (!link_is_deserted(link)) return;
-        link_lose_text(link, link_silence_text(link));
+        link_lose_text(link, dial_silence_text(&link->dial));
         return;
     case LINK_UP: break;
     }
